@@ -1,0 +1,57 @@
+import type { Contract } from "@troupe/contract"
+import type * as Schema from "effect/Schema"
+import type { Handlers, OnlyDb } from "./Handler.ts"
+import * as State from "./State.ts"
+
+/** How an actor of the contract behaves. `R` is `Db` when a handler asks for it, otherwise `never`: a pure actor. */
+export interface Actor<Name extends string, A extends Contract.AnyActor, S, Sends extends string, R = never> {
+  readonly kind: "actor"
+  readonly ref: Contract.ActorRef<Name, A>
+  readonly state: State.State<S>
+  readonly initial: S
+  readonly sends: ReadonlyArray<Contract.Ref & { readonly name: Sends }>
+  readonly handlers: { readonly [command: string]: (payload: never, self: never) => unknown }
+  readonly "~requires": R
+}
+export interface AnyActor {
+  readonly kind: "actor"
+  readonly ref: Contract.AnyActorRef
+  readonly state: State.State<any>
+  readonly initial: unknown
+  readonly sends: ReadonlyArray<Contract.Ref>
+  readonly handlers: { readonly [command: string]: (payload: never, self: never) => unknown }
+}
+
+/** An actor whose handlers are not there yet. */
+export interface Unhandled<Name extends string, A extends Contract.AnyActor, S, Sends extends string> {
+  /** One handler per command of the contract. */
+  commands<R = never>(handlers: Handlers<A, S, Sends, R> & OnlyDb<R>): Actor<Name, A, S, Sends, R>
+}
+
+/** Starts an actor of the contract: its state first, then `commands`. */
+export const make = <
+  Name extends string,
+  A extends Contract.AnyActor,
+  S,
+  const Targets extends ReadonlyArray<Contract.Ref> = []
+>(
+  ref: Contract.ActorRef<Name, A>,
+  options: {
+    /** Its schema, or `State.make(old).next(new, up)` once it has changed. */
+    readonly state: Schema.ConstraintCodec<S, unknown> | State.State<S>
+    /** The state of a key that was never written. */
+    readonly initial: NoInfer<S>
+    /** The actors that this actor may send commands to. */
+    readonly sends?: Targets
+  }
+): Unhandled<Name, A, S, Targets[number]["name"]> => ({
+  commands: (handlers) => ({
+    kind: "actor",
+    ref,
+    state: State.of(options.state),
+    initial: options.initial,
+    sends: options.sends ?? [],
+    handlers: handlers as never,
+    "~requires": undefined as never
+  })
+})

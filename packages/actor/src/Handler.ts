@@ -1,0 +1,54 @@
+import type { Contract } from "@troupe/contract"
+import type { Db } from "@troupe/postgres"
+import * as Effect from "effect/Effect"
+import type { Self } from "./Self.ts"
+
+/** What a handler may be: a generator, an Effect, an async function or a plain function. */
+export type Outcome<Reply, Error, R> =
+  | Effect.Effect<Reply, Error, R>
+  | Generator<Effect.Effect<any, Error, R>, Reply, any>
+  | Promise<Reply>
+  | Bare<Reply>
+
+/** A reply type that takes any object, such as `{}` or `unknown`, would also take a generator with its errors unseen. */
+type Bare<Reply> = {} extends Reply ? never : Reply
+
+export type Reply<C extends Contract.AnyCommand> = C["reply"]["Type"]
+export type DeclaredError<C extends Contract.AnyCommand> = C["errors"][number]["Type"]
+
+/** Handles one command of an actor, and fails as that command declares. */
+export interface Handler<A extends Contract.AnyActor, C extends keyof A["commands"], S, R> {
+  (
+    payload: Contract.Payload<A["commands"][C]["payload"]>,
+    self: S
+  ): Outcome<Reply<A["commands"][C]>, DeclaredError<A["commands"][C]>, R>
+}
+
+/** One handler per command of the contract. */
+export type Handlers<A extends Contract.AnyActor, State, Sends extends string, R> = {
+  readonly [C in keyof A["commands"] & string]: Handler<A, C, Self<A, State, Sends>, R>
+}
+
+/** A compile error in words: `Reason` says what is wrong and what to do about it, `Found` is the type it is about. */
+export interface Refused<Reason extends string, Found = unknown> {
+  readonly "~refused": Reason
+  readonly "~found": Found
+}
+
+/** `unknown` when `R` is `Db` or nothing, otherwise a compile error: outside I/O in a turn would be repeated with the turn. */
+export type OnlyDb<R> = [Exclude<R, Db>] extends [never]
+  ? unknown
+  : Refused<"a handler may use Db and no other service: do outside I/O in a worker", Exclude<R, Db>>
+
+const isGenerator = (u: unknown): u is Generator<Effect.Effect<any, any, any>, unknown, any> =>
+  typeof u === "object" && u !== null && "next" in u && Symbol.iterator in u && !Effect.isEffect(u)
+
+/** Makes one Effect of whatever a handler returns. A plain function has run when the Effect is made. */
+export const run = (handler: () => unknown): Effect.Effect<unknown, any, any> =>
+  Effect.suspend(() => {
+    const out = handler()
+    if (Effect.isEffect(out)) return out as Effect.Effect<unknown, any, any>
+    if (isGenerator(out)) return Effect.gen(() => out)
+    if (out instanceof Promise) return Effect.promise(() => out)
+    return Effect.succeed(out)
+  })

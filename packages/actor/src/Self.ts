@@ -1,0 +1,40 @@
+import type { Contract, Message } from "@troupe/contract"
+
+/** One function per event of the actor. Staged: published when the turn commits. */
+export type Emit<A extends Contract.AnyActor> = {
+  readonly [K in keyof A["events"] & string]: A["events"][K] extends Contract.EventType<infer F>
+    ? keyof F extends never
+      ? () => void
+      : (payload: Contract.Payload<F>) => void
+    : never
+}
+
+/** Any command of these actors. */
+export type MessageTo<Targets extends string> = Message<`${Targets}.${string}`>
+
+/**
+ * What a handler may do. All of it is staged and takes effect together when the turn commits, so nothing here waits or
+ * fails: these are plain calls, and no forgotten `yield*` or `await` can lose one.
+ */
+export interface Staged<State, Sends extends string> {
+  /** The state, with what this turn has set so far. */
+  readonly state: State
+  /** The id of the message being handled: use it as an idempotency key. */
+  readonly messageId: string
+  /** When the message was said, in ms since 1970: the same however often the turn runs. Effect's `Clock` says the same. */
+  readonly now: number
+  /** A number in [0, 1), the same sequence however often the turn runs. Effect's `Random` is seeded likewise. */
+  random(): number
+  /** Replaces the state. */
+  set(state: State): void
+  /** Sends a command to an actor that `sends` lists. */
+  send(message: MessageTo<Sends>): void
+}
+
+export interface Self<A extends Contract.AnyActor, State, Sends extends string> extends Staged<State, Sends> {
+  readonly key: Contract.Key<A>
+  /** Emits one of the actor's events. */
+  readonly emit: Emit<A>
+  /** Refuses the command with an error of the contract, from code that is not Effect. Nothing of the turn is kept. */
+  fail(error: Contract.ErrorsOf<A>): never
+}

@@ -1,0 +1,234 @@
+import { Codes, type Envelope, Key, Subject } from "@troupe/contract"
+import { Db } from "@troupe/postgres"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Turn from "../Turn.ts"
+import { CommitLost, passes } from "./Committer.ts"
+import type { Consumer } from "./Consumer.ts"
+import type { Delivery } from "./Delivery.ts"
+import * as Id from "./id.ts"
+
+/** What a turn staged, encoded: a row of the outbox but for its position. */
+export interface Staged {
+  readonly stream: string
+  readonly subject: string
+  readonly envelope: Envelope.Envelope
+  readonly body: string
+  /** Events carry their position in the lane. */
+  readonly event: boolean
+}
+
+/** A turn that ran to its end, encoded: nothing of it can fail any more but the commit. */
+export interface Done {
+  readonly delivery: Delivery
+  /** None for an event. */
+  readonly outcome: "reply" | "error" | "rejected" | null
+  readonly body: string | null
+  /** The state that it set. */
+  readonly state: { readonly value: unknown; readonly text: string } | undefined
+  readonly staged: ReadonlyArray<Staged>
+  /** Why the message is given up. */
+  readonly dead: { readonly code: Codes.Code; readonly reason: string } | undefined
+}
+
+/** A handler in a pure run asked for `Db`: the batch is run again inside a transaction. */
+export class NeedsTransaction {}
+
+/** Runs before its message is given up. */
+const attempts = 3
+/** For one run of a handler. */
+const limit = "5 seconds"
+
+/**
+ * Runs the turn of a message, with a handler's defects retried in place. Fails only with what is not the message's
+ * fault: a lost database, or the signal that the turn needs a transaction.
+ * `transact` runs a turn in a savepoint, so that a refused or failed one leaves nothing.
+ */
+export const run = (
+  consumer: Consumer,
+  delivery: Delivery,
+  state: unknown,
+  maxPayload: number,
+  transact: <A, E>(turn: Effect.Effect<A, E, Db>) => Effect.Effect<A, E | CommitLost>
+): Effect.Effect<Done, CommitLost | NeedsTransaction> =>
+  Effect.gen(function* () {
+    let failure: Failure = { code: "TRP0301", reason: "" }
+    const log = { id: delivery.id, key: delivery.key }
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      const exit = yield* Effect.exit(
+        transact(
+          Effect.flatMap(
+            Effect.timeoutOrElse(take(consumer, delivery, state), {
+              duration: limit,
+              orElse: () => Effect.die(new TooSlow())
+            }),
+            (turn) => (turn.error === undefined ? Effect.succeed(turn) : Effect.fail(new Undo(turn)))
+          )
+        ).pipe(Effect.catch((error) => (error instanceof Undo ? Effect.succeed(error.turn) : Effect.fail(error))))
+      )
+      if (Exit.isSuccess(exit)) {
+        const done = encode(consumer, delivery, exit.value, maxPayload)
+        if (!("code" in done)) return done
+        failure = done
+        break
+      }
+      const why = Cause.squash(exit.cause)
+      if (why instanceof NeedsTransaction) consumer.usesDb.add(delivery.type)
+      if (why instanceof NeedsTransaction || why instanceof CommitLost) return yield* Effect.fail(why)
+      // A handler that made a defect of a database that went away: the partition waits, the message is not to blame.
+      if (Cause.hasDies(exit.cause) && isDbError(why) && passes(why)) return yield* new CommitLost({ cause: why })
+      failure = { code: why instanceof TooSlow ? "TRP0302" : "TRP0301", reason: bounded(why) }
+      yield* Effect.logDebug(`${delivery.type} failed (${attempt} of ${attempts})`, log, failure.reason)
+    }
+    yield* Effect.logWarning(Codes.text(failure.code, delivery.type, failure.reason), log)
+    return given(delivery, failure)
+  })
+
+interface Failure {
+  readonly code: Codes.Code
+  readonly reason: string
+}
+class TooSlow extends Error {
+  constructor() {
+    super(`it ran for more than ${limit}`)
+  }
+}
+/** Carries a refused turn out of its savepoint. */
+class Undo {
+  readonly turn: Turn.Turn
+  constructor(turn: Turn.Turn) {
+    this.turn = turn
+  }
+}
+
+const isDbError = (why: unknown): boolean =>
+  typeof why === "object" && why !== null && "_tag" in why && why._tag === "DbError"
+
+const take = (consumer: Consumer, delivery: Delivery, state: unknown): Effect.Effect<Turn.Turn, never, Db> => {
+  const { envelope, key, now, payload, type } = delivery
+  const input = { id: envelope.id, key, now }
+  if (consumer.part.kind === "actor") return Turn.take(consumer.part, state, delivery.name, payload, input)
+  const event = {
+    type,
+    key,
+    payload,
+    id: envelope.id,
+    time: new Date(now).toISOString(),
+    position: envelope.position ?? 0,
+    correlationId: envelope.correlationId ?? envelope.id,
+    causationId: envelope.causationId
+  }
+  return Turn.hear(consumer.part, state, event, input)
+}
+
+/** A message that is given up: its caller, if any, is told; the message is kept with the reason. */
+export const given = (delivery: Delivery, { code, reason }: Failure): Done => ({
+  delivery,
+  outcome: delivery.hash === null ? null : "rejected",
+  // A caller gets the first line: where in our code it failed is not its business.
+  body: delivery.hash === null ? null : JSON.stringify({ code, detail: reason.split("\n")[0] }),
+  state: undefined,
+  staged: [],
+  dead: { code, reason }
+})
+
+/** Everything that a turn wants, as it will be stored and sent; or why it cannot be. */
+const encode = (consumer: Consumer, delivery: Delivery, turn: Turn.Turn, maxPayload: number): Done | Failure => {
+  const refuse = (reason: string): Failure => ({ code: "TRP0303", reason })
+  let outcome: Done["outcome"] = null
+  let body: string | null = null
+  const target = consumer.commands.get(delivery.name)
+  if (target !== undefined) {
+    const answer = turn.error === undefined ? target.reply.encode(turn.reply) : target.error.encode(turn.error)
+    outcome = turn.error === undefined ? "reply" : "error"
+    if (!answer.ok && turn.error !== undefined) return { code: "TRP0301", reason: `an undeclared error: ${bounded(turn.error)}` }
+    if (!answer.ok) return refuse(`the reply: ${answer.why}`)
+    if (Buffer.byteLength(answer.text) + overhead > maxPayload) return refuse(`the reply: over ${maxPayload} bytes`)
+    body = answer.text
+  } else if (turn.error !== undefined) {
+    return { code: "TRP0301", reason: bounded(turn.error) }
+  }
+  let state: Done["state"]
+  if (turn.changed) {
+    const encoded = consumer.state.encode(turn.state)
+    if (!encoded.ok) return refuse(`the state: ${encoded.why}`)
+    state = { value: encoded.value, text: encoded.text }
+  }
+  const staged: Array<Staged> = []
+  for (const [ordinal, item] of turn.staged.entries()) {
+    const row = item.kind === "event" ? event(consumer, delivery, item, ordinal) : command(consumer, delivery, item, ordinal)
+    if (typeof row === "string") return refuse(row)
+    const size = Buffer.byteLength(row.body) + JSON.stringify(row.envelope).length + overhead
+    if (size > maxPayload) return refuse(`${row.envelope.type}: ${size} bytes, over max_payload ${maxPayload}`)
+    staged.push(row)
+  }
+  return { delivery, outcome, body, state, staged, dead: undefined }
+}
+
+/** What headers that the publisher adds may take, in bytes. */
+const overhead = 1_024
+
+const event = (
+  consumer: Consumer,
+  delivery: Delivery,
+  item: Extract<Turn.StagedItem, { kind: "event" }>,
+  ordinal: number
+): Staged | string => {
+  const type = `${consumer.name}.${item.name}`
+  const wire = consumer.events.get(type)
+  if (wire === undefined) return `${type} is no event of the contract`
+  const body = wire.encode(item.payload)
+  if (!body.ok) return `${type}: ${body.why}`
+  const [, actor] = consumer.name.split(".") as [string, string]
+  return {
+    stream: Subject.stream("evt", consumer.service),
+    subject: Subject.published("evt", consumer.service, actor, item.name, delivery.token),
+    envelope: { ...follows(consumer, delivery, ordinal), type, key: delivery.key, version: wire.version, contract: consumer.contract },
+    body: body.text,
+    event: true
+  }
+}
+
+const command = (
+  consumer: Consumer,
+  delivery: Delivery,
+  { message: { key, payload, target, to } }: Extract<Turn.StagedItem, { kind: "command" }>,
+  ordinal: number
+): Staged | string => {
+  if (!consumer.sends.has(`${target.service}.${target.actor}`)) return `${to}: \`sends\` does not list it`
+  const token = Key.encode(key)
+  if (token === undefined) return `${to}: the key ${JSON.stringify(key.slice(0, 80))} has no subject token`
+  const body = target.payload.encode(payload)
+  if (!body.ok) return `${to}: ${body.why}`
+  return {
+    stream: Subject.stream("cmd", target.service),
+    subject: Subject.published("cmd", target.service, target.actor, target.command, token),
+    envelope: { ...follows(consumer, delivery, ordinal), type: to, key, contract: target.contract },
+    body: body.text,
+    event: false
+  }
+}
+
+const follows = (consumer: Consumer, { envelope, id }: Delivery, ordinal: number) => ({
+  id: Id.derived(consumer.name, id, ordinal),
+  source: consumer.service,
+  time: new Date().toISOString(),
+  correlationId: envelope.correlationId ?? envelope.id,
+  causationId: envelope.id,
+  ...(envelope.traceparent === undefined ? {} : { traceparent: envelope.traceparent })
+})
+
+/** A reason as Postgres can keep it, at most 2,000 characters. */
+export const bounded = (why: unknown): string => {
+  const text =
+    why instanceof Error ? (why.stack ?? `${why.name}: ${why.message}`) : typeof why === "string" ? why : safeJson(why)
+  return text.slice(0, 2_000).toWellFormed().replaceAll("\0", "\u2400")
+}
+const safeJson = (value: unknown): string => {
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    return String(value)
+  }
+}

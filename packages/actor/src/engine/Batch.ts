@@ -1,0 +1,251 @@
+import { Codes, Envelope, Reply, Subject } from "@troupe/contract"
+import { Db, Sql } from "@troupe/postgres"
+import type { Commit } from "@troupe/postgres/internal"
+import * as Effect from "effect/Effect"
+import * as Attempt from "./Attempt.ts"
+import type { Cache, Entry } from "./Cache.ts"
+import { CommitLost } from "./Committer.ts"
+import type { Consumer } from "./Consumer.ts"
+import { type Delivery, open, type Refusal } from "./Delivery.ts"
+import * as Id from "./id.ts"
+import type { Incoming } from "./Mailbox.ts"
+
+/** What the owner of a partition knows between two commits. */
+export interface Memory {
+  readonly fence: Commit.Fence
+  readonly pos: number
+  readonly cursors: Commit.Cursors
+  readonly cache: Cache
+}
+
+/** A batch that ran, ready to be committed; and what is to be done once it is. */
+export interface Handled {
+  readonly work: Commit.Work
+  readonly replies: ReadonlyArray<{ readonly to: string; readonly headers: Envelope.Headers; readonly body: string }>
+  readonly states: ReadonlyMap<string, Entry>
+}
+
+export interface Options {
+  readonly maxPayload: number
+  /** Inside a transaction of the partition's: handlers may use `Db`, and run one after another on its connection. */
+  readonly transaction: boolean
+  /** Why the messages are given up without being run: Postgres refused what they wanted. */
+  readonly condemned?: string | undefined
+  readonly watermarks: () => ReadonlyArray<Commit.WatermarkRow>
+}
+
+/**
+ * Runs the turns of a batch: in order within a key, keys side by side. Nothing is written here.
+ * Fails with `NeedsTransaction` when a handler asks for `Db` in a pure run.
+ */
+export const handle = (
+  consumer: Consumer,
+  memory: Memory,
+  incoming: ReadonlyArray<Incoming>,
+  options: Options
+): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction, Sql | Db> =>
+  Effect.gen(function* () {
+    const deliveries: Array<Delivery> = []
+    const refusals: Array<Refusal> = []
+    for (const one of incoming) {
+      const opened = open(consumer, one)
+      if (opened !== undefined) "code" in opened ? refusals.push(opened) : deliveries.push(opened)
+    }
+    const { inbox, states } = yield* load(consumer, memory, deliveries)
+
+    const fresh = new Map<string, Delivery>()
+    for (const delivery of deliveries) {
+      if (!inbox.has(delivery.id) && !fresh.has(delivery.id)) fresh.set(delivery.id, delivery)
+    }
+    const keys = Map.groupBy(fresh.values(), ({ token }) => token)
+    const done = new Map<string, Attempt.Done>()
+    const transact = options.transaction ? inSavepoint(yield* Db) : pure
+    const changed = new Map<string, Entry & { readonly text: string }>()
+    yield* Effect.forEach(
+      keys,
+      ([token, queue]) =>
+        Effect.gen(function* () {
+          const loaded = memory.cache.get(token) ?? states.get(token) ?? { version: 0, value: consumer.initial }
+          let value = "unreadable" in loaded ? undefined : loaded.value
+          for (const delivery of queue) {
+            const one =
+              options.condemned !== undefined
+                ? Attempt.given(delivery, { code: "TRP0306", reason: options.condemned })
+                : "unreadable" in loaded
+                  ? Attempt.given(delivery, { code: "TRP0304", reason: loaded.unreadable })
+                  : yield* Attempt.run(consumer, delivery, value, options.maxPayload, transact)
+            done.set(delivery.id, one)
+            if (one.state !== undefined) {
+              value = one.state.value
+              changed.set(token, { version: loaded.version + 1, value, text: one.state.text })
+            }
+          }
+        }),
+      { concurrency: options.transaction ? 1 : "unbounded", discard: true }
+    )
+
+    // Positions and rows in the order of reading, so that the order within a key is that of its turns.
+    const rows: Array<Commit.OutboxRow> = []
+    const dead: Array<Commit.DeadRow> = refusals.filter(({ caller }) => caller === undefined).map(deadRow)
+    const replies = refusals.flatMap((refusal) => rejection(consumer, refusal) ?? [])
+    let pos = memory.pos
+    for (const delivery of fresh.values()) {
+      const one = done.get(delivery.id)!
+      for (const { body, envelope, event, stream, subject } of one.staged) {
+        const headers = Envelope.toHeaders(event ? { ...envelope, position: ++pos } : { ...envelope })
+        if (!event) pos++
+        rows.push({ pos, stream, id: envelope.id, subject, headers: JSON.stringify(headers), body })
+      }
+      if (one.dead !== undefined) {
+        dead.push(deadRow({ incoming: delivery.incoming, code: one.dead.code, why: one.dead.reason, caller: undefined }))
+      }
+    }
+    for (const delivery of deliveries) {
+      const answer = inbox.get(delivery.id) ?? answerOf(done.get(delivery.id)!)
+      const reply = answerTo(consumer, delivery, answer)
+      if (reply !== undefined) replies.push(reply)
+    }
+    const cursors = { ...memory.cursors }
+    for (const { message, stream } of incoming) {
+      cursors[stream] = { seq: message.seq, id: message.headers?.get("ce-id").slice(0, 200) ?? "" }
+    }
+    return {
+      work: {
+        fence: memory.fence,
+        pos,
+        cursors,
+        inbox: [...done.values()].map((one) => ({ id: one.delivery.id, ...answerOf(one) })),
+        states: [...changed].map(([key, { text, version }]) => ({ key, version, shape: consumer.state.version, body: text })),
+        outbox: rows,
+        dead,
+        watermarks: options.watermarks(),
+        adopted: []
+      },
+      replies,
+      states: changed
+    }
+  })
+
+// ---------------------------------------------------------------------------------------------------------------------
+// what is known already
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** How a message was answered, as the inbox keeps it. */
+type Answer = Omit<Commit.InboxRow, "id">
+type Loaded = Entry | { readonly version: number; readonly unreadable: string }
+
+const load = (consumer: Consumer, memory: Memory, deliveries: ReadonlyArray<Delivery>) =>
+  Effect.gen(function* () {
+    const sql = yield* Sql
+    const ids = [...new Set(deliveries.map(({ id }) => id))]
+    const missing = [...new Set(deliveries.map(({ token }) => token))].filter((token) => memory.cache.get(token) === undefined)
+    const [inboxRows, stateRows] = yield* Effect.tryPromise({
+      try: () =>
+        Promise.all([
+          ids.length === 0
+            ? []
+            : sql`select id, outcome, body, hash from troupe.inbox
+                where consumer = ${consumer.id} and p = ${memory.fence.p} and id = any (${ids}::uuid[])`,
+          missing.length === 0
+            ? []
+            : sql`select key, version, shape, body from troupe.state
+                where consumer = ${consumer.id} and key = any (${missing}::text[])`
+        ]),
+      catch: (cause) => new CommitLost({ cause })
+    })
+    const inbox = new Map(
+      inboxRows.map(({ body, hash, id, outcome }): [string, Answer] => [id, { outcome, body, hash }])
+    )
+    const states = new Map(
+      stateRows.map(({ body, key, shape, version }): [string, Loaded] => {
+        const decoded = consumer.state.decode(body, Number(shape))
+        return [
+          key,
+          decoded.ok
+            ? { version: Number(version), value: decoded.value }
+            : { version: Number(version), unreadable: decoded.why }
+        ]
+      })
+    )
+    return { inbox, states }
+  })
+
+// ---------------------------------------------------------------------------------------------------------------------
+// how a turn runs
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** Without a transaction: asking for `Db` ends the run, even if the handler catches everything. */
+const pure = <A, E>(turn: Effect.Effect<A, E, Db>): Effect.Effect<A, E | CommitLost> =>
+  Effect.suspend(() => {
+    let asked = false
+    const ask = Effect.suspend(() => {
+      asked = true
+      return Effect.die(new Attempt.NeedsTransaction())
+    })
+    return Effect.exit(Effect.provideService(turn, Db, Db.of({ query: () => ask, transaction: () => ask }))).pipe(
+      Effect.flatMap((exit) => (asked ? Effect.die(new Attempt.NeedsTransaction()) : exit))
+    )
+  })
+
+/** In a savepoint of the batch's transaction: what fails or is refused leaves nothing behind. */
+const inSavepoint =
+  (db: Db["Service"]) =>
+  <A, E>(turn: Effect.Effect<A, E, Db>): Effect.Effect<A, E | CommitLost> =>
+    db.transaction(Effect.provideService(turn, Db, db)).pipe(
+      // The savepoint itself failed, or a statement that the handler did not mind: the turn is to blame, or the server.
+      Effect.catchIf(
+        (error): error is Extract<typeof error, { readonly _tag: "DbError" }> =>
+          typeof error === "object" && error !== null && "_tag" in error && error._tag === "DbError",
+        (error) => Effect.die(error)
+      )
+    ) as Effect.Effect<A, E | CommitLost>
+
+// ---------------------------------------------------------------------------------------------------------------------
+// answers and dead letters
+// ---------------------------------------------------------------------------------------------------------------------
+
+const answerOf = ({ body, delivery, outcome }: Attempt.Done): Answer => ({ outcome, body, hash: delivery.hash })
+
+/** The reply to whoever waits; the stored one when it asked before. */
+const answerTo = (consumer: Consumer, delivery: Delivery, answer: Answer): Handled["replies"][number] | undefined => {
+  if (delivery.replyTo === undefined || delivery.hash === null) return undefined
+  const other = answer.hash !== null && answer.hash !== delivery.hash
+  const outcome = other || answer.outcome === null ? "rejected" : (answer.outcome as Reply.Outcome)
+  const body = other ? rejected("TRP0206", "the id was used for another request before") : (answer.body ?? "")
+  return reply(consumer, delivery.envelope, delivery.replyTo, { id: Id.derived(consumer.name, delivery.id, -1), outcome, body })
+}
+
+const rejection = (consumer: Consumer, { caller, code, why }: Refusal): Handled["replies"][number] | undefined =>
+  caller === undefined
+    ? undefined
+    : reply(consumer, caller, caller.replyTo, {
+        id: Id.derived(consumer.name, Id.ofMessage(caller.id), -1),
+        outcome: "rejected",
+        body: rejected(code, why)
+      })
+
+const rejected = (code: Codes.Code, detail: string): string =>
+  JSON.stringify({ code, detail } satisfies Reply.Rejection)
+
+const reply = (
+  consumer: Consumer,
+  ask: { readonly id: string; readonly type: string },
+  to: string,
+  answer: Reply.Reply
+): Handled["replies"][number] => ({ to, headers: Reply.headers(answer, ask, consumer.service), body: answer.body })
+
+const deadRow = ({ code, incoming: { message, stream }, why }: Refusal): Commit.DeadRow => {
+  const headers: Record<string, string> = {}
+  for (const name of message.headers?.keys() ?? []) headers[name] = message.headers!.get(name)
+  return {
+    key: Subject.parse(message.subject)?.key.replaceAll("\0", "\u2400") ?? null,
+    messageId: headers["ce-id"] ?? null,
+    stream,
+    sequence: message.seq,
+    subject: message.subject,
+    headers: JSON.stringify(headers),
+    body: message.data,
+    code,
+    reason: Attempt.bounded(why)
+  }
+}

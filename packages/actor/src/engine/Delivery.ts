@@ -1,0 +1,91 @@
+import { type Codes, Envelope, Key, Subject } from "@troupe/contract"
+import type { Consumer } from "./Consumer.ts"
+import * as Id from "./id.ts"
+import type { Incoming } from "./Mailbox.ts"
+
+/** A message that a handler can be run for. */
+export interface Delivery {
+  readonly incoming: Incoming
+  readonly envelope: Envelope.Envelope
+  /** The envelope's id as the inbox keeps it. */
+  readonly id: string
+  readonly type: string
+  /** The command or event. */
+  readonly name: string
+  readonly key: string
+  /** The key as a subject token. */
+  readonly token: string
+  /** Decoded, in the newest version. */
+  readonly payload: unknown
+  /** ms since 1970: the sender's time, else the stream's. */
+  readonly now: number
+  /** Of a command; an event is never compared. */
+  readonly hash: string | null
+  readonly replyTo: string | undefined
+}
+
+/** A message that no handler can be run for. */
+export interface Refusal {
+  readonly incoming: Incoming
+  readonly code: Codes.Code
+  readonly why: string
+  /** Who asked, when that can be told: then it gets the reason, and no dead letter is kept. */
+  readonly caller: { readonly id: string; readonly type: string; readonly replyTo: string } | undefined
+}
+
+/** `undefined`: an event that this consumer does not listen to. */
+export const open = (consumer: Consumer, incoming: Incoming): Delivery | Refusal | undefined => {
+  const { message } = incoming
+  const get = (name: string) => message.headers?.get(name)
+  const envelope = Envelope.fromHeaders(get)
+  if ("why" in envelope) return { incoming, code: "TRP0203", why: envelope.why, caller: undefined }
+  const replyTo =
+    envelope.replyTo !== undefined && Envelope.isReplyTo(envelope.replyTo) ? envelope.replyTo : undefined
+  const refuse = (code: Codes.Code, why: string): Refusal => ({
+    incoming,
+    code,
+    why,
+    caller: replyTo === undefined ? undefined : { id: envelope.id, type: envelope.type, replyTo }
+  })
+  const subject = Subject.parse(message.subject)
+  if (subject === undefined) return refuse("TRP0204", `of the subject ${message.subject.slice(0, 300)}`)
+  const { actor, key, kind, name, service } = subject
+  const type = `${service}.${actor}.${name}`
+  if (envelope.type !== type) return refuse("TRP0205", `ce-type is ${envelope.type}, the subject says ${type}`)
+  if (envelope.key !== undefined && envelope.key !== key) {
+    return refuse("TRP0205", `ce-subject is ${envelope.key.slice(0, 200)}, the subject says ${key}`)
+  }
+  if (kind === "evt" && !consumer.events.has(type)) return undefined
+  const body = text(message.data)
+  if (body === undefined) return refuse("TRP0201", "it is not UTF-8")
+  const command = kind === "cmd" ? consumer.commands.get(name) : undefined
+  if (kind === "cmd" && command === undefined) {
+    return refuse("TRP0202", `${consumer.name} has no ${name}; the sender's contract is ${envelope.contract ?? 1}`)
+  }
+  const payload =
+    command === undefined ? consumer.events.get(type)!.decode(body, envelope.version ?? 1) : command.payload.decode(body)
+  if (!payload.ok) return refuse(command === undefined ? "TRP0209" : "TRP0201", payload.why)
+  const said = envelope.time === undefined ? Number.NaN : Date.parse(envelope.time)
+  return {
+    incoming,
+    envelope,
+    id: Id.ofMessage(envelope.id),
+    type,
+    name,
+    key,
+    token: Key.encode(key)!,
+    payload: payload.value,
+    now: Number.isNaN(said) ? message.time.getTime() : said,
+    hash: command === undefined ? null : Id.ofRequest(type, key, body),
+    replyTo
+  }
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+const text = (bytes: Uint8Array): string | undefined => {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    return undefined
+  }
+}

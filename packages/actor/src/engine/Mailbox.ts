@@ -1,0 +1,47 @@
+import type { JsMsg } from "@nats-io/jetstream"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+
+/** A message and the stream that it was read from. */
+export interface Incoming {
+  readonly stream: string
+  readonly message: JsMsg
+}
+
+/** What was read and is not handled yet, of all streams of one partition. Bounded by count and bytes. */
+export interface Mailbox {
+  /** Takes a message; when that fills the box, a promise of room for the next one. */
+  offer(incoming: Incoming): Promise<void> | undefined
+  /** All that is at hand, at most one batch; waits only for the first. */
+  readonly take: Effect.Effect<ReadonlyArray<Incoming>>
+  size(): number
+}
+
+const limits = { messages: 1_000, bytes: 4 * 1024 ** 2 }
+
+export const make = (): Mailbox => {
+  let box: Array<Incoming> = []
+  let bytes = 0
+  let waiting: Array<() => void> = []
+  const some = Latch.makeUnsafe(false)
+  return {
+    offer: (incoming) => {
+      box.push(incoming)
+      bytes += incoming.message.data.length
+      some.openUnsafe()
+      if (box.length < limits.messages && bytes < limits.bytes) return undefined
+      return new Promise((resolve) => waiting.push(resolve))
+    },
+    take: Effect.map(some.await, () => {
+      const taken = box
+      const room = waiting
+      box = []
+      bytes = 0
+      waiting = []
+      some.closeUnsafe()
+      for (const resume of room) resume()
+      return taken
+    }),
+    size: () => box.length
+  }
+}

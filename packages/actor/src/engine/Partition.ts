@@ -1,0 +1,208 @@
+import { headers as natsHeaders } from "@nats-io/nats-core"
+import { Subject } from "@troupe/contract"
+import { Nats, Reader } from "@troupe/nats"
+import { FailPoints, Relay } from "@troupe/outbox"
+import { Db, Sql } from "@troupe/postgres"
+import { Commit, Ownership } from "@troupe/postgres/internal"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Attempt from "./Attempt.ts"
+import { type Handled, handle, type Memory } from "./Batch.ts"
+import * as Cache from "./Cache.ts"
+import { CommitLost, CommitRefused, Committer, failed } from "./Committer.ts"
+import type { Consumer } from "./Consumer.ts"
+import * as Mailbox from "./Mailbox.ts"
+
+/** States kept in memory per partition. */
+const cached = 1_000
+
+/** Another owner took the partition, or this one no longer knows how far it is. */
+class Fenced extends Error {
+  override readonly name = "Fenced"
+}
+
+/** What health looks at, written by the owner of a partition. */
+export interface Progress {
+  readonly consumer: Consumer
+  readonly p: number
+  /** Taken and reading. */
+  ready: boolean
+  /** Why it is not ready. */
+  trouble: string | undefined
+  /** Sequence per stream of the last message whose effects are committed. */
+  cursors: Commit.Cursors
+}
+
+export const progress = (consumer: Consumer, p: number): Progress => ({
+  consumer,
+  p,
+  ready: false,
+  trouble: "starting",
+  cursors: {}
+})
+
+/** Owns one partition of a consumer for ever: taken anew, with backoff, whenever it is lost. */
+export const own = (
+  progress: Progress,
+  host: string
+): Effect.Effect<never, never, Sql | Db | Nats | Committer> =>
+  Effect.gen(function* () {
+    let failures = 0
+    while (true) {
+      const cause = yield* Effect.catchCause(
+        Effect.scoped(session(progress, host, () => (failures = 0))),
+        (cause) => Effect.succeed(cause)
+      )
+      failures++
+      progress.ready = false
+      progress.trouble = String(Cause.squash(cause)).split("\n")[0]!
+      if (failures === 1) yield* Effect.logDebug("lost, taking it anew", progress.trouble)
+      if (failures === 3) yield* Effect.logWarning("cannot keep the partition, and tries on", progress.trouble)
+      yield* Effect.sleep(Math.min(5_000, 50 * 2 ** failures) * (0.5 + Math.random() / 2))
+    }
+  }).pipe(Effect.annotateLogs({ consumer: progress.consumer.name, partition: progress.p }))
+
+/** From a take-over until the partition is lost: one file of how a message is handled, from the stream to the outbox. */
+const session = (
+  progress: Progress,
+  host: string,
+  onProgress: () => void
+): Effect.Effect<never, unknown, Sql | Db | Nats | Committer | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { consumer, p } = progress
+    const sql = yield* Sql
+    const [taken] = yield* Effect.tryPromise(() => Ownership.take(sql, consumer.id, [p], host))
+    if (taken === undefined) return yield* Effect.die(new Error(`there is no partition ${p} of ${consumer.name}`))
+    const [, actor] = consumer.name.split(".") as [string, string]
+    const lane = consumer.part.kind === "actor" ? Subject.filter("evt", consumer.service, p, actor) : undefined
+    const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, lane })
+
+    let memory: Memory = { ...taken, cache: Cache.make(cached) }
+    const mailbox = Mailbox.make()
+    const readers = consumer.sources.map(({ filter, stream }) =>
+      Reader.read({
+        stream,
+        filter: filter(p),
+        from: (taken.cursors[stream]?.seq ?? 0) + 1,
+        into: (message) => mailbox.offer({ stream, message })
+      })
+    )
+    progress.cursors = taken.cursors
+    progress.ready = true
+    progress.trouble = undefined
+    const turns = Effect.gen(function* () {
+      while (true) {
+        memory = yield* settle(consumer, memory, yield* mailbox.take, relay)
+        progress.cursors = memory.cursors
+        onProgress()
+      }
+    })
+    return yield* Effect.raceAllFirst([turns, ...readers])
+  })
+
+/**
+ * Handles a batch to its end. When Postgres refuses it for what it says, it is halved until the culprit stands alone,
+ * and that message is given up.
+ */
+const settle = (
+  consumer: Consumer,
+  memory: Memory,
+  incoming: ReadonlyArray<Mailbox.Incoming>,
+  relay: Relay.Relay
+): Effect.Effect<Memory, CommitLost | Fenced, Sql | Db | Nats | Committer> =>
+  take(consumer, memory, incoming, relay).pipe(
+    Effect.catchTag("CommitRefused", ({ cause }) =>
+      Effect.gen(function* () {
+        if (incoming.length === 1) {
+          yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)
+          return yield* Effect.catchTag(
+            take(consumer, memory, incoming, relay, Attempt.bounded(cause)),
+            "CommitRefused",
+            (again) => new CommitLost({ cause: again.cause })
+          )
+        }
+        const half = Math.ceil(incoming.length / 2)
+        const between = yield* settle(consumer, memory, incoming.slice(0, half), relay)
+        return yield* settle(consumer, between, incoming.slice(half), relay)
+      })
+    )
+  )
+
+/** Handlers, commit, replies, relay. */
+const take = (
+  consumer: Consumer,
+  memory: Memory,
+  incoming: ReadonlyArray<Mailbox.Incoming>,
+  relay: Relay.Relay,
+  condemned?: string
+): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced, Sql | Db | Nats | Committer> =>
+  Effect.gen(function* () {
+    const { capabilities } = yield* Nats
+    const options = { maxPayload: capabilities.maxPayload, watermarks: relay.watermarks, condemned }
+    const hit = yield* FailPoints
+    const transacted = Effect.suspend(() => inTransaction(consumer, memory, incoming, { ...options, transaction: true }))
+    if (condemned === undefined && incoming.some(({ message }) => consumer.usesDb.has(message.headers?.get("ce-type") ?? ""))) {
+      return yield* finish(consumer, memory, yield* transacted, relay)
+    }
+    const handled = yield* Effect.result(handle(consumer, memory, incoming, { ...options, transaction: false }))
+    if (handled._tag === "Failure") {
+      if (handled.failure instanceof CommitLost) return yield* handled.failure
+      return yield* finish(consumer, memory, yield* transacted, relay)
+    }
+    yield* hit("before commit")
+    // What was handed to the committer may be committed: from here to the end of `finish` nothing interrupts.
+    return yield* Effect.uninterruptible(
+      Effect.gen(function* () {
+        const committer = yield* Committer
+        const passed = yield* committer.commit(handled.success.work)
+        if (!passed) return yield* Effect.fail(new Fenced(`partition ${memory.fence.p} has another owner`))
+        return yield* finish(consumer, memory, handled.success, relay)
+      })
+    )
+  })
+
+/** The whole batch in a transaction of its partition alone: fence, handlers in savepoints, commit. */
+const inTransaction = (
+  consumer: Consumer,
+  memory: Memory,
+  incoming: ReadonlyArray<Mailbox.Incoming>,
+  options: Parameters<typeof handle>[3]
+): Effect.Effect<Handled, CommitLost | CommitRefused | Fenced, Sql | Db> =>
+  Effect.gen(function* () {
+    const db = yield* Db
+    const hit = yield* FailPoints
+    const fenced = new Fenced(`partition ${memory.fence.p} has another owner`)
+    return yield* db.transaction(
+      Effect.gen(function* () {
+        if (!(yield* db.query((tx) => Commit.fenceIn(tx, memory.fence)))) return yield* Effect.fail(fenced)
+        const handled = yield* handle(consumer, memory, incoming, options)
+        yield* hit("before commit")
+        if (!(yield* db.query((tx) => Commit.commitIn(tx, handled.work)))) return yield* Effect.fail(fenced)
+        return handled
+      })
+    )
+  }).pipe(
+    Effect.catch((error) => {
+      if (error instanceof Attempt.NeedsTransaction) return Effect.die(error)
+      return Effect.fail(error instanceof Fenced || error instanceof CommitLost ? error : failed(error))
+    })
+  )
+
+/** After the commit: replies, relay, memory. */
+const finish = (consumer: Consumer, memory: Memory, handled: Handled, relay: Relay.Relay): Effect.Effect<Memory, never, Nats> =>
+  Effect.gen(function* () {
+    const { connection } = yield* Nats
+    const hit = yield* FailPoints
+    yield* hit("after commit")
+    for (const { body, headers, to } of handled.replies) {
+      const wire = natsHeaders()
+      for (const name in headers) wire.set(name, headers[name]!)
+      // A caller that hears nothing asks again and gets the stored answer.
+      yield* Effect.ignore(Effect.try(() => connection.publish(to, body, { headers: wire })))
+    }
+    relay.offer(handled.work.outbox)
+    for (const [token, entry] of handled.states) memory.cache.set(token, { version: entry.version, value: entry.value })
+    const { cursors, fence, pos } = handled.work
+    return { fence: { ...fence, n: fence.n + 1 }, pos, cursors, cache: memory.cache }
+  })

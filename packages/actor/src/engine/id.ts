@@ -1,0 +1,24 @@
+import { hash } from "node:crypto"
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** A message's id as the inbox keeps it: itself when it is a UUID, else a UUIDv8 of its SHA-256. */
+export const ofMessage = (id: string): string => (uuid.test(id) ? id.toLowerCase() : version8(`id\0${id}`))
+
+/**
+ * The id of what a turn stages: UUIDv8 of SHA-256(consumer, input id, ordinal). A turn that runs again stages the same
+ * ids, so nobody downstream handles it twice. `ordinal` counts all staged items of the turn; the reply is -1.
+ */
+export const derived = (consumer: string, input: string, ordinal: number): string =>
+  version8(`${consumer}\0${input}\0${ordinal}`)
+
+/** What a command asks for, so that the same id with another request is told apart. */
+export const ofRequest = (type: string, key: string, body: string): string =>
+  hash("sha256", `${type}\0${key}\0${body}`, "hex")
+
+/** RFC 9562, 5.8. */
+const version8 = (text: string): string => {
+  const hex = hash("sha256", text, "hex")
+  const variant = ((Number.parseInt(hex[16]!, 16) & 3) | 8).toString(16)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+}

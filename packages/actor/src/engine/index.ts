@@ -1,0 +1,4 @@
+// For Troupe's own packages only: what runs actors and subscribers. No promise of stability.
+export { Committer } from "./Committer.ts"
+export * as Consumer from "./Consumer.ts"
+export * as Partition from "./Partition.ts"

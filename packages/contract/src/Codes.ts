@@ -1,0 +1,66 @@
+/**
+ * Every error that Troupe reports has one of these codes. Texts read
+ * `TRP0412 what happened · to what · why · what to do`.
+ *
+ * 00xx set-up and servers, 01xx configuration and start, 02xx messages, 03xx turns, 04xx streams, 05xx database, 06xx commands of the CLI.
+ */
+export const codes = {
+  TRP0001: { what: "no network", todo: "check the connection to the package registry and run it again" },
+  TRP0002: { what: "no Node.js for this platform", todo: "install Node.js 22.19 or newer and run it again" },
+  TRP0003: { what: "could not set up pnpm", todo: "install pnpm 12 and run it again" },
+  TRP0004: { what: "could not install the dependencies", todo: "read the lines above; then run it again" },
+  TRP0005: { what: "cannot write the cache", todo: "set TROUPE_CACHE to a folder that you may write" },
+  TRP0010: { what: "no nats-server to be had", todo: "install nats-server 2.11 or newer, or set NATS_URL or NATS_SERVER" },
+  TRP0011: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },
+  TRP0012: { what: "the port is taken", todo: "stop what listens there, or choose another port" },
+  TRP0013: { what: "nats-server did not start", todo: "read its last lines above" },
+  TRP0014: { what: "no PostgreSQL for this platform", todo: "set DATABASE_URL to a PostgreSQL 15 or newer" },
+  TRP0015: { what: "PostgreSQL could not make its data folder", todo: "read its last lines above" },
+  TRP0016: { what: "PostgreSQL did not start", todo: "read its last lines above" },
+  TRP0101: { what: "a setting is missing or wrong", todo: "set it, by flag or by environment" },
+  TRP0102: { what: "the file declares no service", todo: "let it `export default Service.make(...)`" },
+  TRP0103: { what: "the file cannot be loaded", todo: "read the cause, mend it and run it again" },
+  TRP0104: { what: "no services found", todo: "run it where services/*/src/main.ts lie, or name the files" },
+  TRP0105: { what: "a service ended", todo: "read its last lines above" },
+  TRP0106: { what: "a service did not become ready", todo: "read its lines above, or run troupe doctor" },
+  TRP0107: { what: "the health port is taken", todo: "set TROUPE_HTTP_PORT to another port, or 0 for any" },
+  TRP0201: { what: "the payload is not what the contract declares", todo: "send it as the contract's schema says" },
+  TRP0202: { what: "no such command", todo: "compare the contract's version with the service's" },
+  TRP0203: { what: "no valid envelope", todo: "send ce-id, ce-type and ce-source as the contract's packages do" },
+  TRP0204: { what: "the key is not canonical", todo: "percent-encode it as Key.encode does, at most 200 bytes" },
+  TRP0205: { what: "subject and envelope disagree", todo: "publish on the subject that the envelope's type and key name" },
+  TRP0206: { what: "the same id came with another request", todo: "use a new id for a new request" },
+  TRP0207: { what: "the message is too large", todo: "send less than the server's max_payload, or raise it" },
+  TRP0208: { what: "the answer cannot be read", todo: "compare the contract's version with the service's" },
+  TRP0209: { what: "the event is not what the contract declares", todo: "compare the contract's version with the emitter's" },
+  TRP0210: { what: "no answer in time", todo: "ask again with the same id, or with a longer timeout" },
+  TRP0211: { what: "not allowed", todo: "grant the connection's user this subject" },
+  TRP0301: { what: "the handler failed", todo: "read the cause; mend the handler" },
+  TRP0302: { what: "the handler took too long", todo: "let it do less; outside I/O belongs to a worker" },
+  TRP0303: { what: "the handler staged what cannot be sent", todo: "stage what the contract declares, below the server's max_payload" },
+  TRP0304: { what: "the stored state cannot be read", todo: "declare the older shape with State.make(old).next(new, up)" },
+  TRP0306: { what: "the database refused what the handler wants", todo: "read the cause; mend the handler or the table" },
+  TRP0401: { what: "cannot connect to NATS", todo: "check NATS_URL and that nats-server runs" },
+  TRP0402: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },
+  TRP0403: { what: "the stream is not as this service needs it", todo: "mend or delete the stream; a partition count is fixed for good" },
+  TRP0404: { what: "JetStream refused", todo: "read the cause; run troupe doctor" },
+  TRP0405: { what: "JetStream is off", todo: "start nats-server with JetStream" },
+  TRP0406: { what: "the stream is full", todo: "wait until the service has caught up, or raise the stream's max_bytes" },
+  TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
+  TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
+  TRP0503: { what: "the database is not migrated", todo: "run troupe migrate" },
+  TRP0504: { what: "the database is newer than this code", todo: "deploy the newer code" },
+  TRP0505: { what: "a migration failed", todo: "read the cause; nothing of it was kept" },
+  TRP0506: { what: "no right to create databases", todo: "give the role CREATEDB and CREATEROLE, or make the databases yourself" },
+  TRP0507: { what: "the partition count differs", todo: "start it with the count that it was created with" },
+  TRP0508: { what: "a migration was changed after it ran", todo: "restore it and write a new one" },
+  TRP0601: { what: "no such dead letter", todo: "list them with troupe dead list" },
+  TRP0602: { what: "the command line cannot be read", todo: "see it with --help" },
+  TRP0603: { what: "something unexpected happened", todo: "report it with this line" }
+} as const satisfies { readonly [code: `TRP${number}`]: { readonly what: string; readonly todo: string } }
+
+export type Code = keyof typeof codes
+
+/** `TRP0412 what happened · to what · why · what to do` */
+export const text = (code: Code, to: string, why: string): string =>
+  `${code} ${codes[code].what} · ${to} · ${why} · ${codes[code].todo}`

@@ -1,0 +1,19 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Codes } from "@troupe/contract"
+
+const all = Object.entries(Codes.codes)
+
+describe("the codes", () => {
+  it.each(all)("%s says what happened and what to do", (code, { what, todo }) => {
+    assert.match(code, /^TRP0[0-6]\d\d$/)
+    assert.match(what, /^\S.*\S$/)
+    assert.match(todo, /^\S.*\S$/)
+    assert.isFalse(/[·\n]/.test(what + todo), "parts are told apart by their dots")
+    assert.strictEqual(Codes.text(code as Codes.Code, "it", "why"), `${code} ${what} · it · why · ${todo}`)
+  })
+
+  it("are in order, so that each is there once", () => {
+    const codes = all.map(([code]) => code)
+    assert.deepStrictEqual(codes, [...new Set(codes)].sort())
+  })
+})

@@ -1,0 +1,131 @@
+import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream"
+import type { NatsConnection } from "@nats-io/nats-core"
+import { connect } from "@nats-io/transport-node"
+import { Codes } from "@troupe/contract"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+
+/** NATS cannot be used at all: unreachable, too old, without JetStream, or with a stream that is not ours. Its message is for a person. */
+export class NatsError extends Schema.TaggedError<NatsError>()("NatsError", {
+  code: Schema.String,
+  message: Schema.String
+}) {}
+
+export const failure = (code: Codes.Code, to: string, why: string): NatsError =>
+  new NatsError({ code, message: Codes.text(code, to, why) })
+
+/** What the server can do. A test may lower it. */
+export interface Capabilities {
+  readonly version: string
+  /** nats-server >= 2.12: all messages of a batch, or none. */
+  readonly atomicBatch: boolean
+  /** nats-server >= 2.14: a flow-controlled stream of publishes. */
+  readonly fastIngest: boolean
+  /** Bytes, headers included. */
+  readonly maxPayload: number
+}
+
+/** The oldest nats-server that Troupe runs on: `subject_transform` with `partition()`, ordered pull consumers, filters in the consumer's subject. */
+export const minimumVersion = "2.11.0"
+
+/** What a server's INFO says of it; fails below the minimum version and without JetStream. */
+export const capabilities = (
+  info: { readonly version: string; readonly max_payload: number; readonly jetstream?: boolean },
+  where: string
+): Effect.Effect<Capabilities, NatsError> => {
+  if (!atLeast(info.version, minimumVersion)) return failure("TRP0402", where, `it is version ${info.version}`)
+  if (info.jetstream !== true) return failure("TRP0405", where, "its INFO says jetstream: false")
+  return Effect.succeed({
+    version: info.version,
+    atomicBatch: atLeast(info.version, "2.12.0"),
+    fastIngest: atLeast(info.version, "2.14.0"),
+    maxPayload: info.max_payload
+  })
+}
+
+const atLeast = (version: string, minimum: string): boolean => {
+  const [a, b] = [version, minimum].map((v) => v.split(/[.-]/).map((part) => Number.parseInt(part, 10) || 0))
+  for (let i = 0; i < 3; i++) if (a![i] !== b![i]) return (a![i] ?? 0) > (b![i] ?? 0)
+  return true
+}
+
+export interface Options {
+  readonly url: Redacted.Redacted
+  /** Shown in the server's connection list. */
+  readonly name?: string
+  /** Lowers what the server says of itself: for tests. */
+  readonly capabilities?: Partial<Capabilities>
+}
+
+/** A connection to NATS that reconnects for ever, with JetStream. */
+export class Nats extends Context.Service<
+  Nats,
+  {
+    readonly connection: NatsConnection
+    readonly js: JetStreamClient
+    readonly jsm: JetStreamManager
+    readonly capabilities: Capabilities
+  }
+>()("@troupe/nats/Nats") {
+  /** Connects (10 s at most) and checks the server; drains when the layer ends. */
+  static readonly layer = (options: Options): Layer.Layer<Nats, NatsError> =>
+    Layer.effect(
+      Nats,
+      Effect.gen(function* () {
+        const where = redactedUrl(options.url)
+        const connection = yield* Effect.acquireRelease(
+          Effect.tryPromise({
+            try: () =>
+              connect({
+                ...credentials(Redacted.value(options.url)),
+                name: options.name ?? "troupe",
+                maxReconnectAttempts: -1,
+                reconnectTimeWait: 250,
+                timeout: 10_000,
+                pingInterval: 5_000,
+                maxPingOut: 2
+              }),
+            catch: (cause) => failure("TRP0401", where, describe(cause))
+          }),
+          (connection) => Effect.promise(() => connection.close().catch(() => {}))
+        )
+        const info = connection.info
+        if (info === undefined) return yield* failure("TRP0401", where, "it sent no INFO")
+        const found = yield* capabilities(info, where)
+        const jsm = yield* Effect.tryPromise({
+          try: () => jetstreamManager(connection),
+          catch: (cause) => failure("TRP0405", where, describe(cause))
+        })
+        return Nats.of({
+          connection,
+          js: jetstream(connection),
+          jsm,
+          capabilities: { ...found, ...options.capabilities }
+        })
+      })
+    )
+}
+
+/** NATS.js takes user and password by option, not in the url. */
+const credentials = (url: string): { servers: Array<string>; user?: string; pass?: string; token?: string } => {
+  const servers: Array<string> = []
+  let found = {}
+  for (const one of url.split(",")) {
+    const parsed = new URL(one.includes("://") ? one : `nats://${one}`)
+    servers.push(`${parsed.hostname}:${parsed.port || 4222}`)
+    const user = decodeURIComponent(parsed.username)
+    if (user !== "") {
+      found = parsed.password === "" ? { token: user } : { user, pass: decodeURIComponent(parsed.password) }
+    }
+  }
+  return { servers, ...found }
+}
+
+/** The url without user, password and token. */
+export const redactedUrl = (url: Redacted.Redacted): string => Redacted.value(url).replace(/\/\/[^@/]*@/, "//")
+
+export const describe = (cause: unknown): string =>
+  (cause instanceof Error ? cause.message || cause.name : String(cause)).split("\n")[0]!

@@ -1,0 +1,104 @@
+import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig, type StreamInfo } from "@nats-io/jetstream"
+import { Subject } from "@troupe/contract"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { describe, failure, Nats, NatsError } from "./Nats.ts"
+
+/** How a service's own two streams are made. What exists keeps its limits; its shape must be this one. */
+export interface Limits {
+  /** A power of two, fixed for good. Default 16. */
+  readonly partitions: number
+  /** How long the server drops a message id that it has seen. Default 2 minutes. */
+  readonly duplicateWindow: Duration.Input
+  /** Bytes that each stream may hold; the server reserves them. Default 1 GiB. */
+  readonly maxBytes: number
+  /** How long events are kept. Commands are kept until the owner purges them: an age would delete what nobody handled yet. Default 30 days. */
+  readonly eventsKept: Duration.Input
+  readonly replicas: number
+}
+export const limits: Limits = {
+  partitions: 16,
+  duplicateWindow: "2 minutes",
+  maxBytes: 1024 ** 3,
+  eventsKept: "30 days",
+  replicas: 1
+}
+
+/** Creates the stream of a service, or checks the one that is there. */
+export const ensure = (kind: Subject.Kind, service: string, limits: Limits): Effect.Effect<StreamInfo, NatsError, Nats> =>
+  Effect.gen(function* () {
+    const { capabilities, jsm } = yield* Nats
+    const name = Subject.stream(kind, service)
+    const found = yield* find(name)
+    if (found !== undefined) {
+      const wrong = differences(found.config, kind, service, limits.partitions)
+      if (wrong.length > 0) return yield* failure("TRP0403", name, wrong.join("; "))
+      return found
+    }
+    const config = {
+      name,
+      description: `Troupe: ${kind === "evt" ? "events" : "commands"} of ${service}`,
+      subjects: [Subject.accepted(kind, service)],
+      subject_transform: {
+        src: Subject.accepted(kind, service),
+        dest: Subject.transformed(kind, service, limits.partitions)
+      },
+      storage: StorageType.File,
+      retention: RetentionPolicy.Limits,
+      discard: kind === "cmd" ? DiscardPolicy.New : DiscardPolicy.Old,
+      max_bytes: limits.maxBytes,
+      max_age: kind === "evt" ? nanos(limits.eventsKept) : 0,
+      duplicate_window: nanos(limits.duplicateWindow),
+      max_consumers: 10_000,
+      num_replicas: limits.replicas,
+      ...(capabilities.atomicBatch ? { allow_atomic: true } : {}),
+      ...(capabilities.fastIngest ? { allow_batched: true } : {})
+    } as Partial<StreamConfig> & { readonly name: string }
+    return yield* Effect.tryPromise({
+      try: () => jsm.streams.add(config),
+      catch: (cause) => failure("TRP0404", name, describe(cause))
+    })
+  })
+
+/** The stream, or `undefined` when there is none. */
+export const find = (name: string): Effect.Effect<StreamInfo | undefined, NatsError, Nats> =>
+  Effect.flatMap(Nats, ({ jsm }) =>
+    Effect.tryPromise({
+      try: () =>
+        jsm.streams.info(name).catch((cause: unknown) => {
+          if (typeof cause === "object" && cause !== null && "code" in cause && cause.code === 10059) return undefined
+          throw cause
+        }),
+      catch: (cause) => failure("TRP0404", name, describe(cause))
+    })
+  )
+
+/** The partition count that a stream's transform says, or `undefined` when it is none of ours. */
+export const partitionsOf = (config: StreamConfig): number | undefined => {
+  const count = Number(/\{\{partition\((\d+),3\)\}\}/.exec(config.subject_transform?.dest ?? "")?.[1])
+  return Number.isInteger(count) ? count : undefined
+}
+
+/** What makes a stream unfit, for a person; empty when it is fit. */
+export const differences = (
+  config: StreamConfig,
+  kind: Subject.Kind,
+  service: string,
+  partitions: number
+): ReadonlyArray<string> => {
+  const wrong: Array<string> = []
+  const expect = (what: string, is: unknown, wanted: unknown): void => {
+    if (is !== wanted) wrong.push(`${what} is ${JSON.stringify(is)}, not ${JSON.stringify(wanted)}`)
+  }
+  expect("subjects", config.subjects.join(), Subject.accepted(kind, service))
+  expect("subject_transform", config.subject_transform?.dest, Subject.transformed(kind, service, partitions))
+  expect("storage", config.storage, "file")
+  expect("retention", config.retention, "limits")
+  if (kind === "cmd") {
+    expect("discard", config.discard, "new")
+    expect("max_age", config.max_age, 0)
+  }
+  return wrong
+}
+
+const nanos = (duration: Duration.Input): number => Duration.toMillis(duration) * 1_000_000

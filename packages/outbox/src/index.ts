@@ -1,0 +1,5 @@
+export * as Adopter from "./Adopter.ts"
+export { type FailPoint, FailPoints } from "./FailPoint.ts"
+export * as Outbox from "./Outbox.ts"
+export * as Pruner from "./Pruner.ts"
+export * as Relay from "./Relay.ts"

@@ -1,0 +1,125 @@
+import { drizzle, type PostgresJsQueryResultHKT } from "drizzle-orm/postgres-js"
+import type { PgDatabase } from "drizzle-orm/pg-core"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { client, type Options } from "./Sql.ts"
+
+/** A statement, a transaction or the connection failed. */
+export class DbError extends Schema.TaggedError<DbError>()("DbError", { cause: Schema.Defect() }) {
+  /** SQLSTATE of the underlying PostgresError, when there is one. */
+  get code(): string | undefined {
+    return sqlState(this.cause)
+  }
+  override get message(): string {
+    return innermost(this.cause)
+  }
+}
+
+/** Drizzle wraps the error of the driver, so the SQLSTATE lies some levels down. */
+export const sqlState = (e: unknown): string | undefined =>
+  typeof e === "object" && e !== null
+    ? "code" in e && typeof e.code === "string"
+      ? e.code
+      : "cause" in e
+        ? sqlState(e.cause)
+        : undefined
+    : undefined
+const innermost = (e: unknown): string =>
+  e instanceof Error ? (e.cause instanceof Error ? innermost(e.cause) : e.message) : String(e)
+
+/** Drizzle's database or transaction. */
+export type Handle = PgDatabase<PostgresJsQueryResultHKT, Record<string, never>>
+
+/** Present in `R` only inside `Db.transaction`: the right to write atomically. */
+export class Transaction extends Context.Service<Transaction, { readonly handle: Handle }>()(
+  "@troupe/postgres/Transaction"
+) {}
+
+/**
+ * Drizzle. In a handler it is the turn's own transaction: what it writes is committed with the turn or not at all.
+ * Elsewhere it is a pool, and `transaction` opens one.
+ */
+export class Db extends Context.Service<
+  Db,
+  {
+    /** Runs a statement. */
+    query<A>(run: (db: Handle) => PromiseLike<A>): Effect.Effect<A, DbError>
+    /**
+     * Runs `self` in a transaction: commits when it succeeds, rolls back when it fails, dies or is interrupted.
+     * Inside another one it is a savepoint.
+     */
+    transaction<A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | DbError, Exclude<R, Transaction>>
+  }
+>()("@troupe/postgres/Db") {
+  /** A pool of its own; ended with the layer. Drizzle changes its client's parsers, so it shares none. */
+  static readonly layer = (options: Options): Layer.Layer<Db> =>
+    Layer.effect(
+      Db,
+      Effect.map(client(options), (sql) => over(drizzle(sql)))
+    )
+}
+
+/** `Db` over a handle: Drizzle's database, or a transaction that somebody else commits. */
+export const over = (root: Handle): Db["Service"] =>
+  Db.of({
+    query: (run) => Effect.flatMap(current(root), (handle) => attempt(() => run(handle))),
+    transaction: (self) => bridge(root, self)
+  })
+
+const current = (root: Handle) =>
+  Effect.contextWith((context: Context.Context<never>) => {
+    const open = Context.getOption(context, Transaction)
+    return Effect.succeed(open._tag === "Some" ? open.value.handle : root)
+  })
+
+/** A promise of Drizzle's as an Effect. */
+export const attempt = <A>(run: () => PromiseLike<A>): Effect.Effect<A, DbError> =>
+  Effect.tryPromise({ try: async () => await run(), catch: (cause) => new DbError({ cause }) })
+
+class Rollback<A, E> extends Error {
+  readonly exit: Exit.Exit<A, E>
+  constructor(exit: Exit.Exit<A, E>) {
+    super("rollback")
+    this.exit = exit
+  }
+}
+
+/**
+ * Drizzle's transaction around an Effect. The promise that Drizzle waits for rejects with a private carrier of the whole
+ * Exit, so typed failures, defects and interruption come through unchanged; interrupting the caller waits for the rollback.
+ */
+const bridge = <A, E, R>(
+  root: Handle,
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | DbError, Exclude<R, Transaction>> =>
+  Effect.contextWith((context: Context.Context<Exclude<R, Transaction>>) => {
+    const parent = Context.getOption(context as Context.Context<never>, Transaction)
+    const on = parent._tag === "Some" ? parent.value.handle : root
+    return Effect.callback<A, E | DbError>((resume) => {
+      let fiber: Fiber.Fiber<A, E> | undefined
+      const settled = on
+        .transaction(
+          (tx) =>
+            new Promise<A>((commit, rollback) => {
+              const inside = Context.add(context, Transaction, { handle: tx as Handle }) as unknown as Context.Context<R>
+              fiber = Effect.runForkWith(inside)(self)
+              fiber.addObserver((exit) => (Exit.isSuccess(exit) ? commit(exit.value) : rollback(new Rollback(exit))))
+            })
+        )
+        .then(
+          (value) => resume(Effect.succeed(value)),
+          (cause) =>
+            resume(
+              cause instanceof Rollback ? (cause.exit as Exit.Exit<A, E>) : Effect.fail(new DbError({ cause }))
+            )
+        )
+      return Effect.andThen(
+        Effect.suspend(() => (fiber ? Fiber.interrupt(fiber) : Effect.void)),
+        Effect.promise(() => settled)
+      )
+    })
+  })

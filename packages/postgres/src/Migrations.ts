@@ -1,0 +1,103 @@
+import { createHash } from "node:crypto"
+import { readdir, readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import type postgres from "postgres"
+import { client, describe, failure, type PostgresError, redactedUrl } from "./Sql.ts"
+
+/** One numbered SQL file: `0001_tables.sql`. */
+interface Migration {
+  readonly number: number
+  readonly name: string
+  readonly text: string
+  readonly sha256: string
+}
+
+export interface Options {
+  /** A role that may create in this database. */
+  readonly url: Redacted.Redacted
+  /** A service's own migrations, applied to the schema `app`. None: only `troupe`. */
+  readonly folder?: string | undefined
+  readonly onApplied?: (name: string) => void
+}
+
+/**
+ * Brings a service's database up to date: schema `troupe`, then the service's own tables in schema `app`. Each file runs
+ * in a transaction of its own, under an advisory lock, so that two callers apply each once. Answers what was applied.
+ */
+export const run = (options: Options): Effect.Effect<ReadonlyArray<string>, PostgresError> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const sql = yield* client({ url: options.url, max: 1, applicationName: "troupe migrate" })
+      const where = redactedUrl(options.url)
+      yield* step(where, "TRP0501", () => prepare(sql))
+      const applied: Array<string> = []
+      for (const [schema, folder] of [["troupe", own], ["app", options.folder]] as const) {
+        if (folder === undefined) continue
+        const files = yield* step(folder, "TRP0505", () => read(folder))
+        for (const migration of files) {
+          const name = `${schema}/${migration.name}`
+          const before = yield* step(where, "TRP0505", () => done(sql, schema, migration.number))
+          if (before === migration.sha256) continue
+          if (before !== undefined) return yield* failure("TRP0508", name, `the database has another text of it`)
+          yield* step(name, "TRP0505", () => apply(sql, schema, migration))
+          options.onApplied?.(name)
+          applied.push(name)
+        }
+      }
+      return applied
+    })
+  )
+
+/** Fails unless every migration of schema `troupe` has been applied. */
+export const check = (sql: postgres.Sql, where: string): Effect.Effect<void, PostgresError> =>
+  Effect.gen(function* () {
+    const files = yield* step(own, "TRP0505", () => read(own))
+    const rows = yield* step(where, "TRP0501", async () => {
+      const [there] = await sql`select to_regclass('troupe.migration') is not null as yes`
+      return there?.["yes"] === true ? await sql`select number from troupe.migration where schema = 'troupe'` : []
+    })
+    const has = new Set(rows.map((row) => Number(row["number"])))
+    const missing = files.filter((file) => !has.has(file.number)).map((file) => file.name)
+    if (missing.length > 0) return yield* failure("TRP0503", where, `it lacks ${missing.join(", ")}`)
+  })
+
+const own = fileURLToPath(new URL("../migrations/", import.meta.url))
+
+const step = <A>(to: string, code: Parameters<typeof failure>[0], run: () => Promise<A>): Effect.Effect<A, PostgresError> =>
+  Effect.tryPromise({ try: run, catch: (cause) => failure(code, to, describe(cause)) })
+
+const read = async (folder: string): Promise<ReadonlyArray<Migration>> => {
+  const names = (await readdir(folder)).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort()
+  return Promise.all(
+    names.map(async (name) => {
+      const text = await readFile(join(folder, name), "utf8")
+      return { number: Number(name.slice(0, 4)), name, text, sha256: createHash("sha256").update(text).digest("hex") }
+    })
+  )
+}
+
+/** Any number; the same in every version of this code. */
+const lock = 7_486_017
+
+const prepare = async (sql: postgres.Sql): Promise<void> => {
+  await sql`select pg_advisory_lock(${lock})`
+  await sql.unsafe(`create schema if not exists troupe; create schema if not exists app;
+    create table if not exists troupe.migration (
+      schema text not null, number int not null, name text not null, sha256 text not null,
+      at timestamptz not null default now(), primary key (schema, number))`)
+}
+
+const done = async (sql: postgres.Sql, schema: string, number: number): Promise<string | undefined> => {
+  const [row] = await sql`select sha256 from troupe.migration where schema = ${schema} and number = ${number}`
+  return row?.["sha256"]
+}
+
+const apply = (sql: postgres.Sql, schema: string, migration: Migration): Promise<unknown> =>
+  sql.begin(async (tx) => {
+    await tx.unsafe(migration.text)
+    await tx`insert into troupe.migration (schema, number, name, sha256)
+      values (${schema}, ${migration.number}, ${migration.name}, ${migration.sha256})`
+  })

@@ -1,0 +1,85 @@
+import { Codes } from "@troupe/contract"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import postgres from "postgres"
+
+/** The database cannot be used at all: unreachable, too old, not migrated, or a migration failed. Its message is for a person. */
+export class PostgresError extends Schema.TaggedError<PostgresError>()("PostgresError", {
+  code: Schema.String,
+  message: Schema.String
+}) {}
+
+export const failure = (code: Codes.Code, to: string, why: string): PostgresError =>
+  new PostgresError({ code, message: Codes.text(code, to, why) })
+
+export interface Options {
+  readonly url: Redacted.Redacted
+  /** Connections at most. Default 4. */
+  readonly max?: number
+  /** Shown in `pg_stat_activity`: the host's name and id. */
+  readonly applicationName?: string
+}
+
+/**
+ * A postgres.js client that is ended with its scope. A host that freezes inside a transaction keeps its row locks, so the
+ * server ends a transaction that idles for 30 s.
+ */
+export const client = (options: Options): Effect.Effect<postgres.Sql, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      postgres(Redacted.value(options.url), {
+        max: options.max ?? 4,
+        onnotice: () => {},
+        connect_timeout: 10,
+        connection: {
+          application_name: options.applicationName ?? "troupe",
+          idle_in_transaction_session_timeout: 30_000
+        }
+      })
+    ),
+    (sql) => Effect.promise(() => sql.end({ timeout: 5 }))
+  )
+
+/** The oldest PostgreSQL that Troupe runs on. */
+export const minimumVersion = 150_000
+
+/** postgres.js without Drizzle, for Troupe's own statements: the committer, the relay, migrations. */
+export class Sql extends Context.Service<Sql, postgres.Sql>()("@troupe/postgres/Sql") {
+  /** Connects and checks the version; fails with a message for a person. */
+  static readonly layer = (options: Options): Layer.Layer<Sql, PostgresError> =>
+    Layer.effect(
+      Sql,
+      Effect.gen(function* () {
+        const sql = yield* client(options)
+        const where = redactedUrl(options.url)
+        const rows = yield* Effect.tryPromise({
+          try: async () => await sql<Array<{ version: number }>>`select current_setting('server_version_num')::int as version`,
+          catch: (cause) => failure("TRP0501", where, describe(cause))
+        })
+        const version = rows[0]?.version ?? 0
+        if (version < minimumVersion) return yield* failure("TRP0502", where, `it is version ${Math.floor(version / 10_000)}`)
+        return sql
+      })
+    )
+}
+
+/** The url without its password. */
+export const redactedUrl = (url: Redacted.Redacted): string => {
+  try {
+    const parsed = new URL(Redacted.value(url))
+    return `postgres://${parsed.username}@${parsed.host}${parsed.pathname}`
+  } catch {
+    return "DATABASE_URL"
+  }
+}
+
+/** What a driver's error says, in one line. postgres.js says "AggregateError" when every address refused. */
+export const describe = (cause: unknown): string => {
+  if (cause instanceof AggregateError && cause.errors.length > 0) return describe(cause.errors[0])
+  if (cause instanceof Error) return (cause.message || ("code" in cause ? String(cause.code) : cause.name)).split("\n")[0]!
+  return String(cause)
+}

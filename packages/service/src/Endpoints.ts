@@ -1,0 +1,53 @@
+import { createServer } from "node:http"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Codes } from "@troupe/contract"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { Health } from "./Health.ts"
+
+/** The health endpoints cannot be served. Its message is for a person. */
+export class EndpointsError extends Schema.TaggedError<EndpointsError>()("EndpointsError", {
+  code: Schema.String,
+  message: Schema.String
+}) {}
+
+/** Serves `/livez` and `/readyz` as JSON: 200, or 503 with what is the matter. Answers the url. */
+export const serve = (
+  service: string,
+  health: Effect.Effect<Health>,
+  at: { readonly host: string; readonly port: number }
+): Effect.Effect<string, EndpointsError, Scope.Scope> => {
+  const answer = (path: `/${string}`, ok: (health: Health) => boolean) =>
+    HttpRouter.add(
+      "GET",
+      path,
+      Effect.map(health, (health) => {
+        const status = ok(health) ? 200 : 503
+        const { consumers, trouble } = health
+        return HttpServerResponse.jsonUnsafe({ service, ok: status === 200, consumers, trouble }, { status })
+      })
+    )
+  const routes = Layer.mergeAll(
+    answer("/livez", ({ live }) => live),
+    answer("/readyz", ({ ready }) => ready)
+  )
+  const server = NodeHttpServer.layer(() => createServer(), { host: at.host, port: at.port })
+  return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provideMerge(server),
+    Layer.build,
+    Effect.map((context) => HttpServer.formatAddress(Context.get(context, HttpServer.HttpServer).address)),
+    Effect.mapError(
+      (error) =>
+        new EndpointsError({
+          code: "TRP0107",
+          message: Codes.text("TRP0107", `${at.host}:${at.port}`, String(error.cause ?? error))
+        })
+    )
+  )
+}
