@@ -1,0 +1,38 @@
+// A host in a process of its own, so that it can be killed: node host.ts '{"name": ...}'. Says "ready" when it is.
+import { NodeRuntime } from "@effect/platform-node"
+import { Host, type HostOptions } from "@troupe/service"
+import { type CrashPoint, crashAt } from "@troupe/testing/crash"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import { counters } from "./counters.ts"
+
+export interface Settings extends Pick<HostOptions, "limits" | "capabilities"> {
+  readonly name: string
+  readonly natsUrl: string
+  readonly databaseUrl: string
+  readonly crash?: CrashPoint
+}
+
+const settings: Settings = JSON.parse(process.argv[2] ?? "{}")
+const { service } = counters(settings.name)
+const host = Host.layer(service, {
+  ...settings,
+  natsUrl: Redacted.make(settings.natsUrl),
+  databaseUrl: Redacted.make(settings.databaseUrl),
+  http: { host: "127.0.0.1", port: 0 }
+})
+const ready = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { health, url } = yield* Host
+    yield* Effect.repeat(health, { until: ({ ready }) => ready, schedule: Schedule.spaced("20 millis") })
+    console.log(`ready ${url}`)
+  })
+)
+ready.pipe(
+  Layer.provide(host),
+  Layer.provide(settings.crash === undefined ? Layer.empty : crashAt(settings.crash)),
+  Layer.launch,
+  NodeRuntime.runMain
+)
