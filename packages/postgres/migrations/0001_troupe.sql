@@ -248,13 +248,16 @@ begin
 
   if cardinality(s_c) > 0 then
     select count(*) into staged from unnest(s_c, s_p) as s(c, p) where s.c::bigint * 4096 + s.p = any (ok);
-    insert into troupe.state as t (consumer, p, key, version, shape, body)
-      select s.* from unnest(s_c, s_p, s_key, s_version, s_shape, s_body) as s(c, p, key, version, shape, body)
-       where s.c::bigint * 4096 + s.p = any (ok) order by s.c, s.key collate "C"
-      on conflict (consumer, key) do update
-        set version = excluded.version, shape = excluded.shape, body = excluded.body
-        where t.version = excluded.version - 1;
-    get diagnostics written = row_count;
+    -- A new key starts at version 1, a known one goes on by 1: anything else was loaded from somewhere else.
+    with written as (
+      insert into troupe.state as t (consumer, p, key, version, shape, body)
+        select s.* from unnest(s_c, s_p, s_key, s_version, s_shape, s_body) as s(c, p, key, version, shape, body)
+         where s.c::bigint * 4096 + s.p = any (ok) order by s.c, s.key collate "C"
+        on conflict (consumer, key) do update
+          set version = excluded.version, shape = excluded.shape, body = excluded.body
+          where t.version = excluded.version - 1
+        returning xmax = 0 as inserted, version
+    ) select count(*) into written from written w where not w.inserted or w.version = 1;
     if written <> staged then
       raise exception 'a state was changed by somebody else: % of % written', written, staged using errcode = 'TR001';
     end if;

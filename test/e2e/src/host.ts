@@ -2,7 +2,9 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Host, type HostOptions } from "@troupe/service"
 import { type CrashPoint, crashAt } from "@troupe/testing/crash"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
@@ -34,5 +36,8 @@ ready.pipe(
   Layer.provide(host),
   Layer.provide(settings.crash === undefined ? Layer.empty : crashAt(settings.crash)),
   Layer.launch,
-  NodeRuntime.runMain
+  NodeRuntime.runMain({
+    // SIGTERM is how a host is asked to end.
+    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+  })
 )
