@@ -101,6 +101,18 @@ describe("one host", () => {
       }).pipe(Effect.scoped), 60_000)
   }
 
+  it.live("robbed by a second host again and again, neither loses, repeats or reorders anything", () =>
+    Effect.gen(function* () {
+      const world = yield* World.make
+      yield* world.start()
+      const adding = yield* Effect.forkScoped(Effect.provide(addAll(world, keys, 20), world.client))
+      yield* world.start()
+      for (const each of yield* Fiber.join(adding)) assert.deepStrictEqual(each, Array.from({ length: 20 }, (_, i) => i + 1))
+      yield* exactly(world, keys, 20)
+      const [row] = yield* Effect.promise(() => world.sql`select max(epoch)::int as epoch from troupe.partition`)
+      assert.isAbove(row!["epoch"], 1, "partitions were robbed")
+    }).pipe(Effect.scoped), 90_000)
+
   it.live("a message published again inside the duplicate window, and beyond it, is handled once", () =>
     Effect.gen(function* () {
       const world = yield* World.make
