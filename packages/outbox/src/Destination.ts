@@ -136,7 +136,7 @@ export const run = (
     while (true) {
       const exit = yield* Effect.exit(failures === 0 && state.created !== "" ? step : Effect.andThen(locate, step))
       if (exit._tag === "Success") {
-        if (failures > 0) yield* Effect.logInfo(`relay to ${stream}: goes on`)
+        if (failures >= 3) yield* Effect.logInfo(`relay to ${stream}: goes on`)
         failures = 0
         continue
       }
