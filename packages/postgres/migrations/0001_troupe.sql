@@ -61,7 +61,8 @@ create table troupe.inbox (
   body text,
   hash text,
   at timestamptz not null default now(),
-  primary key (consumer, p, id, slot)
+  -- By id first: a host looks up the messages of all its partitions at once.
+  primary key (id, consumer, p, slot)
 ) partition by list (slot);
 
 -- What is to be published, in the order of pos. Kept for an hour after it was relayed, in a ring of 12 slots of 10 minutes.

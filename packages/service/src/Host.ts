@@ -1,4 +1,4 @@
-import { Committer, Consumer, Partition } from "@troupe/actor/engine"
+import { Committer, Consumer, Loader, Partition } from "@troupe/actor/engine"
 import { type Capabilities, Nats, NatsError, Topology } from "@troupe/nats"
 import { Adopter, Pruner } from "@troupe/outbox"
 import { Db, Migrations, PostgresError, Sql } from "@troupe/postgres"
@@ -52,7 +52,7 @@ export class Host extends Context.Service<
       Db.layer({ url: options.databaseUrl, max: 4, applicationName: `troupe ${service.name} handlers` })
     )
     return Layer.effect(Host, start(service, options)).pipe(
-      Layer.provide(Committer.layer),
+      Layer.provide(Layer.mergeAll(Committer.layer, Loader.layer)),
       Layer.provide(servers)
     )
   }
@@ -61,7 +61,7 @@ export class Host extends Context.Service<
 const start = (
   service: Service,
   options: Options
-): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Scope.Scope> =>
+): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Scope.Scope> =>
   Effect.gen(function* () {
     const host = SecureRandom.uuidV4Unsafe()
     const limits = { ...Topology.limits, ...options.limits }
@@ -118,7 +118,7 @@ const run = (
   partitions: ReadonlyArray<Partition.Progress>,
   count: number,
   host: string
-): Effect.Effect<unknown, never, Sql | Db | Nats | Committer> =>
+): Effect.Effect<unknown, never, Sql | Db | Nats | Committer | Loader> =>
   Effect.gen(function* () {
     let said: string | undefined
     while (true) {

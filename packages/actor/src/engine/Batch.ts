@@ -1,13 +1,14 @@
 import { Codes, Envelope, Reply, Subject } from "@troupe/contract"
-import { Db, Sql } from "@troupe/postgres"
+import { Db } from "@troupe/postgres"
 import type { Commit } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import * as Attempt from "./Attempt.ts"
 import type { Cache, Entry } from "./Cache.ts"
-import { CommitLost } from "./Committer.ts"
+import type { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import { type Delivery, open, type Refusal } from "./Delivery.ts"
 import * as Id from "./id.ts"
+import { type Answer, Loader } from "./Loader.ts"
 import type { Incoming } from "./Mailbox.ts"
 
 /** What the owner of a partition knows between two commits. */
@@ -43,7 +44,7 @@ export const handle = (
   memory: Memory,
   incoming: ReadonlyArray<Incoming>,
   options: Options
-): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction, Sql | Db> =>
+): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction, Loader | Db> =>
   Effect.gen(function* () {
     const deliveries: Array<Delivery> = []
     const refusals: Array<Refusal> = []
@@ -130,44 +131,23 @@ export const handle = (
 // what is known already
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** How a message was answered, as the inbox keeps it. */
-type Answer = Omit<Commit.InboxRow, "id">
-type Loaded = Entry | { readonly version: number; readonly unreadable: string }
+type Known = Entry | { readonly version: number; readonly unreadable: string }
 
 const load = (consumer: Consumer, memory: Memory, deliveries: ReadonlyArray<Delivery>) =>
   Effect.gen(function* () {
-    const sql = yield* Sql
-    const ids = [...new Set(deliveries.map(({ id }) => id))]
-    const missing = [...new Set(deliveries.map(({ token }) => token))].filter((token) => memory.cache.get(token) === undefined)
-    const [inboxRows, stateRows] = yield* Effect.tryPromise({
-      try: () =>
-        Promise.all([
-          ids.length === 0
-            ? []
-            : sql`select id, outcome, body, hash from troupe.inbox
-                where consumer = ${consumer.id} and p = ${memory.fence.p} and id = any (${ids}::uuid[])`,
-          missing.length === 0
-            ? []
-            : sql`select key, version, shape, body from troupe.state
-                where consumer = ${consumer.id} and key = any (${missing}::text[])`
-        ]),
-      catch: (cause) => new CommitLost({ cause })
+    if (deliveries.length === 0) return { inbox: new Map<string, Answer>(), states: new Map<string, Known>() }
+    const loader = yield* Loader
+    const { inbox, states } = yield* loader.load({
+      consumer: consumer.id,
+      p: memory.fence.p,
+      ids: [...new Set(deliveries.map(({ id }) => id))],
+      keys: [...new Set(deliveries.map(({ token }) => token))].filter((token) => memory.cache.get(token) === undefined)
     })
-    const inbox = new Map(
-      inboxRows.map(({ body, hash, id, outcome }): [string, Answer] => [id, { outcome, body, hash }])
-    )
-    const states = new Map(
-      stateRows.map(({ body, key, shape, version }): [string, Loaded] => {
-        const decoded = consumer.state.decode(body, Number(shape))
-        return [
-          key,
-          decoded.ok
-            ? { version: Number(version), value: decoded.value }
-            : { version: Number(version), unreadable: decoded.why }
-        ]
-      })
-    )
-    return { inbox, states }
+    const known = [...states].map(([token, { body, shape, version }]): [string, Known] => {
+      const decoded = consumer.state.decode(body, shape)
+      return [token, decoded.ok ? { version, value: decoded.value } : { version, unreadable: decoded.why }]
+    })
+    return { inbox, states: new Map(known) }
   })
 
 // ---------------------------------------------------------------------------------------------------------------------

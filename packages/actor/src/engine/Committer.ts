@@ -1,11 +1,11 @@
 import { Sql } from "@troupe/postgres"
 import { Commit, sqlState } from "@troupe/postgres/internal"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
+import * as Gather from "./Gather.ts"
 
 /** The work may be committed or not: connection lost, server shutting down, serialization. The partition is taken anew. */
 export class CommitLost extends Schema.TaggedError<CommitLost>()("CommitLost", { cause: Schema.Defect() }) {}
@@ -23,12 +23,7 @@ export const passes = (cause: unknown): boolean => {
 export const failed = (cause: unknown): CommitLost | CommitRefused =>
   passes(cause) ? new CommitLost({ cause }) : new CommitRefused({ cause })
 
-interface Waiting {
-  readonly work: Commit.Work
-  readonly done: Deferred.Deferred<boolean, CommitLost | CommitRefused>
-}
-
-/** One per host: merges what its partitions have staged into one call. While one call runs, the next one gathers. */
+/** One per host: merges what its partitions have staged into one call. */
 export class Committer extends Context.Service<
   Committer,
   {
@@ -40,36 +35,24 @@ export class Committer extends Context.Service<
     Committer,
     Effect.gen(function* () {
       const sql = yield* Sql
-      // Each partition has one batch between load and commit, so the partitions bound this queue.
-      const queue = yield* Queue.unbounded<Waiting>()
-      const call = (waiting: ReadonlyArray<Waiting>): Effect.Effect<void> =>
-        Effect.tryPromise({
-          try: () => Commit.commit(sql, waiting.map(({ work }) => work)),
-          catch: failed
-        }).pipe(
+      const call = (
+        works: ReadonlyArray<Commit.Work>
+      ): Effect.Effect<ReadonlyArray<Exit.Exit<boolean, CommitLost | CommitRefused>>> =>
+        Effect.tryPromise({ try: () => Commit.commit(sql, works), catch: failed }).pipe(
           Effect.matchEffect({
             onSuccess: (passed) =>
-              Effect.forEach(
-                waiting,
-                ({ done, work }) => Deferred.succeed(done, passed.has(Commit.numbered(work.fence))),
-                { discard: true }
-              ),
+              Effect.succeed(works.map(({ fence }) => Exit.succeed(passed.has(Commit.numbered(fence))))),
             // One partition's refusal is not the others': each alone.
             onFailure: (error) =>
-              error._tag === "CommitRefused" && waiting.length > 1
-                ? Effect.forEach(waiting, (one) => call([one]), { discard: true })
-                : Effect.forEach(waiting, ({ done }) => Deferred.fail(done, error), { discard: true })
+              error._tag === "CommitRefused" && works.length > 1
+                ? Effect.map(
+                    Effect.forEach(works, (work) => call([work])),
+                    (exits) => exits.flat()
+                  )
+                : Effect.succeed(works.map(() => Exit.fail(error)))
           })
         )
-      yield* Queue.takeAll(queue).pipe(Effect.flatMap(call), Effect.forever, Effect.forkScoped)
-      return Committer.of({
-        commit: (work) =>
-          Effect.gen(function* () {
-            const done = yield* Deferred.make<boolean, CommitLost | CommitRefused>()
-            Queue.offerUnsafe(queue, { work, done })
-            return yield* Deferred.await(done)
-          })
-      })
+      return Committer.of({ commit: yield* Gather.make(call) })
     })
   )
 }

@@ -12,6 +12,7 @@ import { type Handled, handle, type Memory } from "./Batch.ts"
 import * as Cache from "./Cache.ts"
 import { CommitLost, CommitRefused, Committer, failed } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
+import type { Loader } from "./Loader.ts"
 import * as Mailbox from "./Mailbox.ts"
 
 /** States kept in memory per partition. */
@@ -46,7 +47,7 @@ export const progress = (consumer: Consumer, p: number): Progress => ({
 export const own = (
   progress: Progress,
   host: string
-): Effect.Effect<never, never, Sql | Db | Nats | Committer> =>
+): Effect.Effect<never, never, Sql | Db | Nats | Committer | Loader> =>
   Effect.gen(function* () {
     let failures = 0
     while (true) {
@@ -68,7 +69,7 @@ const session = (
   progress: Progress,
   host: string,
   onProgress: () => void
-): Effect.Effect<never, unknown, Sql | Db | Nats | Committer | Scope.Scope> =>
+): Effect.Effect<never, unknown, Sql | Db | Nats | Committer | Loader | Scope.Scope> =>
   Effect.gen(function* () {
     const { consumer, p } = progress
     const sql = yield* Sql
@@ -110,7 +111,7 @@ const settle = (
   memory: Memory,
   incoming: ReadonlyArray<Mailbox.Incoming>,
   relay: Relay.Relay
-): Effect.Effect<Memory, CommitLost | Fenced, Sql | Db | Nats | Committer> =>
+): Effect.Effect<Memory, CommitLost | Fenced, Sql | Db | Nats | Committer | Loader> =>
   take(consumer, memory, incoming, relay).pipe(
     Effect.catchTag("CommitRefused", ({ cause }) =>
       Effect.gen(function* () {
@@ -136,7 +137,7 @@ const take = (
   incoming: ReadonlyArray<Mailbox.Incoming>,
   relay: Relay.Relay,
   condemned?: string
-): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced, Sql | Db | Nats | Committer> =>
+): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced, Sql | Db | Nats | Committer | Loader> =>
   Effect.gen(function* () {
     const { capabilities } = yield* Nats
     const options = { maxPayload: capabilities.maxPayload, watermarks: relay.watermarks, condemned }
@@ -168,7 +169,7 @@ const inTransaction = (
   memory: Memory,
   incoming: ReadonlyArray<Mailbox.Incoming>,
   options: Parameters<typeof handle>[3]
-): Effect.Effect<Handled, CommitLost | CommitRefused | Fenced, Sql | Db> =>
+): Effect.Effect<Handled, CommitLost | CommitRefused | Fenced, Db | Loader> =>
   Effect.gen(function* () {
     const db = yield* Db
     const hit = yield* FailPoints

@@ -1,4 +1,5 @@
 // For Troupe's own packages only: what runs actors and subscribers. No promise of stability.
 export { Committer } from "./Committer.ts"
 export * as Consumer from "./Consumer.ts"
+export { Loader } from "./Loader.ts"
 export * as Partition from "./Partition.ts"

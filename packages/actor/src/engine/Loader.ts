@@ -1,0 +1,81 @@
+import { Sql } from "@troupe/postgres"
+import type { Commit } from "@troupe/postgres/internal"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import { CommitLost } from "./Committer.ts"
+import * as Gather from "./Gather.ts"
+
+export interface Request {
+  readonly consumer: number
+  readonly p: number
+  /** Of messages at hand. */
+  readonly ids: ReadonlyArray<string>
+  /** Subject tokens of keys whose state is not in memory. */
+  readonly keys: ReadonlyArray<string>
+}
+
+/** How a message was answered, as the inbox keeps it. */
+export type Answer = Omit<Commit.InboxRow, "id">
+export interface StoredState {
+  readonly version: number
+  readonly shape: number
+  readonly body: string
+}
+export interface Loaded {
+  /** By id: the messages that were handled before. */
+  readonly inbox: ReadonlyMap<string, Answer>
+  /** By token. */
+  readonly states: ReadonlyMap<string, StoredState>
+}
+
+/** One per host: merges what its partitions want to know into two queries. */
+export class Loader extends Context.Service<
+  Loader,
+  { load(request: Request): Effect.Effect<Loaded, CommitLost> }
+>()("@troupe/actor/Loader") {
+  static readonly layer: Layer.Layer<Loader, never, Sql> = Layer.effect(
+    Loader,
+    Effect.gen(function* () {
+      const sql = yield* Sql
+      const read = async (requests: ReadonlyArray<Request>): Promise<ReadonlyArray<Loaded>> => {
+        const ids = requests.flatMap((request) => request.ids)
+        const keys = requests.flatMap((request) => request.keys)
+        const consumers = [...new Set(requests.map((request) => request.consumer))]
+        const [inboxRows, stateRows] = await Promise.all([
+          ids.length === 0
+            ? []
+            : sql`select consumer, p, id, outcome, body, hash from troupe.inbox where id = any (${ids}::uuid[])`,
+          keys.length === 0
+            ? []
+            : sql`select consumer, key, version, shape, body from troupe.state
+                where consumer = any (${consumers}::int[]) and key = any (${keys}::text[])`
+        ])
+        return requests.map(({ consumer, p }) => ({
+          inbox: new Map(
+            inboxRows.flatMap((row) =>
+              row["consumer"] === consumer && row["p"] === p
+                ? [[row["id"], { outcome: row["outcome"], body: row["body"], hash: row["hash"] }]]
+                : []
+            )
+          ),
+          states: new Map(
+            stateRows.flatMap(({ body, consumer: owner, key, shape, version }) =>
+              owner === consumer ? [[key, { version: Number(version), shape: Number(shape), body }]] : []
+            )
+          )
+        }))
+      }
+      const load = yield* Gather.make((requests: ReadonlyArray<Request>) =>
+        Effect.tryPromise({ try: () => read(requests), catch: (cause) => new CommitLost({ cause }) }).pipe(
+          Effect.match({
+            onSuccess: (loaded) => loaded.map((one) => Exit.succeed(one)),
+            onFailure: (error) => requests.map(() => Exit.fail(error))
+          })
+        )
+      )
+      return Loader.of({ load })
+    })
+  )
+}

@@ -1,0 +1,36 @@
+import { defineConfig } from "vitest/config"
+
+const conditions = ["@troupe/source", "module", "node", "development|production"]
+
+const folders = ["packages/*/test", "services/*/test", "services/*/contract/test", "test", "docs"]
+
+const shared = { resolve: { conditions }, ssr: { resolve: { conditions } } }
+
+export default defineConfig({
+  ...shared,
+  test: {
+    // Two workers: the machines that run this have two cores, and each file talks to the same two servers.
+    maxWorkers: 2,
+    projects: [
+      {
+        ...shared,
+        test: {
+          name: "unit",
+          include: folders.map((folder) => `${folder}/**/*.test.ts`),
+          exclude: ["**/node_modules/**", "**/dist/**", "**/*.integration.test.ts"]
+        }
+      },
+      {
+        ...shared,
+        test: {
+          name: "integration",
+          include: folders.map((folder) => `${folder}/**/*.integration.test.ts`),
+          exclude: ["**/node_modules/**", "**/dist/**"],
+          globalSetup: ["packages/embedded/test/globalSetup.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000
+        }
+      }
+    ]
+  }
+})
