@@ -3,6 +3,7 @@ import { headers } from "@nats-io/nats-core"
 import { assert, describe, it } from "@effect/vitest"
 import { ask, send } from "@troupe/client"
 import { Key } from "@troupe/contract"
+import { NatsServer, Postgres } from "@troupe/embedded"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
@@ -100,6 +101,33 @@ describe("one host", () => {
         yield* exactly(world, keys, 5)
       }).pipe(Effect.scoped), 60_000)
   }
+
+  it.live("with nats-server killed three times, and Postgres' connections too, it loses, repeats and reorders nothing", () =>
+    Effect.gen(function* () {
+      const nats = yield* NatsServer.start({ syncAlways: true })
+      const database = yield* Postgres.start()
+      const world = yield* World.on({ natsUrl: nats.url, adminUrl: database.url })
+      const host = yield* world.start()
+      const rounds = 60
+      const adding = yield* Effect.forkScoped(Effect.provide(addAll(world, keys, rounds), world.client))
+      const handled = () => world.sql`select count(*)::int as n from troupe.inbox`.then(([row]) => row!["n"] as number)
+      for (let kill = 1; kill <= 3; kill++) {
+        const before = yield* World.until(handled, (n) => n >= kill * 400)
+        yield* nats.kill("SIGKILL")
+        yield* nats.restart
+        const ended = yield* Effect.promise(
+          () => world.sql`select count(pg_terminate_backend(pid))::int as n from pg_stat_activity
+            where datname = current_database() and application_name like 'troupe counters%'`
+        )
+        assert.isAbove(ended[0]!["n"], 0, "the fault fired")
+        yield* World.until(handled, (n) => n > before)
+      }
+      for (const each of yield* Fiber.join(adding)) {
+        assert.deepStrictEqual(each, Array.from({ length: rounds }, (_, i) => i + 1))
+      }
+      yield* exactly(world, keys, rounds)
+      assert.strictEqual((yield* Effect.promise(() => fetch(`${host.url}/readyz`))).status, 200)
+    }).pipe(Effect.scoped), 120_000)
 
   it.live("robbed by a second host again and again, neither loses, repeats or reorders anything", () =>
     Effect.gen(function* () {

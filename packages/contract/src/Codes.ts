@@ -15,7 +15,10 @@ export const codes = {
   TRP0007: { what: "could not start a program", todo: "remove node_modules and run it again" },
   TRP0008: { what: "nothing to run", todo: "use `npm start`" },
   TRP0009: { what: "the start failed", todo: "report it with this line" },
-  TRP0020: { what: "no nats-server to be had", todo: "install nats-server 2.11 or newer, or set NATS_URL or NATS_SERVER" },
+  TRP0020: {
+    what: "no nats-server to be had",
+    todo: "install nats-server 2.11 or newer, or set NATS_URL or NATS_SERVER"
+  },
   TRP0021: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },
   TRP0022: { what: "the port is taken", todo: "stop what listens there, or choose another port" },
   TRP0023: { what: "no PostgreSQL for this platform", todo: "set DATABASE_URL to a PostgreSQL 15 or newer" },
@@ -34,29 +37,53 @@ export const codes = {
   TRP0202: { what: "no such command", todo: "compare the contract's version with the service's" },
   TRP0203: { what: "no valid envelope", todo: "send ce-id, ce-type and ce-source as the contract's packages do" },
   TRP0204: { what: "the key is not canonical", todo: "percent-encode it as Key.encode does, at most 200 bytes" },
-  TRP0205: { what: "subject and envelope disagree", todo: "publish on the subject that the envelope's type and key name" },
+  TRP0205: {
+    what: "subject and envelope disagree",
+    todo: "publish on the subject that the envelope's type and key name"
+  },
   TRP0206: { what: "the same id came with another request", todo: "use a new id for a new request" },
   TRP0207: { what: "the message is too large", todo: "send less than the server's max_payload, or raise it" },
   TRP0208: { what: "the answer cannot be read", todo: "compare the contract's version with the service's" },
-  TRP0209: { what: "the event is not what the contract declares", todo: "compare the contract's version with the emitter's" },
+  TRP0209: {
+    what: "the event is not what the contract declares",
+    todo: "compare the contract's version with the emitter's"
+  },
   TRP0210: { what: "no answer in time", todo: "ask again with the same id, or with a longer timeout" },
   TRP0211: { what: "not allowed", todo: "grant the connection's user this subject" },
   TRP0301: { what: "the handler failed", todo: "read the cause; mend the handler" },
   TRP0302: { what: "the handler took too long", todo: "let it do less; outside I/O belongs to a worker" },
-  TRP0303: { what: "the handler staged what cannot be sent", todo: "stage what the contract declares, below the server's max_payload" },
-  TRP0304: { what: "the stored state cannot be read", todo: "declare the older shape with State.make(old).next(new, up)" },
-  TRP0306: { what: "the database refused what the handler wants", todo: "read the cause; mend the handler or the table" },
+  TRP0303: {
+    what: "the handler staged what cannot be sent",
+    todo: "stage what the contract declares, below the server's max_payload"
+  },
+  TRP0304: {
+    what: "the stored state cannot be read",
+    todo: "declare the older shape with State.make(old).next(new, up)"
+  },
+  TRP0306: {
+    what: "the database refused what the handler wants",
+    todo: "read the cause; mend the handler or the table"
+  },
   TRP0401: { what: "cannot connect to NATS", todo: "check NATS_URL and that nats-server runs" },
   TRP0402: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },
-  TRP0403: { what: "the stream is not as this service needs it", todo: "mend or delete the stream; a partition count is fixed for good" },
+  TRP0403: {
+    what: "the stream is not as this service needs it",
+    todo: "mend or delete the stream; a partition count is fixed for good"
+  },
   TRP0404: { what: "JetStream refused", todo: "read the cause; run troupe doctor" },
   TRP0405: { what: "JetStream is off", todo: "start nats-server with JetStream" },
-  TRP0406: { what: "the stream is full", todo: "wait until the service has caught up, or raise the stream's max_bytes" },
+  TRP0406: {
+    what: "the stream is full",
+    todo: "wait until the service has caught up, or raise the stream's max_bytes"
+  },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
   TRP0503: { what: "the database is not migrated", todo: "run troupe migrate" },
   TRP0505: { what: "a migration failed", todo: "read the cause; nothing of it was kept" },
-  TRP0506: { what: "no right to create databases", todo: "give the role CREATEDB and CREATEROLE, or make the databases yourself" },
+  TRP0506: {
+    what: "no right to create databases",
+    todo: "give the role CREATEDB and CREATEROLE, or make the databases yourself"
+  },
   TRP0507: { what: "the partition count differs", todo: "start it with the count that it was created with" },
   TRP0508: { what: "a migration was changed after it ran", todo: "restore it and write a new one" },
   TRP0601: { what: "no such dead letter", todo: "list them with troupe dead list" },

@@ -23,7 +23,9 @@ export interface Command<F extends Fields, Reply extends Codec, Error extends Co
 export type AnyCommand = Command<Fields, Codec, Codec>
 
 /** Declares a command. Without `reply` the caller gets `void`; without `errors` the actor cannot refuse it. */
-export const command = <const O extends CommandOptions>(options: O): Command<PayloadIn<O>, ReplyIn<O>, ErrorIn<O>> =>
+export const command = <const O extends CommandOptions>(
+  options: O & Only<O, keyof CommandOptions>
+): Command<PayloadIn<O>, ReplyIn<O>, ErrorIn<O>> =>
   ({
     kind: "command",
     payload: options.payload ?? {},
@@ -36,6 +38,8 @@ export interface CommandOptions {
   readonly reply?: Codec
   readonly errors?: ReadonlyArray<Codec<TaggedError>>
 }
+/** A type parameter takes any further property: `error` for `errors` would compile, and its errors be lost. */
+type Only<O, Keys> = { readonly [K in Exclude<keyof O, Keys>]: never }
 type PayloadIn<O> = O extends { readonly payload: infer F extends Fields } ? F : {}
 type ReplyIn<O> = O extends { readonly reply: infer R extends Codec } ? R : Schema.Void
 type ErrorIn<O> = O extends { readonly errors: ReadonlyArray<infer E extends Codec> } ? E : never
@@ -64,8 +68,11 @@ export interface Upcast {
   readonly up: (old: never) => unknown
 }
 
-/** Declares an event by its payload. */
-export const event = <const F extends Fields = {}>(payload?: F): EventType<F> => eventType(payload ?? ({} as F), [])
+/** Declares an event by its payload, or without one. Two signatures: the place where it stands would else be taken for its payload. */
+export const event: {
+  (): EventType<{}>
+  <const F extends Fields>(payload: F): EventType<F>
+} = (payload: Fields = {}) => eventType(payload, []) as never
 
 const eventType = <F extends Fields>(payload: F, upcasts: ReadonlyArray<Upcast>): EventType<F> => ({
   kind: "event",
@@ -220,7 +227,8 @@ export const actors = (contract: AnyContract): ReadonlyArray<AnyActorRef> =>
 /** An error is told by its tag. Without this, the defaults of a schema would make a declared error of any object. */
 const tagged = (errors: Wire): Wire => ({
   decode: errors.decode,
-  encode: (value) => (Predicate.hasProperty(value, "_tag") ? errors.encode(value) : { ok: false, why: "it is no tagged error" })
+  encode: (value) =>
+    Predicate.hasProperty(value, "_tag") ? errors.encode(value) : { ok: false, why: "it is no tagged error" }
 })
 
 const reference = (service: string, actor: string, part: AnyActor, contract: number) => {
@@ -252,7 +260,10 @@ const reference = (service: string, actor: string, part: AnyActor, contract: num
   const makers = Object.values(commands)
   const at = (key: string) =>
     Object.fromEntries(
-      makers.map(({ type, target }) => [target.command, (payload: unknown = {}) => new Message(type, key, payload, target)])
+      makers.map(({ type, target }) => [
+        target.command,
+        (payload: unknown = {}) => new Message(type, key, payload, target)
+      ])
     )
   return { kind: "actor", name, definition: part, commands, events, at }
 }

@@ -87,7 +87,8 @@ export const fromHeaders = (get: (name: string) => string | null | undefined): E
 }
 
 /** A reply goes to `_INBOX.` with two or three further tokens, none of them a wildcard; anything else would let a caller publish elsewhere by our hand. */
-export const isReplyTo = (subject: string): boolean => /^_INBOX(\.[^\s.*>]+){2,3}$/.test(subject) && subject.length <= 256
+export const isReplyTo = (subject: string): boolean =>
+  /^_INBOX(\.[^\s.*>]+){2,3}$/.test(subject) && subject.length <= 256
 
 const encodeHeader = (value: string): string =>
   plain.test(value) ? value : value.toWellFormed().replace(special, (char) => encodeURIComponent(char))

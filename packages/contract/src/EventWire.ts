@@ -21,11 +21,15 @@ export const make = (event: AnyEventType): EventWire => {
     decode: (text, version) => {
       if (version === event.version) return newest.decode(text)
       const from = older[version - 1]
-      if (from === undefined) return { ok: false, why: `there is no version ${version} here: the newest is ${event.version}` }
+      if (from === undefined)
+        return { ok: false, why: `there is no version ${version} here: the newest is ${event.version}` }
       const old = from.decode(text)
       if (!old.ok) return old
-      const raised = Result.try(() => event.upcasts.slice(version - 1).reduce((value, { up }) => up(value as never), old.value))
-      if (Result.isFailure(raised)) return { ok: false, why: `the upcast of version ${version} failed: ${raised.failure}` }
+      const raised = Result.try(() =>
+        event.upcasts.slice(version - 1).reduce((value, { up }) => up(value as never), old.value)
+      )
+      if (Result.isFailure(raised))
+        return { ok: false, why: `the upcast of version ${version} failed: ${raised.failure}` }
       // Through the newest schema once more: an upcast may return plain objects, and what it returns is checked like anything read.
       const now = newest.encode(raised.success)
       return now.ok ? { ok: true, value: now.value } : now

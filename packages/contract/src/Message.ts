@@ -40,9 +40,9 @@ export interface Wire {
 }
 /** `value` is what was encoded, with the instances of the classes in the schema. */
 export type Encoded =
-  | { readonly ok: true; readonly text: string; readonly value: any }
+  | { readonly ok: true; readonly text: string; readonly value: unknown }
   | { readonly ok: false; readonly why: string }
-export type Decoded = { readonly ok: true; readonly value: any } | { readonly ok: false; readonly why: string }
+export type Decoded = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly why: string }
 
 /** An event built by hand, as tests need it: `Orders.Order.events.placed.from(key, { ... })`. Actors emit theirs. */
 export interface EventMessage<out Type extends string = string> {

@@ -17,7 +17,11 @@ export interface Rejection {
   readonly detail: string
 }
 
-export const headers = (reply: Reply, ask: { readonly id: string; readonly type: string }, source: string): Headers => ({
+export const headers = (
+  reply: Reply,
+  ask: { readonly id: string; readonly type: string },
+  source: string
+): Headers => ({
   ...toHeaders({ id: reply.id, type: ask.type, source, causationId: ask.id }),
   "Troupe-Outcome": reply.outcome
 })

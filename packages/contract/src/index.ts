@@ -3,7 +3,15 @@ export * as Contract from "./Contract.ts"
 export * as Envelope from "./Envelope.ts"
 export * as EventWire from "./EventWire.ts"
 export * as Key from "./Key.ts"
-export { type Decoded, type Encoded, type Event, type EventMessage, Message, type Target, type Wire } from "./Message.ts"
+export {
+  type Decoded,
+  type Encoded,
+  type Event,
+  type EventMessage,
+  Message,
+  type Target,
+  type Wire
+} from "./Message.ts"
 export * as Reply from "./Reply.ts"
 export * as Subject from "./Subject.ts"
 export * as Json from "./Wire.ts"

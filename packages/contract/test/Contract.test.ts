@@ -35,7 +35,8 @@ describe("a contract", () => {
   it("writes no error that a command does not declare", () => {
     const { error } = Carts.Cart.at("c-1").add({ sku: "tea" }).target
     assert.strictEqual(text(error.encode(new Full())), '{"_tag":"Full"}')
-    for (const other of [new Error("other"), {}, { _tag: "Other" }, undefined, null, "Full"]) assert.isFalse(error.encode(other).ok)
+    for (const other of [new Error("other"), {}, { _tag: "Other" }, undefined, null, "Full"])
+      assert.isFalse(error.encode(other).ok)
     assert.isFalse(Carts.Cart.at("c-1").empty().target.error.encode(new Full()).ok)
   })
 
@@ -45,8 +46,15 @@ describe("a contract", () => {
   })
 
   it("makes events for tests, and knows its actors", () => {
-    assert.deepStrictEqual(Carts.Cart.events.added.from("c-1", { sku: "tea" }), { type: "carts.Cart.added", key: "c-1", payload: { sku: "tea" } })
-    assert.deepStrictEqual(Contract.actors(Carts).map(({ name }) => name), ["carts.Cart"])
+    assert.deepStrictEqual(Carts.Cart.events.added.from("c-1", { sku: "tea" }), {
+      type: "carts.Cart.added",
+      key: "c-1",
+      payload: { sku: "tea" }
+    })
+    assert.deepStrictEqual(
+      Contract.actors(Carts).map(({ name }) => name),
+      ["carts.Cart"]
+    )
     assert.strictEqual(Carts["~service"], "carts")
     assert.strictEqual(Contract.make("carts", {})["~version"], 1)
   })
@@ -55,7 +63,8 @@ describe("a contract", () => {
     for (const name of ["", "Orders", "or.ders", "or_ders", "9orders", "o rders", "orders>", "o".repeat(41)]) {
       assert.throws(() => Contract.make(name, {}), TypeError, "is no name for a service")
     }
-    for (const name of ["", "cart", "~service", "Ca.rt", "Ca-rt", "C*", "C".repeat(61)]) assert.throws(actor(name), TypeError, "is no name for a actor")
+    for (const name of ["", "cart", "~service", "Ca.rt", "Ca-rt", "C*", "C".repeat(61)])
+      assert.throws(actor(name), TypeError, "is no name for a actor")
     for (const name of ["", "Add", "add.more", "add-more", "add*", "_add", "then", "a".repeat(61)]) {
       assert.throws(command(name), TypeError, "is no name for a message")
       assert.throws(event(name), TypeError, "is no name for a message")
@@ -70,6 +79,7 @@ describe("a contract", () => {
   })
 
   it("refuses versions that are no whole number above 0", () => {
-    for (const version of [0, -1, 1.5, Number.NaN, 2 ** 60]) assert.throws(() => Contract.make("carts", {}, { version }), TypeError)
+    for (const version of [0, -1, 1.5, Number.NaN, 2 ** 60])
+      assert.throws(() => Contract.make("carts", {}, { version }), TypeError)
   })
 })

@@ -51,7 +51,8 @@ describe("an envelope", () => {
   })
 
   it("is refused when the broker made the message", () => {
-    for (const name of ["Nats-Scheduler", "Nats-Stream", "Nats-Subject"]) assert.include(why({ ...least, [name]: "x" }), name)
+    for (const name of ["Nats-Scheduler", "Nats-Stream", "Nats-Subject"])
+      assert.include(why({ ...least, [name]: "x" }), name)
   })
 
   it("is refused when a number is none", () => {
@@ -65,12 +66,26 @@ describe("an envelope", () => {
   })
 
   it("is refused when a text is not percent-encoded UTF-8", () => {
-    for (const text of ["%", "%zz", "%C3", "%ED%A0%80"]) assert.include(why({ ...least, "ce-subject": text }), "ce-subject")
+    for (const text of ["%", "%zz", "%C3", "%ED%A0%80"])
+      assert.include(why({ ...least, "ce-subject": text }), "ce-subject")
   })
 
   it("lets replies go to an inbox only", () => {
     for (const subject of ["_INBOX.a.b", "_INBOX.orders.a.b"]) assert.isTrue(Envelope.isReplyTo(subject))
-    const elsewhere = ["_INBOX.a", "_INBOX.a.b.c.d", "_INBOX.a.*", "_INBOX.>", "_INBOX..a", "_INBOX.a.", "cmd.orders.Order.place.o", "x_INBOX.a.b", "_INBOX.a.b\r\nPUB", "_INBOX.a. b", `_INBOX.a.${"b".repeat(300)}`, ""]
+    const elsewhere = [
+      "_INBOX.a",
+      "_INBOX.a.b.c.d",
+      "_INBOX.a.*",
+      "_INBOX.>",
+      "_INBOX..a",
+      "_INBOX.a.",
+      "cmd.orders.Order.place.o",
+      "x_INBOX.a.b",
+      "_INBOX.a.b\r\nPUB",
+      "_INBOX.a. b",
+      `_INBOX.a.${"b".repeat(300)}`,
+      ""
+    ]
     for (const subject of elsewhere) assert.isFalse(Envelope.isReplyTo(subject), subject)
   })
 })

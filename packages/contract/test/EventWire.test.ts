@@ -24,7 +24,10 @@ describe("an event on the wire", () => {
 
   it("is refused in a version that is not known here", () => {
     for (const version of [0, -1, 4, 1.5, Number.NaN]) {
-      assert.deepStrictEqual(wire.decode("{}", version), { ok: false, why: `there is no version ${version} here: the newest is 3` })
+      assert.deepStrictEqual(wire.decode("{}", version), {
+        ok: false,
+        why: `there is no version ${version} here: the newest is 3`
+      })
     }
   })
 
@@ -35,6 +38,9 @@ describe("an event on the wire", () => {
       throw new Error("no luck")
     })
     assert.deepStrictEqual(thrown, { ok: false, why: "the upcast of version 1 failed: Error: no luck" })
-    assert.deepStrictEqual(broken(() => ({ n: "x" }) as never), { ok: false, why: 'Expected number\n  at ["n"]' })
+    assert.deepStrictEqual(
+      broken(() => ({ n: "x" }) as never),
+      { ok: false, why: 'Expected number\n  at ["n"]' }
+    )
   })
 })

@@ -33,7 +33,22 @@ describe("a key", () => {
   })
 
   it("is refused in every other spelling", () => {
-    const spellings = ["", "%41", "%2e", "%C3%a9", "%2", "%", "%GG", "a b", "a.b", "é", "%C3", "%C0%80", "%ED%A0%80", "k".repeat(201)]
+    const spellings = [
+      "",
+      "%41",
+      "%2e",
+      "%C3%a9",
+      "%2",
+      "%",
+      "%GG",
+      "a b",
+      "a.b",
+      "é",
+      "%C3",
+      "%C0%80",
+      "%ED%A0%80",
+      "k".repeat(201)
+    ]
     for (const token of spellings) assert.isUndefined(Key.decode(token), token)
     assert.strictEqual(Key.decode("%2E"), ".")
   })

@@ -41,10 +41,18 @@ export interface HostProcess {
 
 let worlds = 0
 
-export const make: Effect.Effect<World, unknown, Scope.Scope> = Effect.gen(function* () {
+/** A world on the servers that all integration tests share. */
+export const make: Effect.Effect<World, unknown, Scope.Scope> = Effect.suspend(() =>
+  on({ natsUrl: process.env["NATS_URL"]!, adminUrl: process.env["DATABASE_URL"]! })
+)
+
+/** A world on servers of its own, which a test may kill. */
+export const on = Effect.fnUntraced(function* (servers: {
+  readonly natsUrl: string
+  readonly adminUrl: string
+}): Effect.fn.Return<World, unknown, Scope.Scope> {
   const name = `counters-${process.pid}-${++worlds}`
-  const natsUrl = process.env["NATS_URL"]!
-  const admin = process.env["DATABASE_URL"]!
+  const { adminUrl: admin, natsUrl } = servers
   const database = name.replaceAll("-", "_")
   const databaseUrl = Object.assign(new URL(admin), { pathname: `/${database}` }).href
   const server = yield* connected(admin)
@@ -56,7 +64,7 @@ export const make: Effect.Effect<World, unknown, Scope.Scope> = Effect.gen(funct
   const sql = yield* connected(databaseUrl)
   yield* Effect.promise(() => sql.unsafe(tables))
   const nats = yield* Effect.acquireRelease(
-    Effect.promise(() => connect({ servers: natsUrl.replace("nats://", "") })),
+    Effect.promise(() => connect({ servers: natsUrl.replace("nats://", ""), maxReconnectAttempts: -1, reconnectTimeWait: 100 })),
     (nats) => Effect.promise(() => nats.close())
   )
   const jsm = yield* Effect.promise(() => jetstreamManager(nats))

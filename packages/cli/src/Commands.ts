@@ -1,0 +1,19 @@
+import * as Command from "effect/cli/Command"
+import { dead } from "./commands/dead.ts"
+import { dev } from "./commands/dev.ts"
+import { doctor } from "./commands/doctor.ts"
+import { migrate } from "./commands/migrate.ts"
+import { run } from "./commands/run.ts"
+
+/** `troupe`. What a command needs is loaded when it runs, so that the others start fast. */
+export const troupe = Command.make("troupe").pipe(
+  Command.withDescription(
+    "Run services of actors on PostgreSQL and NATS JetStream. Flags go before the environment; no command asks questions."
+  ),
+  Command.withSubcommands([dev, run, migrate, doctor, dead]),
+  Command.withExamples([
+    { command: "troupe dev", description: "Run every service on this machine" },
+    { command: "troupe doctor", description: "Check the servers" },
+    { command: "troupe --completions bash", description: "Also zsh, fish and powershell" }
+  ])
+)

@@ -1,0 +1,10 @@
+import { fileURLToPath } from "node:url"
+
+/** This program's own file, to start it again as another process. */
+export const main: string = fileURLToPath(
+  new URL(import.meta.url.endsWith(".ts") ? "main.ts" : "main.js", import.meta.url)
+)
+
+/** The flags of Node.js that this process runs under and a child needs too; a debugger's port cannot be shared. */
+export const nodeFlags = (flags: ReadonlyArray<string> = process.execArgv): ReadonlyArray<string> =>
+  flags.filter((flag) => !/^--(inspect|watch|test|debug)/.test(flag))

@@ -1,0 +1,16 @@
+import * as Flag from "effect/cli/Flag"
+
+/** Every command has it. */
+export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print JSON, for programs"), Flag.withDefault(false))
+
+export const natsUrl = Flag.Redacted("nats-url").pipe(
+  Flag.withDescription("The NATS server. Default: NATS_URL"),
+  Flag.withMetavar("URL"),
+  Flag.optional
+)
+
+export const databaseUrl = Flag.Redacted("database-url").pipe(
+  Flag.withDescription("The PostgreSQL database. Default: DATABASE_URL"),
+  Flag.withMetavar("URL"),
+  Flag.optional
+)

@@ -1,0 +1,46 @@
+/** What `troupe dev` says when everything answers. */
+export interface Banner {
+  /** `readyz` and `livez` answer below `url`. */
+  readonly services: ReadonlyArray<{ readonly name: string; readonly url: string; readonly pid: number }>
+  /** Servers that were started for this run: `nats-server 2.15.1`. */
+  readonly started: ReadonlyArray<{ readonly what: string; readonly variable: string }>
+  /** Whether keys are read. */
+  readonly keys: boolean
+}
+
+/** The most lines it may have; more services than fit are counted. */
+export const mostLines = 14
+
+export const lines = ({ keys, services, started }: Banner): ReadonlyArray<string> => {
+  const [first] = services
+  const width = Math.max(...services.map(({ name }) => name.length))
+  const head = `troupe dev · ${services.length === 1 ? "1 service is" : `${services.length} services are`} ready`
+  const tail = [
+    ...(started.length === 0
+      ? []
+      : [
+          `  started ${started.map(({ what }) => what).join(" and ")}; ` +
+            `set ${started.map(({ variable }) => variable).join(" / ")} to use yours`
+        ]),
+    ...(first === undefined ? [] : [`  try     curl ${first.url}/readyz`]),
+    ...(first === undefined
+      ? []
+      : [
+          keys
+            ? "  break   press k to kill a service in the middle of a message; it comes back and nothing is lost"
+            : `  break   kill -9 ${first.pid}    (${first.name}, in the middle of a message; it comes back and nothing is lost)`
+        ]),
+    `  stop    ${keys ? "q or Ctrl-C" : "Ctrl-C"}`
+  ]
+  const room = mostLines - tail.length - 3
+  const shown = services.length <= room ? services : services.slice(0, room - 1)
+  const more = services.length - shown.length
+  return [
+    head,
+    "",
+    ...shown.map(({ name, url }) => `  ${name.padEnd(width)}  ${url}/readyz  ${url}/livez`),
+    ...(more > 0 ? [`  and ${more} more; --json lists them all`] : []),
+    "",
+    ...tail
+  ]
+}

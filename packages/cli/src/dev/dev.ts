@@ -1,0 +1,57 @@
+import { existsSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import { Ended, failure } from "../Failure.ts"
+import * as address from "../run/address.ts"
+import { Discovery, loadAll } from "../service/index.ts"
+import * as Settings from "../Settings.ts"
+import * as Databases from "./Databases.ts"
+import { findings } from "./findings.ts"
+import { prepare } from "./prepare.ts"
+import * as Servers from "./Servers.ts"
+import { serve } from "./serve.ts"
+
+export interface Options {
+  readonly files: ReadonlyArray<string>
+  readonly after: Option.Option<string>
+  readonly once: boolean
+  readonly natsUrl: Option.Option<Redacted.Redacted>
+  readonly databaseUrl: Option.Option<Redacted.Redacted>
+  readonly httpPort: Option.Option<number>
+  readonly json: boolean
+}
+
+/**
+ * Servers, then databases, then the services, each a process; until Ctrl-C, or with `once` until the program of `--then`
+ * has run. Everything ends in the reverse order. When something fails, doctor says what it finds, on stderr.
+ */
+export const dev = (options: Options) =>
+  Effect.gen(function* () {
+    const { port } = yield* address.of(options)
+    const after = Option.getOrUndefined(options.after)
+    if (after !== undefined && !existsSync(after)) return yield* failure("TRP0103", after, "there is no such file")
+    const files = yield* Discovery.files(options.files, { except: after })
+    if (files.length === 0)
+      return yield* failure("TRP0104", process.cwd(), "there is no services/*/src/main.ts with a default export")
+    const named = {
+      natsUrl: yield* Settings.optional("NATS_URL", options.natsUrl),
+      databaseUrl: yield* Settings.optional("DATABASE_URL", options.databaseUrl)
+    }
+    const code = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const open = Effect.tapError(Servers.open(named), () => findings(named, []))
+        // Servers start in processes of their own, meanwhile this one loads code.
+        const [servers, loaded] = yield* Effect.all([open, loadAll(files)], { concurrency: 2 })
+        const work = Effect.gen(function* () {
+          const names = loaded.map(({ service }) => service.name)
+          const urls = yield* Databases.provide(servers.databaseUrl, names)
+          const services = yield* prepare(loaded, urls, servers.natsUrl, port)
+          return yield* serve({ services, servers, after, once: options.once, json: options.json })
+        })
+        const both = { natsUrl: Option.some(servers.natsUrl), databaseUrl: Option.some(servers.databaseUrl) }
+        return yield* Effect.tapError(Effect.scoped(work), () => findings(both, loaded))
+      })
+    )
+    if (code !== 0) return yield* new Ended({ code })
+  })

@@ -1,0 +1,30 @@
+import * as Array from "effect/Array"
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import { apply } from "../migrate/migrate.ts"
+import { Discovery, type Loaded } from "../service/index.ts"
+import * as Notices from "./Notices.ts"
+import * as Ports from "./Ports.ts"
+import type { Service } from "./Service.ts"
+
+/** Brings each service's database up to date, as its own role, and gives it a port. */
+export const prepare = (
+  loaded: ReadonlyArray<Loaded>,
+  databases: ReadonlyArray<Redacted.Redacted>,
+  natsUrl: Redacted.Redacted,
+  base: number
+) =>
+  Effect.gen(function* () {
+    const ports = yield* Ports.free(loaded.length, base)
+    return yield* Effect.forEach(
+      Array.zip(Array.zip(loaded, databases), ports),
+      ([[{ file, service }, databaseUrl], port]) =>
+        Effect.gen(function* () {
+          const folder = yield* Discovery.migrations(file)
+          const applied = yield* apply({ service: service.name, url: databaseUrl, folder })
+          if (applied.length > 0) Notices.say(`${service.name}: applied ${applied.join(", ")}`)
+          return { name: service.name, file, port, natsUrl, databaseUrl } satisfies Service
+        }),
+      { concurrency: 4 }
+    )
+  })

@@ -1,0 +1,39 @@
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import { Ended } from "../Failure.ts"
+import { Discovery, loadAll } from "../service/index.ts"
+import * as Settings from "../Settings.ts"
+import { diagnose } from "./diagnose.ts"
+import { failed, type Finding, ok } from "./Finding.ts"
+import { healthy, report } from "./report.ts"
+
+export interface Options {
+  readonly natsUrl: Option.Option<Redacted.Redacted>
+  readonly databaseUrl: Option.Option<Redacted.Redacted>
+  readonly json: boolean
+}
+
+/** Checks everything and says what it found; ends with exit code 1 when something failed. */
+export const doctor = (options: Options) =>
+  Effect.gen(function* () {
+    const natsUrl = yield* Settings.optional("NATS_URL", options.natsUrl)
+    const databaseUrl = yield* Settings.optional("DATABASE_URL", options.databaseUrl)
+    const { finding, names } = yield* services
+    const findings = [...(yield* diagnose({ natsUrl, databaseUrl, services: names })), ...finding]
+    yield* Console.log(
+      options.json
+        ? JSON.stringify({ ok: healthy(findings), findings })
+        : report(findings, process.stdout.isTTY === true && !process.env["NO_COLOR"])
+    )
+    if (!healthy(findings)) return yield* new Ended({ code: 1 })
+  })
+
+/** The services below the working directory, whose streams and databases are looked at too. */
+const services = Effect.gen(function* () {
+  const loaded = yield* loadAll(yield* Discovery.files([]))
+  const names = loaded.map(({ service }) => service.name)
+  const finding: ReadonlyArray<Finding> = names.length === 0 ? [] : [ok("services", names.join(", "))]
+  return { names: names as ReadonlyArray<string>, finding }
+}).pipe(Effect.catch((error) => Effect.succeed({ names: [], finding: [failed("services", error)] })))

@@ -1,0 +1,144 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import { database } from "./database.ts"
+import { type Running, start, troupe } from "./troupe.ts"
+
+interface Up {
+  readonly name: string
+  readonly url: string
+  readonly pid: number
+}
+
+const status = (url: string) =>
+  Effect.promise(() =>
+    fetch(url).then(
+      (answer) => answer.status,
+      () => 0
+    )
+  )
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+const until = (what: () => boolean) =>
+  Effect.repeat(Effect.sync(what), { until: (yes: boolean) => yes, schedule: Schedule.spaced("50 millis") })
+const restarted = /cli-alpha ended \(SIGKILL\), starting it again in 100 ms\n[^]*cli-alpha is ready again after/
+
+/** `troupe dev` over a database of its own, ready. */
+const dev = (...args: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const { url } = yield* database
+    const running = yield* start(["dev", "--json", ...args], { DATABASE_URL: Redacted.value(url) })
+    const { services } = JSON.parse(yield* running.line) as { readonly services: ReadonlyArray<Up> }
+    return { running, services }
+  })
+const stop = ({ ended, process }: Running, signal: NodeJS.Signals) => {
+  process.kill(signal)
+  return ended
+}
+
+describe("troupe run", () => {
+  it.live("says one line when it is ready, answers, and exits with 0 at SIGTERM", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const env = { DATABASE_URL: Redacted.value(url) }
+      yield* troupe(["migrate", "services/alpha/src/main.ts"], env)
+      const running = yield* start(["run", "services/alpha/src/main.ts", "--http-port", "0", "--json"], env)
+      const ready = JSON.parse(yield* running.line)
+      assert.deepInclude(ready, { service: "cli-alpha", pid: running.process.pid })
+      assert.strictEqual(yield* status(`${ready.url}/livez`), 200)
+      const { code, out } = yield* stop(running, "SIGTERM")
+      assert.strictEqual(code, 0)
+      assert.strictEqual(out.trim().split("\n").length, 1)
+    })
+  )
+})
+
+describe("troupe dev", () => {
+  it.live("starts every service, says where they answer, and stops them all at Ctrl-C", () =>
+    Effect.gen(function* () {
+      const { running, services } = yield* dev()
+      assert.deepStrictEqual(
+        services.map(({ name }) => name),
+        ["cli-alpha", "cli-beta"]
+      )
+      for (const { url } of services) {
+        for (const path of ["readyz", "livez"]) assert.strictEqual(yield* status(`${url}/${path}`), 200)
+      }
+      const { code } = yield* stop(running, "SIGINT")
+      assert.strictEqual(code, 0)
+      for (const { pid } of services) assert.isFalse(isAlive(pid))
+    })
+  )
+
+  it.live("starts a service again that was killed, at the same place", () =>
+    Effect.gen(function* () {
+      const { running, services } = yield* dev()
+      const [alpha] = services
+      process.kill(alpha!.pid, "SIGKILL")
+      yield* until(() => restarted.test(running.err()))
+      assert.strictEqual(yield* status(`${alpha!.url}/readyz`), 200)
+      assert.strictEqual((yield* stop(running, "SIGHUP")).code, 0)
+    })
+  )
+
+  it.live("leaves nothing behind, even when it is killed itself", () =>
+    Effect.gen(function* () {
+      const { running, services } = yield* dev()
+      yield* stop(running, "SIGKILL")
+      yield* until(() => services.every(({ pid }) => !isAlive(pid)))
+    })
+  )
+
+  it.live("runs a program against the services and ends with its exit code", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const env = { DATABASE_URL: Redacted.value(url), EXIT_CODE: "7" }
+      const { code, out } = yield* troupe(["dev", "--then", "program.ts", "--once", "--json"], env)
+      assert.deepStrictEqual(JSON.parse(out), {
+        args: ["--json"],
+        names: ["CLI_ALPHA_DATABASE_URL", "CLI_BETA_DATABASE_URL", "NATS_URL"]
+      })
+      assert.strictEqual(code, 7)
+    })
+  )
+
+  it.live("shows a banner of 14 lines at most, and no password anywhere", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const { code, err, out } = yield* troupe(["dev", "--once"], { DATABASE_URL: Redacted.value(url) })
+      assert.strictEqual(code, 0)
+      assert.isAtMost(out.trimEnd().split("\n").length, 14)
+      assert.match(out, /^troupe dev · 2 services are ready\n/)
+      assert.match(out, /curl http:\/\/127\.0\.0\.1:\d+\/readyz/)
+      const { password } = new URL(Redacted.value(url))
+      if (password !== "") assert.notInclude(out + err, password)
+    })
+  )
+
+  it.live("says what doctor finds when something fails", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const env = { DATABASE_URL: Redacted.value(url).replace(/\/\/[^@]*@/, "//nobody:wrong@") }
+      const { code, err, out } = yield* troupe(["dev"], env)
+      assert.match(err, /something failed; this is what troupe doctor finds:\n[^]*^fail {2}postgres /m)
+      assert.match(err.trimEnd().split("\n").at(-1)!, /^TRP0501 /)
+      assert.deepStrictEqual([code, out], [1, ""])
+    })
+  )
+
+  it.live("says that there is nothing to run", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const { code, err } = yield* troupe(["dev", "services/none.ts"], { DATABASE_URL: Redacted.value(url) })
+      assert.match(err, /^TRP0103 .*none\.ts · there is no such file/)
+      assert.strictEqual(code, 1)
+    })
+  )
+})

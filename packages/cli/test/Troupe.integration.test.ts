@@ -1,0 +1,182 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Migrations } from "@troupe/postgres"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { database, query } from "./database.ts"
+import { type Ended, troupe } from "./troupe.ts"
+
+const nowhere = { NATS_URL: "nats://127.0.0.1:1", DATABASE_URL: "postgres://me:secret@127.0.0.1:1/none" }
+const unset = { NATS_URL: undefined, DATABASE_URL: undefined }
+
+/** It failed, said why in one line, and nothing else. */
+const failedWith = ({ code, err, out }: Ended, line: RegExp): void => {
+  assert.strictEqual(out, "")
+  assert.match(err, line)
+  assert.strictEqual(err.indexOf("\n"), err.length - 1, err)
+  assert.strictEqual(code, 1)
+}
+
+describe("troupe", () => {
+  it.live("says its version, fast, and as JSON", () =>
+    Effect.gen(function* () {
+      const { code, err, out } = yield* troupe(["--version"])
+      assert.match(out, /^troupe \d+\.\d+\.\d+\n$/)
+      assert.deepStrictEqual([code, err], [0, ""])
+      assert.deepInclude(JSON.parse((yield* troupe(["--version", "--json"])).out), { node: process.versions.node })
+    })
+  )
+
+  it.live("shows help on stdout and mistakes in one line on stderr", () =>
+    Effect.gen(function* () {
+      const help = yield* troupe(["dead", "--help"])
+      assert.include(help.out, "list")
+      assert.deepStrictEqual([help.code, help.err], [0, ""])
+      failedWith(yield* troupe(["doctr"]), /^TRP0602 .*did you mean doctor\?/)
+    })
+  )
+
+  it.live("prints a completion script", () =>
+    Effect.gen(function* () {
+      for (const shell of ["bash", "zsh", "fish"])
+        assert.include((yield* troupe(["--completions", shell])).out, "doctor")
+    })
+  )
+})
+
+describe("troupe run", () => {
+  it.live("says what is missing or wrong, one line each", () =>
+    Effect.gen(function* () {
+      const main = "services/alpha/src/main.ts"
+      failedWith(yield* troupe(["run", "none.ts"]), /^TRP0103 .*there is no such file/)
+      failedWith(
+        yield* troupe(["run", "noService.ts"], nowhere),
+        /^TRP0102 .*noService\.ts · its default export is something else/
+      )
+      failedWith(yield* troupe(["run", main], unset), /^TRP0101 .*NATS_URL/)
+      failedWith(yield* troupe(["run", main], { ...unset, NATS_URL: nowhere.NATS_URL }), /^TRP0101 .*DATABASE_URL/)
+      const down = yield* troupe(["run", main], nowhere)
+      failedWith(down, /^TRP0[45]01 /)
+      assert.notInclude(down.err, "secret")
+    })
+  )
+})
+
+describe("troupe migrate", () => {
+  it.live("applies the schema troupe, then the service's own files; the second time nothing", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const env = { DATABASE_URL: Redacted.value(url) }
+      const first = yield* troupe(["migrate", "services/alpha/src/main.ts"], env)
+      assert.strictEqual(first.err, "")
+      assert.match(
+        first.out,
+        /applied troupe\/0001_troupe\.sql to postgres:[^\n]*\napplied app\/0001_greeting\.sql to /
+      )
+      assert.notInclude(first.out, new URL(Redacted.value(url)).password || "\u0000")
+      assert.deepStrictEqual([...(yield* query(url, "select id from app.greeting"))], [])
+      const again = yield* troupe(["migrate", "services/alpha/src/main.ts", "--json"], env)
+      assert.deepInclude(JSON.parse(again.out).databases[0], { service: "cli-alpha", applied: [] })
+    })
+  )
+
+  it.live("wants a database for each of several services", () =>
+    Effect.gen(function* () {
+      failedWith(
+        yield* troupe(["migrate"], nowhere),
+        /^TRP0101 .*2 services need a database each: name one file, or set CLI_ALPHA_DATABASE_URL, CLI_BETA_DATABASE_URL/
+      )
+    })
+  )
+
+  it.live("takes the flag before the environment", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const { code } = yield* troupe(
+        ["migrate", "services/beta/src/main.ts", "--database-url", Redacted.value(url)],
+        nowhere
+      )
+      assert.strictEqual(code, 0)
+    })
+  )
+})
+
+describe("troupe dead", () => {
+  it.live("lists and shows what was given up", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const env = { DATABASE_URL: Redacted.value(url) }
+      failedWith(yield* troupe(["dead", "list"], env), /^TRP0503 .*troupe migrate/)
+      yield* Migrations.run({ url })
+      assert.strictEqual((yield* troupe(["dead", "list"], env)).out, "no dead letters\n")
+      yield* query(
+        url,
+        `insert into troupe.consumer (name, partitions) values ('orders.Order', 16);
+        insert into troupe.dead (consumer, p, key, message_id, stream, sequence, subject, headers, body, code, reason)
+        select 1, 3, 'o-' || n, 'm-' || n, 'CMD_orders', n, 'cmd.orders.3.Order.place.o-' || n,
+          '{"ce-type":"orders.Order.place"}', convert_to('{"cents":' || n || '}', 'UTF8'), 'TRP0301', 'boom ' || n
+        from generate_series(1, 3) n`
+      )
+      const { out } = yield* troupe(["dead", "list", "--limit", "2"], env)
+      assert.deepStrictEqual(out.match(/boom \d/g), ["boom 3", "boom 2"])
+      const json = JSON.parse((yield* troupe(["dead", "list", "--json"], env)).out)
+      assert.strictEqual(json.dead.length, 3)
+      assert.deepInclude(json.dead[0], { id: 3, key: "o-3", code: "TRP0301", reason: "boom 3", bytes: 11 })
+      const shown = yield* troupe(["dead", "show", "2"], env)
+      assert.include(shown.out, "ce-type: orders.Order.place")
+      assert.include(shown.out, '{\n  "cents": 2\n}')
+      const letter = JSON.parse((yield* troupe(["dead", "show", "2", "--json"], env)).out)
+      assert.deepStrictEqual(letter.payload, { encoding: "json", text: '{\n  "cents": 2\n}', truncated: false })
+      failedWith(yield* troupe(["dead", "show", "4"], env), /^TRP0601 no such dead letter · 4 /)
+    })
+  )
+
+  it.live("looks into the database that dev made for a service", () =>
+    Effect.gen(function* () {
+      const { name, url } = yield* database
+      yield* query(url, `create database ${name}_orders`)
+      const of = (path: string) => Redacted.make(Redacted.value(url).replace(/\/[^/]*$/, `/${path}`))
+      yield* Migrations.run({ url: of(`${name}_orders`) })
+      const list = (path: string) =>
+        troupe(["dead", "list", "--service", "orders"], { DATABASE_URL: Redacted.value(of(path)) })
+      for (const path of [name, `${name}_orders`]) assert.strictEqual((yield* list(path)).out, "no dead letters\n")
+    })
+  )
+})
+
+describe("troupe doctor", () => {
+  it.live("finds nothing wrong with servers that are fine, and says what is not there yet", () =>
+    Effect.gen(function* () {
+      const { name, url } = yield* database
+      const { code, out } = yield* troupe(["doctor", "--json"], { DATABASE_URL: Redacted.value(url) })
+      const { findings, ok } = JSON.parse(out)
+      const status = Object.fromEntries(
+        (findings as Array<{ check: string; status: string }>).map(({ check, status }) => [check, status])
+      )
+      assert.deepInclude(status, {
+        node: "ok",
+        nats: "ok",
+        "nats max_payload": "ok",
+        postgres: "ok",
+        "postgres rights": "ok",
+        "postgres clock": "ok",
+        services: "ok",
+        [`database ${name}_cli-alpha`]: "warn"
+      })
+      assert.property(status, "nats durability")
+      assert.property(status, "stream EVT_cli-alpha")
+      assert.isTrue(ok)
+      assert.strictEqual(code, 0)
+    })
+  )
+
+  it.live("fails, and says what to do, when a server is not there", () =>
+    Effect.gen(function* () {
+      const { code, out } = yield* troupe(["doctor"], nowhere)
+      assert.match(out, /^fail {2}nats .*TRP0401 /m)
+      assert.match(out, /^fail {2}postgres .*TRP0501 /m)
+      assert.match(out, /→ check DATABASE_URL and that PostgreSQL runs/)
+      assert.notInclude(out, "secret")
+      assert.strictEqual(code, 1)
+    })
+  )
+})

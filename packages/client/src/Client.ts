@@ -1,0 +1,120 @@
+import type { Contract, Message, Reply } from "@troupe/contract"
+import * as Context from "effect/Context"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import { ClientError, Rejected } from "./ClientError.ts"
+import { deliver } from "./internal/deliver.ts"
+import { connect, type ConnectOptions, type Dial } from "./internal/Link.ts"
+import { listen } from "./internal/listen.ts"
+
+export interface AskOptions {
+  /** For everything: waiting for a place, sending, handling, the answer. Default: 5 seconds. */
+  readonly timeout?: Duration.Input
+  /** A command with an id that was handled before is answered again, not handled again. Default: a new UUIDv7. */
+  readonly id?: string
+}
+
+type Events<Refs extends ReadonlyArray<Contract.AnyEventRef>> = Contract.EventOf<Refs[number]>
+
+/** Sends commands to services and hears their events, over one connection. */
+export class Client extends Context.Service<
+  Client,
+  {
+    ask<Reply, Error>(
+      message: Message<string, Reply, Error>,
+      options?: AskOptions
+    ): Effect.Effect<Reply, Error | ClientError>
+    send(message: Message, options?: AskOptions): Effect.Effect<void, ClientError>
+    subscribe<const Refs extends ReadonlyArray<Contract.AnyEventRef>>(
+      ...events: Refs
+    ): Stream.Stream<Events<Refs>, ClientError>
+  }
+>()("@troupe/client/Client") {}
+
+/**
+ * Sends a command and waits for its reply. Fails with the command's own errors, or with `ClientError`. It is sent again,
+ * under the same id, until it is answered or its time is over: a service that restarts costs time only.
+ */
+export const ask = <Reply, Error>(
+  message: Message<string, Reply, Error>,
+  options?: AskOptions
+): Effect.Effect<Reply, Error | ClientError, Client> => Effect.flatMap(Client, (client) => client.ask(message, options))
+
+/**
+ * Sends a command; done when the stream has it, which is as durable as the server: for what must not be lost with a power
+ * cut, use an outbox or `ask`. The reply, if any, is dropped.
+ */
+export const send = (message: Message, options?: AskOptions): Effect.Effect<void, ClientError, Client> =>
+  Effect.flatMap(Client, (client) => client.send(message, options))
+
+/**
+ * Events from now on, of one or several services, without memory of what was read: events said while the connection was
+ * lost are caught up, those before and after the subscription are not. For handling each one exactly once use a
+ * `Subscriber`. A slow reader holds the server back, not its own memory. Events of a newer contract are left out, with a
+ * warning and the counter `troupe_client_events_skipped`.
+ */
+export const subscribe = <const Refs extends ReadonlyArray<Contract.AnyEventRef>>(
+  ...events: Refs
+): Stream.Stream<Events<Refs>, ClientError, Client> =>
+  Stream.unwrap(Effect.map(Client, (client) => client.subscribe(...events)))
+
+/** A client over the transport that `dial` connects. */
+export const layer =
+  (dial: Dial) =>
+  (options: ConnectOptions): Layer.Layer<Client, ClientError> =>
+    Layer.effect(
+      Client,
+      Effect.gen(function* () {
+        const random = yield* SecureRandom.SecureRandom
+        const link = yield* connect(dial, options)
+        const places = yield* Semaphore.make(options.maxInFlight ?? 10_000)
+        const source = options.name ?? "client"
+
+        const deliverOne = Effect.fnUntraced(function* (message: Message, answer: boolean, options: AskOptions = {}) {
+          const id = options.id ?? (yield* random.uuidV7())
+          const span = yield* Effect.currentSpan
+          const traceparent = `00-${span.traceId.padStart(32, "0")}-${span.spanId}-${span.sampled ? "01" : "00"}`
+          const timeout = Duration.fromInputUnsafe(options.timeout ?? "5 seconds")
+          return yield* deliver(link, places, { message, id, source, timeout, answer, traceparent })
+        })
+        const span = (verb: string, message: Message) =>
+          // A stack for each span would cost more than the rest.
+          Effect.withSpan(
+            `${verb} ${message.to}`,
+            { kind: verb === "ask" ? "client" : "producer" },
+            { captureStackTrace: false }
+          )
+
+        return Client.of({
+          ask: (message, options) =>
+            deliverOne(message, true, options).pipe(
+              Effect.flatMap((reply) => (reply === undefined ? Effect.void : outcome(message, reply))),
+              span("ask", message)
+            ) as never,
+          send: (message, options) =>
+            Effect.asVoid(deliverOne(message, false, options)).pipe(span("send", message)) as never,
+          subscribe: (...events) => listen(link, events) as never
+        })
+      })
+    ).pipe(Layer.provide(SecureRandom.layerWebCrypto))
+
+const Rejection = Schema.fromJsonString(Schema.Struct({ code: Schema.String, detail: Schema.String }))
+const rejection = Schema.decodeUnknownOption(Rejection)
+
+/** What a command answered: its reply, one of its errors, or why it was not handled. */
+const outcome = ({ target, to }: Message, { body, outcome }: Reply.Reply): Effect.Effect<unknown, unknown> => {
+  const rejected = (code: string, detail: string) =>
+    Effect.fail(new ClientError({ to, reason: new Rejected({ code, detail }) }))
+  if (outcome === "rejected") {
+    const said = rejection(body)
+    return said._tag === "Some" ? rejected(said.value.code, said.value.detail) : rejected("TRP0208", body.slice(0, 100))
+  }
+  const decoded = target[outcome].decode(body)
+  if (!decoded.ok) return rejected("TRP0208", decoded.why)
+  return outcome === "reply" ? Effect.succeed(decoded.value) : Effect.fail(decoded.value)
+}

@@ -1,0 +1,59 @@
+import { Codes } from "@troupe/contract"
+import * as Schema from "effect/Schema"
+
+/** Nothing came back in time. The command may still be handled: ask again with the same id. */
+export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", { after: Schema.String }) {}
+/** The server refuses this connection's user a subject. */
+export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", { subject: Schema.String }) {}
+/** The service's stream is full: it takes nothing until the service has caught up. */
+export class StreamFull extends Schema.TaggedError<StreamFull>()("StreamFull", { stream: Schema.String }) {}
+/** The message with its headers is larger than the server takes. Nothing was sent. */
+export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { bytes: Schema.Int, limit: Schema.Int }) {}
+/** The key has no subject token: empty, over 200 bytes percent-encoded, or not Unicode. Nothing was sent. */
+export class BadKey extends Schema.TaggedError<BadKey>()("BadKey", { key: Schema.String }) {}
+/** There is no server, no stream, or no connection any more. */
+export class NotConnected extends Schema.TaggedError<NotConnected>()("NotConnected", { detail: Schema.String }) {}
+/** The service, or this client before sending, does not handle the message. `code` is one of `Codes` in `@troupe/contract`. */
+export class Rejected extends Schema.TaggedError<Rejected>()("Rejected", {
+  code: Schema.String,
+  detail: Schema.String
+}) {}
+
+const Reason = Schema.Union([TimedOut, NotAllowed, StreamFull, TooLarge, BadKey, NotConnected, Rejected])
+export type Reason = typeof Reason.Type
+
+/** A message did not reach its addressee, or its answer did not reach us: `reason` says why, `to` where it should go. */
+export class ClientError extends Schema.TaggedError<ClientError>()("ClientError", {
+  to: Schema.String,
+  reason: Reason
+}) {
+  /** `TRP0210 no answer in time · orders.Order.place · after 5s · ask again ...` */
+  override get message(): string {
+    const [code, why] = describe(this.reason)
+    return code in Codes.codes ? Codes.text(code as Codes.Code, this.to, why) : `${code} · ${this.to} · ${why}`
+  }
+  /** Whether the same message may get through later. Keep its id: what was handled is then answered, not handled again. */
+  get retryable(): boolean {
+    const { _tag } = this.reason
+    return _tag === "TimedOut" || _tag === "StreamFull" || _tag === "NotConnected"
+  }
+}
+
+const describe = (reason: Reason): readonly [code: string, why: string] => {
+  switch (reason._tag) {
+    case "TimedOut":
+      return ["TRP0210", `after ${reason.after}`]
+    case "NotAllowed":
+      return ["TRP0211", reason.subject]
+    case "StreamFull":
+      return ["TRP0406", reason.stream]
+    case "TooLarge":
+      return ["TRP0207", `${reason.bytes} bytes with headers, ${reason.limit} allowed`]
+    case "BadKey":
+      return ["TRP0204", JSON.stringify(reason.key.slice(0, 60))]
+    case "NotConnected":
+      return ["TRP0401", reason.detail]
+    case "Rejected":
+      return [reason.code, reason.detail]
+  }
+}

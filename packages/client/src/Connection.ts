@@ -1,0 +1,66 @@
+import type { Contract, Message } from "@troupe/contract"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Stream from "effect/Stream"
+import { type AskOptions, Client } from "./Client.ts"
+import { ClientError, NotConnected } from "./ClientError.ts"
+
+/** What a command answered: check `ok`, then TypeScript knows which. */
+export type Answered<Reply, Error> =
+  | { readonly ok: true; readonly reply: Reply }
+  | { readonly ok: false; readonly error: Error | ClientError }
+
+/** A connection for code that is not written with Effect. */
+export interface Connection extends AsyncDisposable {
+  /** Sends a command and waits for its reply. Rejects with the command's errors or `ClientError`. */
+  ask<Reply, Error>(message: Message<string, Reply, Error>, options?: AskOptions): Promise<Reply>
+  /** Like `ask`, but errors are part of the result, with their types. */
+  tryAsk<Reply, Error>(message: Message<string, Reply, Error>, options?: AskOptions): Promise<Answered<Reply, Error>>
+  /** Sends a command; resolves when the stream has it. Rejects with `ClientError`. */
+  send(message: Message, options?: AskOptions): Promise<void>
+  /** Events from now on, until the loop ends or the connection is closed. Throws `ClientError`. */
+  subscribe<const Refs extends ReadonlyArray<Contract.AnyEventRef>>(
+    ...events: Refs
+  ): AsyncIterable<Contract.EventOf<Refs[number]>>
+}
+
+/** Builds the client once; everything runs on its runtime, and closing the connection ends all of it. */
+export const make = async (layer: Layer.Layer<Client, ClientError>): Promise<Connection> => {
+  const runtime = ManagedRuntime.make(layer)
+  const context = await runtime.context()
+  const client = Context.get(context, Client)
+  let closing: Promise<void> | undefined
+
+  const run = async <A, E>(to: string, effect: Effect.Effect<A, E>): Promise<Exit.Exit<A, E | ClientError>> => {
+    if (closing !== undefined) return closed(to)
+    const exit = await runtime.runPromiseExit(effect)
+    return Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? closed(to) : exit
+  }
+  const orThrow = <A, E>(exit: Exit.Exit<A, E>): A => {
+    if (Exit.isSuccess(exit)) return exit.value
+    throw Cause.squash(exit.cause)
+  }
+  return {
+    ask: async (message, options) => orThrow(await run(message.to, client.ask(message, options))),
+    tryAsk: async (message, options) =>
+      orThrow(
+        await run(
+          message.to,
+          Effect.match(client.ask(message, options), {
+            onSuccess: (reply) => ({ ok: true, reply }) as const,
+            onFailure: (error) => ({ ok: false, error }) as const
+          })
+        )
+      ),
+    send: async (message, options) => orThrow(await run(message.to, client.send(message, options))),
+    subscribe: (...events) => Stream.toAsyncIterableWith(client.subscribe(...events), context),
+    [Symbol.asyncDispose]: () => (closing ??= runtime.dispose())
+  }
+}
+
+const closed = (to: string): Exit.Exit<never, ClientError> =>
+  Exit.fail(new ClientError({ to, reason: new NotConnected({ detail: "the connection was closed" }) }))

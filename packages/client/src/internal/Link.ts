@@ -1,0 +1,218 @@
+import {
+  AuthorizationError,
+  type ConnectionOptions as NatsOptions,
+  createInbox,
+  type Msg,
+  type NatsConnection,
+  PermissionViolationError,
+  type Subscription
+} from "@nats-io/nats-core"
+import { Envelope } from "@troupe/contract"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { ClientError, NotAllowed, NotConnected, type Reason, TimedOut } from "../ClientError.ts"
+import type { Signal, Signals } from "./signals.ts"
+
+/** How a transport connects: TCP and WebSocket differ in nothing else. */
+export type Dial = (options: NatsOptions) => Promise<NatsConnection>
+
+export interface ConnectOptions {
+  /** One address or several of one cluster: `nats://…` for TCP, `ws://…` or `wss://…` for WebSocket. */
+  readonly servers: string | ReadonlyArray<string>
+  readonly token?: string
+  readonly user?: string
+  readonly pass?: string
+  /** What this program is called: `ce-source` of its messages, and its name in the server's lists. Default: `client`. */
+  readonly name?: string
+  /** How long the first connection may take; afterwards it is restored for ever. Default: 5 seconds. */
+  readonly timeout?: Duration.Input
+  /** Begins the subjects where answers arrive: `_INBOX` (the default) or `_INBOX.` and one token, for users who may hear no other. */
+  readonly inboxPrefix?: string
+  /** Messages under way at once; more wait, within their timeout. Default: 10,000. */
+  readonly maxInFlight?: number
+}
+
+/** One connection with one inbox, where acknowledgements and answers arrive, told apart by the last token. */
+export class Link {
+  readonly nc: NatsConnection
+  /** Whether a server is there, as far as we know. */
+  connected = true
+  /** Of headers and body together; the last known one while there is no server. */
+  maxPayload: number
+  private readonly prefix: string
+  private inbox: Subscription | undefined
+  private deaf: NotAllowed | undefined
+  private readonly waiting = new Map<string, (msg: Msg) => void>()
+  private readonly underway = new Map<Signals, string>()
+  private readonly violated = new Set<(subject: string) => void>()
+  private count = 0
+  private readonly backoff: Backoff
+
+  constructor(nc: NatsConnection, inboxPrefix: string, backoff: Backoff) {
+    this.nc = nc
+    this.backoff = backoff
+    this.prefix = createInbox(inboxPrefix)
+    this.maxPayload = nc.info?.max_payload ?? 1_048_576
+    this.listen()
+  }
+
+  /** Why nothing can be sent or answered, if so. An inbox that was refused is tried again by the next message. */
+  refusal(): Reason | undefined {
+    if (this.nc.isClosed()) return new NotConnected({ detail: "the connection was closed" })
+    const deaf = this.deaf
+    if (deaf === undefined) return undefined
+    this.deaf = undefined
+    this.listen()
+    return deaf
+  }
+
+  private listen(): void {
+    if (this.nc.isClosed()) return
+    this.inbox = this.nc.subscribe(`${this.prefix}.*`, {
+      callback: (error, msg) => {
+        if (error === null) this.waiting.get(msg.subject)?.(msg)
+      }
+    })
+  }
+
+  /** A new subject of the inbox; its messages go to `hear` until `forget`. */
+  expect(hear: (msg: Msg) => void): string {
+    const subject = `${this.prefix}.${(this.count++).toString(36)}`
+    this.waiting.set(subject, hear)
+    return subject
+  }
+
+  forget(subjects: Iterable<string>): void {
+    for (const subject of subjects) this.waiting.delete(subject)
+  }
+
+  /** Tells `signals` what happens to the connection, and to `subject` in particular. */
+  join(signals: Signals, subject: string): void {
+    this.underway.set(signals, subject)
+  }
+  leave(signals: Signals): void {
+    this.underway.delete(signals)
+  }
+
+  /** Calls `tell` for every subject that the server refuses, until the returned function is called. */
+  onViolation(tell: (subject: string) => void): () => void {
+    this.violated.add(tell)
+    return () => this.violated.delete(tell)
+  }
+
+  /** Follows the connection; ends when it is closed. The server reports refused subjects here and nowhere else. */
+  async watch(): Promise<void> {
+    for await (const status of this.nc.status()) {
+      if (status.type === "disconnect") this.connected = false
+      else if (status.type === "reconnecting") this.backoff.attempt()
+      else if (status.type === "reconnect") {
+        this.connected = true
+        this.backoff.reset()
+        this.maxPayload = this.nc.info?.max_payload ?? this.maxPayload
+        this.tell(() => ({ _tag: "Reconnected" }))
+      } else if (status.type === "error" && status.error instanceof PermissionViolationError) {
+        this.refused(status.error)
+      }
+    }
+  }
+
+  private refused({ operation, subject }: PermissionViolationError): void {
+    const deaf = operation === "subscription" && subject === this.inbox?.getSubject()
+    const reason = new NotAllowed({ subject })
+    if (deaf) this.deaf = reason
+    this.tell((to) => (deaf || to === subject ? { _tag: "Refused", reason, passing: false } : undefined))
+    for (const tell of this.violated) tell(subject)
+  }
+
+  private tell(what: (subject: string) => Signal | undefined): void {
+    for (const [signals, subject] of this.underway) {
+      const signal = what(subject)
+      if (signal !== undefined) signals.offer(signal)
+    }
+  }
+
+  async close(): Promise<void> {
+    const reason = new NotConnected({ detail: "the connection was closed" })
+    this.tell(() => ({ _tag: "Refused", reason, passing: false }))
+    await this.nc.close()
+  }
+}
+
+/** Connects within the timeout, trying again; closes with the scope. A refused user fails at once. */
+export const connect = Effect.fnUntraced(function* (
+  dial: Dial,
+  options: ConnectOptions
+): Effect.fn.Return<Link, ClientError, Scope.Scope> {
+  const inboxPrefix = options.inboxPrefix ?? "_INBOX"
+  if (!Envelope.isReplyTo(`${inboxPrefix}.a.b`)) {
+    return yield* Effect.die(
+      new TypeError(`"${inboxPrefix}" is no inbox prefix: it must be _INBOX, or _INBOX. and one token`)
+    )
+  }
+  const servers = typeof options.servers === "string" ? [options.servers] : [...options.servers]
+  const to = servers.join(", ")
+  const within = Duration.fromInputUnsafe(options.timeout ?? "5 seconds")
+  const backoff = new Backoff()
+  let last: ClientError | undefined
+  let refused = false
+  const attempt = Effect.callback<NatsConnection, ClientError>((resume) => {
+    let wanted = true
+    const dialled = dial({
+      servers,
+      ...(options.token === undefined ? {} : { token: options.token }),
+      ...(options.user === undefined ? {} : { user: options.user }),
+      ...(options.pass === undefined ? {} : { pass: options.pass }),
+      name: options.name ?? "client",
+      inboxPrefix,
+      timeout: Math.max(1, Math.min(Duration.toMillis(within), 20_000)),
+      reconnect: true,
+      maxReconnectAttempts: -1,
+      reconnectDelayHandler: backoff.next,
+      // A user who is refused for a moment, while the server's configuration changes, is no reason to give up for ever.
+      ignoreAuthErrorAbort: true,
+      pingInterval: 20_000,
+      maxPingOut: 2,
+      noAsyncTraces: true
+    })
+    dialled.then(
+      (nc) => (wanted ? resume(Effect.succeed(nc)) : void nc.close()),
+      (cause: unknown) => {
+        const detail = (cause instanceof Error && cause.message) || "connection refused"
+        last = new ClientError({ to, reason: new NotConnected({ detail }) })
+        refused = cause instanceof AuthorizationError
+        resume(Effect.fail(last))
+      }
+    )
+    return Effect.sync(() => {
+      wanted = false
+    })
+  })
+  const nc = yield* attempt.pipe(
+    Effect.retry({ schedule: Schedule.spaced("100 millis"), while: () => !refused }),
+    Effect.timeoutOrElse({
+      duration: within,
+      orElse: () => last ?? new ClientError({ to, reason: new TimedOut({ after: Duration.format(within) }) })
+    })
+  )
+  const link = yield* Effect.acquireRelease(
+    Effect.sync(() => new Link(nc, inboxPrefix, backoff)),
+    (link) => Effect.promise(() => link.close())
+  )
+  yield* Effect.forkScoped(Effect.promise(() => link.watch()))
+  return link
+})
+
+/** The delay between attempts to reconnect, ms: 100 at first, doubled by each attempt up to 2 s, with up to a quarter of jitter. */
+class Backoff {
+  private delay = 100
+  /** Asked several times for each attempt. */
+  readonly next = (): number => this.delay * (1 + Math.random() / 4)
+  attempt(): void {
+    this.delay = Math.min(this.delay * 2, 2_000)
+  }
+  reset(): void {
+    this.delay = 100
+  }
+}

@@ -1,0 +1,203 @@
+import { type Msg, type MsgHdrs, nuid } from "@nats-io/nats-core"
+import { MsgHdrsImpl } from "@nats-io/nats-core/internal"
+import { Envelope, Key, type Message, Reply, Subject } from "@troupe/contract"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Semaphore from "effect/Semaphore"
+import { BadKey, ClientError, NotConnected, type Reason, Rejected, TimedOut, TooLarge } from "../ClientError.ts"
+import type { Link } from "./Link.ts"
+import * as PubAck from "./pubAck.ts"
+import { type Signal, Signals } from "./signals.ts"
+
+export interface Delivery {
+  readonly message: Message
+  readonly id: string
+  /** `ce-source` */
+  readonly source: string
+  readonly traceparent: string
+  readonly timeout: Duration.Duration
+  /** Whether to wait for the answer; otherwise it is done when the stream has the message. */
+  readonly answer: boolean
+}
+
+/** How long an answer is waited for before the message is published again: doubled each time, ms. */
+const patience = { first: 1_000, longest: 60_000 }
+/** Between attempts that the server refused for the moment: doubled each time, ms. */
+const pause = { first: 25, longest: 1_000 }
+
+/**
+ * Publishes until the stream has the message, or for an ask until it is answered, within the timeout. The id stays the
+ * same, so that what is published twice is handled once; a repeated ask has another `Nats-Msg-Id`, so that it reaches
+ * the owner, who then answers it again.
+ */
+export const deliver = (
+  link: Link,
+  places: Semaphore.Semaphore,
+  delivery: Delivery
+): Effect.Effect<Reply.Reply | undefined, ClientError> =>
+  Effect.suspend(() => {
+    const end = performance.now() + Duration.toMillis(delivery.timeout)
+    const one = Effect.acquireUseRelease(
+      Effect.sync(() => make(link, delivery)),
+      (sending) =>
+        sending instanceof Sending
+          ? attempts(link, delivery, sending, end)
+          : Effect.fail(new ClientError({ to: delivery.message.to, reason: sending })),
+      (sending) => Effect.sync(() => sending instanceof Sending && sending.end())
+    )
+    return Effect.flatMap(places.withPermitsIfAvailable(1)(one), (done) =>
+      Option.isSome(done)
+        ? Effect.succeed(done.value)
+        : Effect.timeoutOrElse(places.withPermits(1)(one), {
+            duration: delivery.timeout,
+            orElse: () => timedOut(delivery)
+          })
+    )
+  })
+
+const timedOut = ({ message, timeout }: Delivery): ClientError =>
+  new ClientError({ to: message.to, reason: new TimedOut({ after: Duration.format(timeout) }) })
+
+const attempts = Effect.fnUntraced(function* (
+  link: Link,
+  delivery: Delivery,
+  sending: Sending,
+  end: number
+): Effect.fn.Return<Reply.Reply | undefined, ClientError> {
+  const { answer, message } = delivery
+  const fail = (reason: Reason) => new ClientError({ to: message.to, reason })
+  const now = () => performance.now()
+  let last: Reason | undefined
+  let acked = false
+  let wait = patience.first
+  let rest = pause.first
+  while (true) {
+    const refusal = link.refusal()
+    if (refusal !== undefined) return yield* fail(refusal)
+    if (link.connected) sending.publish(end - now())
+    else last = new NotConnected({ detail: "the connection is lost" })
+    let until = now() + wait
+    wait = Math.min(wait * 2, patience.longest)
+    while (true) {
+      const signal = yield* sending.signals.next(Math.min(until, end) - now())
+      if (signal === undefined) {
+        if (now() < end) break
+        return yield* acked || last === undefined ? timedOut(delivery) : fail(last)
+      }
+      if (signal._tag === "Answered") return signal.reply
+      if (signal._tag === "Reconnected") break
+      if (signal._tag === "Acked") {
+        if (!answer) return undefined
+        acked = true
+        // The stream had this id: its first publish is answered to whoever made it, a new one to us.
+        if (signal.duplicate && sending.published === 1) break
+        continue
+      }
+      // Once the stream has it, only an answer or the end of the time can tell more.
+      if (acked) continue
+      if (!signal.passing) return yield* fail(signal.reason)
+      last = signal.reason
+      until = now() + rest
+      rest = Math.min(rest * 2, pause.longest)
+    }
+  }
+})
+
+/** One message on its way: what each of its publishes needs, and where its signals arrive. */
+class Sending {
+  readonly signals = new Signals()
+  published = 0
+  private readonly link: Link
+  private readonly subject: string
+  private readonly headers: Envelope.Headers
+  private readonly body: string
+  private readonly answer: boolean
+  private readonly acknowledged: (msg: Msg) => Signal
+  private readonly inboxes: Array<string> = []
+
+  constructor(link: Link, { answer, id, message, source, traceparent }: Delivery, token: string, body: string) {
+    const { actor, command, contract, service } = message.target
+    this.link = link
+    this.body = body
+    this.answer = answer
+    this.subject = Subject.published("cmd", service, actor, command, token)
+    this.acknowledged = (msg) => PubAck.read(msg, service)
+    const replyTo = answer ? this.hear((msg) => answered(msg, id)) : undefined
+    this.headers = Envelope.toHeaders({
+      id,
+      type: message.to,
+      source,
+      key: message.key,
+      contract,
+      traceparent,
+      replyTo
+    })
+    link.join(this.signals, this.subject)
+  }
+
+  /** How many bytes it takes with the longest headers that a publish adds, if more than `limit`. */
+  over(limit: number): number | undefined {
+    const added = `NATS/1.0\r\nNats-Msg-Id: ${this.msgId}.${"r".repeat(22)}\r\nTroupe-Deadline-Ms: ${Number.MAX_SAFE_INTEGER}\r\n\r\n`
+    let bytes = added.length
+    for (const name in this.headers) bytes += name.length + (this.headers[name] ?? "").length + 4
+    // UTF-8 has at most three bytes for each unit of a string: most messages are small enough not to be counted.
+    if (bytes + this.body.length * 3 <= limit) return undefined
+    bytes += new TextEncoder().encode(this.body).length
+    return bytes > limit ? bytes : undefined
+  }
+
+  /** `left`: ms until nobody waits any more. */
+  publish(left: number): void {
+    const headers: Record<string, string> = { ...this.headers }
+    headers["Nats-Msg-Id"] = this.answer && this.published > 0 ? `${this.msgId}.${nuid.next()}` : this.msgId
+    if (this.answer && Number.isFinite(left)) headers["Troupe-Deadline-Ms"] = String(Math.max(1, Math.ceil(left)))
+    this.published++
+    this.link.nc.publish(this.subject, this.body, {
+      headers: natsHeaders(headers),
+      reply: this.hear(this.acknowledged)
+    })
+  }
+
+  end(): void {
+    this.link.leave(this.signals)
+    this.link.forget(this.inboxes)
+  }
+
+  private get msgId(): string {
+    return this.headers["ce-id"] ?? ""
+  }
+
+  private hear(read: (msg: Msg) => Signal | undefined): string {
+    const inbox = this.link.expect((msg) => {
+      const signal = read(msg)
+      if (signal !== undefined) this.signals.offer(signal)
+    })
+    this.inboxes.push(inbox)
+    return inbox
+  }
+}
+
+/** Checks all that needs no server. */
+const make = (link: Link, delivery: Delivery): Sending | Reason => {
+  const { id, message } = delivery
+  if (id === "") return new Rejected({ code: "TRP0203", detail: "the id is empty" })
+  const token = Key.encode(message.key)
+  if (token === undefined) return new BadKey({ key: message.key })
+  const body = message.target.payload.encode(message.payload)
+  if (!body.ok) return new Rejected({ code: "TRP0201", detail: body.why })
+  const sending = new Sending(link, delivery, token, body.text)
+  const bytes = sending.over(link.maxPayload)
+  if (bytes === undefined) return sending
+  sending.end()
+  return new TooLarge({ bytes, limit: link.maxPayload })
+}
+
+/** The values are encoded: nothing of them needs to be looked at again. */
+const natsHeaders = (headers: Envelope.Headers): MsgHdrs =>
+  MsgHdrsImpl.fromRecord(headers as unknown as Record<string, Array<string>>)
+
+const answered = (msg: Msg, id: string): Signal | undefined => {
+  const reply = Reply.fromMessage((name) => msg.headers?.get(name), msg.string())
+  return reply === undefined || reply.to !== id ? undefined : { _tag: "Answered", reply }
+}

@@ -1,0 +1,31 @@
+import { assert, describe, it } from "@effect/vitest"
+import { BadKey, ClientError, NotAllowed, NotConnected, Rejected, StreamFull, TimedOut, TooLarge } from "@troupe/client"
+
+const to = "shop.Shelf.take"
+const reasons = [
+  [new TimedOut({ after: "5s" }), true, "TRP0210 no answer in time · shop.Shelf.take · after 5s · "],
+  [new NotAllowed({ subject: "cmd.x" }), false, "TRP0211 not allowed · shop.Shelf.take · cmd.x · "],
+  [new StreamFull({ stream: "CMD_shop" }), true, "TRP0406 the stream is full · shop.Shelf.take · CMD_shop · "],
+  [
+    new TooLarge({ bytes: 9, limit: 8 }),
+    false,
+    "TRP0207 the message is too large · shop.Shelf.take · 9 bytes with headers, 8 allowed · "
+  ],
+  [new BadKey({ key: "a\nb" }), false, 'TRP0204 the key is not canonical · shop.Shelf.take · "a\\nb" · '],
+  [new NotConnected({ detail: "refused" }), true, "TRP0401 cannot connect to NATS · shop.Shelf.take · refused · "],
+  [new Rejected({ code: "TRP0301", detail: "x" }), false, "TRP0301 the handler failed · shop.Shelf.take · x · "],
+  [
+    new Rejected({ code: "TRP9999", detail: "of a newer service" }),
+    false,
+    "TRP9999 · shop.Shelf.take · of a newer service"
+  ]
+] as const
+
+describe("a client's error", () => {
+  it.each(reasons)("%s says what happened, to what, why and what to do", (reason, retryable, message) => {
+    const error = new ClientError({ to, reason })
+    assert.isTrue(error.message.startsWith(message), error.message)
+    assert.strictEqual(error.retryable, retryable)
+    assert.include(String(error), message)
+  })
+})

@@ -1,0 +1,1 @@
+export { check, type Expected, given, type Given, type GivenSubscriber, type How, type When } from "./Given.ts"
