@@ -58,6 +58,9 @@ export const toHeaders = (envelope: Envelope): Headers => {
   return headers
 }
 
+/** The longest header that is read, in characters. */
+const maxHeader = 1_000
+
 /** Why headers are no envelope, for a person. */
 export interface NoEnvelope {
   readonly why: string
@@ -72,6 +75,8 @@ export const fromHeaders = (get: (name: string) => string | null | undefined): E
   for (const [field, name] of names) {
     const text = get(name)
     if (!text) continue
+    // What follows a message carries its ids: one that fills the server's 64 kB of headers could never be followed.
+    if (text.length > maxHeader) return { why: `${name} is longer than ${maxHeader} characters` }
     if (numeric.has(field)) {
       const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN
       if (!Number.isSafeInteger(value)) return { why: `${name} is no whole number: ${text.slice(0, 40)}` }

@@ -58,7 +58,7 @@ const session = (
     while (true) {
       const adopted = yield* Effect.uninterruptible(adopt(options, owned))
       onProgress()
-      if (adopted < page) yield* Effect.sleep(poll)
+      if (adopted === 0) yield* Effect.sleep(poll)
     }
   })
 
@@ -66,7 +66,10 @@ const adopt = (options: Options, owned: ReadonlyArray<Owned>): Effect.Effect<num
   Effect.gen(function* () {
     const sql = yield* Sql
     const rows = yield* Effect.tryPromise(
-      () => sql`select id, hash, message_id, stream, subject, headers, body from troupe.enqueued order by id limit ${page}`
+      () => sql`select id, hash, message_id, stream, subject, headers, body from (
+          select *, sum(length(body)) over (order by id) - length(body) as before
+            from (select * from troupe.enqueued order by id limit ${page}) rows) sized
+         where before < ${4 * 1024 ** 2} order by id`
     )
     if (rows.length === 0) return 0
     const byPartition = Map.groupBy(rows, (row) => Number(row["hash"]) % options.partitions)
@@ -86,16 +89,17 @@ const adopt = (options: Options, owned: ReadonlyArray<Owned>): Effect.Effect<num
       return {
         ...{ fence, pos: pos + rows.length, cursors: {}, inbox: [], states: [], outbox, dead: [] },
         watermarks: relay.watermarks(),
-        adopted: rows.map((row) => Number(row["id"]))
+        adopted: rows.map((row) => Number(row["id"])),
+        bytes: outbox.reduce((sum, row) => sum + row.body.length, 0)
       }
     })
     const passed = yield* Effect.tryPromise(() => Commit.commit(sql, works))
-    for (const { fence, outbox, pos } of works) {
+    for (const { fence, outbox, pos, watermarks } of works) {
       if (!passed.has(Commit.numbered(fence))) return yield* Effect.fail(`partition ${fence.p} has another owner`)
       const one = owned[fence.p]!
       one.fence = { ...fence, n: fence.n + 1 }
       one.pos = pos
-      one.relay.offer(outbox)
+      one.relay.committed({ outbox, watermarks })
     }
     return rows.length
   })

@@ -1,3 +1,4 @@
+import { Codes } from "@troupe/contract"
 import { Nats, Publisher, Topology } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
 import type { Commit } from "@troupe/postgres/internal"
@@ -17,28 +18,32 @@ export interface Origin {
 /** One stream that a partition's outbox goes to. */
 export interface Destination {
   offer(row: Commit.OutboxRow): void
-  /** How far the stream has it, if that has changed since this was last asked. */
+  /** How far the stream has it, if that is further than what is written. */
   watermark(): Commit.WatermarkRow | undefined
-  backlog(): number
+  /** The watermark is written up to this position. */
+  written(pos: number): void
 }
 
-/** Rows in memory at most; beyond it the table is read. */
-const memory = 2_000
-/** Rows read from the table at once. */
-const page = 500
+/** In memory at most; beyond it the table is read. */
+const memory = { rows: 2_000, bytes: 8 * 1024 ** 2 }
+/** Read from the table at once. */
+const page = { rows: 500, bytes: 4 * 1024 ** 2 }
 
 interface State {
   /** Committed rows that wait, in order of position, all above `published`. */
   queue: Array<Commit.OutboxRow>
+  /** Characters of the queue's bodies. */
+  bytes: number
   /** The table has rows above `published` that the queue lacks. */
   behind: boolean
   /** The stream has everything up to this position. */
   published: number
+  /** `troupe.watermark` says this position. */
+  written: number
   /** The lane's last sequence. */
   sequence: number
   /** When the stream was created. */
   created: string
-  dirty: boolean
   /** After a refusal: so many messages go one at a time, each after the acknowledgement of the one before. */
   singles: number
 }
@@ -49,20 +54,29 @@ export const run = (
   stream: string,
   lane: string | undefined
 ): { readonly destination: Destination; readonly loop: Effect.Effect<never, never, Nats | Sql> } => {
-  const state: State = { queue: [], behind: true, published: 0, sequence: 0, created: "", dirty: false, singles: 0 }
+  const state: State = {
+    ...{ queue: [], bytes: 0, behind: true, published: 0, written: 0, sequence: 0, created: "", singles: 0 }
+  }
   const work = Latch.makeUnsafe(true)
   const destination: Destination = {
     offer: (row) => {
-      if (state.queue.length < memory && !state.behind) state.queue.push(row)
-      else state.behind = true
+      if (state.queue.length < memory.rows && state.bytes < memory.bytes && !state.behind) {
+        state.queue.push(row)
+        state.bytes += row.body.length
+      } else state.behind = true
       work.openUnsafe()
     },
-    watermark: () => {
-      if (!state.dirty) return undefined
-      state.dirty = false
-      return { stream, pos: state.published, sequence: state.sequence, created: state.created }
-    },
-    backlog: () => state.queue.length + (state.behind ? page : 0)
+    watermark: () =>
+      state.published > state.written
+        ? { stream, pos: state.published, sequence: state.sequence, created: state.created }
+        : undefined,
+    written: (pos) => {
+      state.written = Math.max(state.written, pos)
+    }
+  }
+  const keep = (queue: ReadonlyArray<Commit.OutboxRow>): void => {
+    state.queue = [...queue]
+    state.bytes = queue.reduce((sum, row) => sum + row.body.length, 0)
   }
 
   /** Looks where the stream is: at the start, and whenever an answer was a refusal or did not come. */
@@ -71,6 +85,7 @@ export const run = (
     const info = yield* Topology.find(stream)
     if (info === undefined) return yield* Effect.fail(`there is no stream ${stream}`)
     state.created = info.created
+    state.written = row?.pos ?? 0
     if (lane === undefined) {
       state.published = Math.max(state.published, row?.pos ?? 0)
     } else {
@@ -82,7 +97,7 @@ export const run = (
       else state.published = Number.isSafeInteger(position) && position > 0 ? position : (row?.pos ?? 0)
       state.sequence = last?.sequence ?? 0
     }
-    state.queue = []
+    keep([])
     state.behind = true
   })
 
@@ -91,14 +106,14 @@ export const run = (
     if (state.behind && state.queue.length === 0) {
       // From here on offers are kept again: what is committed after this read is not in it, what is in both is dropped below.
       state.behind = false
-      const rows = yield* read(origin, stream, state.published)
-      state.queue = rows.length === 0 ? state.queue : [...rows, ...state.queue.filter((row) => row.pos > rows.at(-1)!.pos)]
-      if (rows.length === page) {
+      const { complete, rows } = yield* read(origin, stream, state.published)
+      if (complete) keep([...rows, ...state.queue.filter((row) => row.pos > (rows.at(-1)?.pos ?? 0))])
+      else {
         state.behind = true
-        state.queue = [...rows]
+        keep(rows)
       }
     }
-    return state.queue.slice(0, state.singles > 0 ? 1 : Publisher.batchLimit)
+    return state.singles > 0 ? state.queue.slice(0, 1) : portion(state.queue)
   })
 
   const publish = (rows: ReadonlyArray<Commit.OutboxRow>) =>
@@ -114,11 +129,26 @@ export const run = (
           : yield* Publisher.single(messages[0]!, expected)
       const sent = messages.length > 1 && capabilities.atomicBatch ? rows : rows.slice(0, 1)
       yield* hit("after publish")
-      state.queue.splice(0, sent.length)
+      passed(sent)
       state.singles = Math.max(0, state.singles - sent.length)
-      state.published = sent.at(-1)!.pos
       state.sequence = Math.max(state.sequence, ack.sequence)
-      state.dirty = true
+    })
+  const passed = (rows: ReadonlyArray<Commit.OutboxRow>): void => {
+    keep(state.queue.slice(rows.length))
+    state.published = rows.at(-1)!.pos
+  }
+
+  /** A message that the stream will never take is kept as a dead letter: all that wait behind it would wait for ever. */
+  const giveUp = (row: Commit.OutboxRow, why: string) =>
+    Effect.gen(function* () {
+      const sql = yield* Sql
+      yield* Effect.logWarning(Codes.text("TRP0207", row.subject, why))
+      yield* Effect.tryPromise(
+        () => sql`insert into troupe.dead (consumer, p, key, message_id, stream, sequence, subject, headers, body, code, reason)
+          values (${origin.fence.consumer}, ${origin.fence.p}, ${row.subject.split(".").at(-1) ?? null}, ${row.id}, ${stream}, 0,
+            ${row.subject}, ${row.headers}, ${Buffer.from(row.body)}, 'TRP0207', ${why})`
+      )
+      passed([row])
     })
 
   const step = Effect.gen(function* () {
@@ -128,7 +158,14 @@ export const run = (
       if (!state.behind && state.queue.length === 0) work.closeUnsafe()
       return
     }
-    yield* publish(rows)
+    const { capabilities } = yield* Nats
+    const large = rows.findIndex((row) => sizeOf(row) > capabilities.maxPayload)
+    if (large === 0) return yield* giveUp(rows[0]!, `${sizeOf(rows[0]!)} bytes, over max_payload ${capabilities.maxPayload}`)
+    yield* Effect.catchIf(
+      publish(large < 0 ? rows : rows.slice(0, large)),
+      (error) => rows.length === 1 && isForGood(error),
+      (error) => giveUp(rows[0]!, String(error))
+    )
   })
 
   const forever = Effect.gen(function* () {
@@ -150,6 +187,19 @@ export const run = (
   return { destination, loop: forever.pipe(Effect.annotateLogs({ consumer: origin.fence.consumer, partition: origin.fence.p })) }
 }
 
+/** JetStream's 10054: larger than the stream's `max_msg_size`. */
+const isForGood = (error: unknown): boolean =>
+  error instanceof Publisher.PublishError && error.reason._tag === "Refused" && error.reason.code === 10054
+
+const sizeOf = (row: Commit.OutboxRow): number => Buffer.byteLength(row.body) + row.headers.length + 512
+
+/** As many rows as fit one batch. */
+const portion = (queue: ReadonlyArray<Commit.OutboxRow>): ReadonlyArray<Commit.OutboxRow> => {
+  let bytes = 0
+  const end = queue.findIndex((row) => (bytes += row.body.length) > page.bytes)
+  return queue.slice(0, Math.min(end < 0 ? queue.length : Math.max(end, 1), Publisher.batchLimit))
+}
+
 const outgoing = (row: Commit.OutboxRow): Publisher.Outgoing => ({
   subject: row.subject,
   headers: JSON.parse(row.headers),
@@ -157,14 +207,20 @@ const outgoing = (row: Commit.OutboxRow): Publisher.Outgoing => ({
   id: row.id
 })
 
+/** The next rows after a position; `complete` when there are no more. */
 const read = (origin: Origin, stream: string, after: number) =>
   Effect.flatMap(Sql, (sql) =>
     Effect.tryPromise(async () => {
-      const rows = await sql`
-        select pos, stream, id, subject, headers, body from troupe.outbox
-         where consumer = ${origin.fence.consumer} and p = ${origin.fence.p} and stream = ${stream} and pos > ${after}
-         order by pos limit ${page}`
-      return rows.map((row) => ({ ...row, pos: Number(row["pos"]) }) as Commit.OutboxRow)
+      const found = await sql`
+        select * from (
+          select *, sum(length(body)) over (order by pos) - length(body) as before, count(*) over () as found from (
+            select pos, stream, id, subject, headers, body from troupe.outbox
+             where consumer = ${origin.fence.consumer} and p = ${origin.fence.p} and stream = ${stream} and pos > ${after}
+             order by pos limit ${page.rows}) rows) sized
+         where before < ${page.bytes} order by pos`
+      const rows = found.map((row) => ({ ...row, pos: Number(row["pos"]) }) as Commit.OutboxRow)
+      const all = Number(found[0]?.["found"] ?? 0)
+      return { rows, complete: all < page.rows && rows.length === all }
     })
   )
 

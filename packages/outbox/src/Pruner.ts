@@ -35,10 +35,7 @@ export const prune: Effect.Effect<ReadonlyArray<string>, unknown, Sql> = Effect.
 
     async function truncate(table: string): Promise<void> {
       // Do not queue up behind a long reader: every insert would wait behind us.
-      await sql.begin(async (tx) => {
-        await tx`set local lock_timeout = '200ms'`
-        await tx.unsafe(`truncate ${table}`)
-      })
+      await sql.unsafe(`do $$ begin set local lock_timeout = '200ms'; truncate ${table}; end $$`)
       pruned.push(table)
     }
   })

@@ -11,12 +11,13 @@ import { type Destination, type Origin, run } from "./Destination.ts"
 
 /** Publishes what one partition of one consumer has committed to its outbox, for each destination stream in order. */
 export interface Relay {
-  /** Rows of a commit, in order. They are published from memory; what memory cannot hold is read from the table. */
-  offer(rows: ReadonlyArray<Commit.OutboxRow>): void
-  /** How far each destination has come since this was last asked: for the next commit. */
+  /**
+   * What was committed: its outbox rows, in order, are published from memory, and what memory cannot hold is read from
+   * the table; its watermarks are written.
+   */
+  committed(work: Pick<Commit.Work, "outbox" | "watermarks">): void
+  /** How far each destination has come beyond what is written: for the next commit. */
   watermarks(): ReadonlyArray<Commit.WatermarkRow>
-  /** Rows committed and not yet published, as far as memory knows. */
-  backlog(): number
 }
 
 /**
@@ -46,29 +47,37 @@ export const make = (origin: Origin): Effect.Effect<Relay, unknown, Nats | Sql |
     )
     for (const { stream } of left) to(stream)
     const watermarks = () => [...destinations.values()].flatMap((destination) => destination.watermark() ?? [])
-    yield* Effect.forkScoped(writeWhenIdle(origin, watermarks))
+    const written = (rows: ReadonlyArray<Commit.WatermarkRow>) => {
+      for (const { pos, stream } of rows) destinations.get(stream)?.written(pos)
+    }
+    yield* Effect.forkScoped(writeWhenIdle(origin, watermarks, written))
     return {
-      offer: (rows) => {
-        for (const row of rows) to(row.stream).offer(row)
+      committed: (work) => {
+        written(work.watermarks)
+        for (const row of work.outbox) to(row.stream).offer(row)
       },
-      watermarks,
-      backlog: () => [...destinations.values()].reduce((sum, destination) => sum + destination.backlog(), 0)
+      watermarks
     }
   })
 
 /** A partition that commits nothing for a second writes its watermarks by themselves. */
-const writeWhenIdle = (origin: Origin, watermarks: () => ReadonlyArray<Commit.WatermarkRow>) =>
+const writeWhenIdle = (
+  origin: Origin,
+  watermarks: () => ReadonlyArray<Commit.WatermarkRow>,
+  written: (rows: ReadonlyArray<Commit.WatermarkRow>) => void
+) =>
   Effect.gen(function* () {
     const sql = yield* Sql
     const rows = watermarks()
     if (rows.length === 0) return
-    yield* Effect.tryPromise(
+    const [answer] = yield* Effect.tryPromise(
       () => sql`select troupe.watermark_v1(${origin.fence.consumer}, ${origin.fence.p}, ${origin.fence.token}::uuid,
         ${rows.map((row) => row.stream)}::text[], ${rows.map((row) => row.pos)}::bigint[],
-        ${rows.map((row) => row.sequence)}::bigint[], ${rows.map((row) => row.created)}::text[])`
+        ${rows.map((row) => row.sequence)}::bigint[], ${rows.map((row) => row.created)}::text[]) as mine`
     )
+    if (answer?.["mine"] === true) written(rows)
   }).pipe(
-    // A watermark that is not written costs repeats that the stream drops, nothing else.
+    // It is written with the next commit, or in a second.
     Effect.catchCause((cause) => Effect.logDebug("could not write watermarks", Cause.squash(cause))),
     Effect.repeat(Schedule.spaced("1 second"))
   )

@@ -77,7 +77,12 @@ export interface Work {
   readonly watermarks: ReadonlyArray<WatermarkRow>
   /** Ids of `troupe.enqueued` that the outbox rows stand for. */
   readonly adopted: ReadonlyArray<number>
+  /** About what it takes on the wire. */
+  readonly bytes: number
 }
+
+/** Text as a column can keep it: well-formed Unicode without null characters, at most `limit` characters. */
+export const clean = (text: string, limit: number): string => text.slice(0, limit).toWellFormed().replaceAll("\0", "\u2400")
 
 /** A partition as one number, as the SQL functions return it. */
 export const numbered = (fence: { readonly consumer: number; readonly p: number }): number => fence.consumer * 4096 + fence.p

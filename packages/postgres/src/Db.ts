@@ -1,4 +1,4 @@
-import { drizzle, type PostgresJsQueryResultHKT } from "drizzle-orm/postgres-js"
+import type { PostgresJsQueryResultHKT } from "drizzle-orm/postgres-js"
 import type { PgDatabase } from "drizzle-orm/pg-core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -6,7 +6,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { client, type Options } from "./Sql.ts"
+import type { Options } from "./Sql.ts"
+import * as Transactions from "./Transactions.ts"
 
 /** A statement, a transaction or the connection failed. */
 export class DbError extends Schema.TaggedError<DbError>()("DbError", { cause: Schema.Defect() }) {
@@ -28,8 +29,24 @@ export const sqlState = (e: unknown): string | undefined =>
         ? sqlState(e.cause)
         : undefined
     : undefined
-const innermost = (e: unknown): string =>
-  e instanceof Error ? (e.cause instanceof Error ? innermost(e.cause) : e.message) : String(e)
+const connection = /^(CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|E(CONN\w+|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN))$/
+const server = /^(08|25006|25P03|28|3D|40|53|55P03|57P0|58|TR001)/
+
+/**
+ * Whether an error says something of the connection, the server or other writers, and nothing of the statement: the same
+ * statement may do later. Connection lost or refused, standby, serialization, out of resources, shutting down.
+ */
+export const passes = (cause: unknown): boolean => {
+  const code = sqlState(cause)
+  return code !== undefined && (connection.test(code) || (code.length === 5 && server.test(code)))
+}
+
+/** Of the error that the driver threw. Not by `instanceof`: an error that was sent or logged has lost its class. */
+const innermost = (e: unknown): string => {
+  if (typeof e !== "object" || e === null) return String(e)
+  if ("cause" in e && typeof e.cause === "object" && e.cause !== null) return innermost(e.cause)
+  return "message" in e ? String(e.message) : "unknown"
+}
 
 /** Drizzle's database or transaction. */
 export type Handle = PgDatabase<PostgresJsQueryResultHKT, Record<string, never>>
@@ -55,11 +72,11 @@ export class Db extends Context.Service<
     transaction<A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | DbError, Exclude<R, Transaction>>
   }
 >()("@troupe/postgres/Db") {
-  /** A pool of its own; ended with the layer. Drizzle changes its client's parsers, so it shares none. */
+  /** Connections of its own, `max` for single statements and `max` for transactions; ended with the layer. Drizzle changes its client's parsers, so it shares none. */
   static readonly layer = (options: Options): Layer.Layer<Db> =>
     Layer.effect(
       Db,
-      Effect.map(client(options), (sql) => over(drizzle(sql)))
+      Effect.map(Transactions.handle(options), over)
     )
 }
 
@@ -101,10 +118,13 @@ const bridge = <A, E, R>(
     const on = parent._tag === "Some" ? parent.value.handle : root
     return Effect.callback<A, E | DbError>((resume) => {
       let fiber: Fiber.Fiber<A, E> | undefined
+      let abandoned = false
       const settled = on
         .transaction(
           (tx) =>
             new Promise<A>((commit, rollback) => {
+              // Interrupted while it waited for a connection: nobody would know that it ran.
+              if (abandoned) return rollback(new Rollback(Exit.interrupt()))
               const inside = Context.add(context, Transaction, { handle: tx as Handle }) as unknown as Context.Context<R>
               fiber = Effect.runForkWith(inside)(self)
               fiber.addObserver((exit) => (Exit.isSuccess(exit) ? commit(exit.value) : rollback(new Rollback(exit))))
@@ -118,7 +138,10 @@ const bridge = <A, E, R>(
             )
         )
       return Effect.andThen(
-        Effect.suspend(() => (fiber ? Fiber.interrupt(fiber) : Effect.void)),
+        Effect.suspend(() => {
+          abandoned = true
+          return fiber ? Fiber.interrupt(fiber) : Effect.void
+        }),
         Effect.promise(() => settled)
       )
     })

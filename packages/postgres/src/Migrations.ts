@@ -3,9 +3,9 @@ import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
-import type * as Redacted from "effect/Redacted"
-import type postgres from "postgres"
-import { client, describe, failure, type PostgresError, redactedUrl } from "./Sql.ts"
+import * as Redacted from "effect/Redacted"
+import postgres from "postgres"
+import { describe, failure, type PostgresError, redactedUrl } from "./Sql.ts"
 
 /** One numbered SQL file: `0001_tables.sql`. */
 interface Migration {
@@ -30,7 +30,10 @@ export interface Options {
 export const run = (options: Options): Effect.Effect<ReadonlyArray<string>, PostgresError> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const sql = yield* client({ url: options.url, max: 1, applicationName: "troupe migrate" })
+      const sql = yield* Effect.acquireRelease(
+        Effect.sync(() => postgres(Redacted.value(options.url), { max: 1, onnotice: () => {}, fetch_types: false })),
+        (sql) => Effect.promise(() => sql.end({ timeout: 5 }))
+      )
       const where = redactedUrl(options.url)
       yield* step(where, "TRP0501", () => prepare(sql))
       const applied: Array<string> = []

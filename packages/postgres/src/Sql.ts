@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
-import postgres from "postgres"
+import type postgres from "postgres"
+import * as Connection from "./Connection.ts"
 
 /** The database cannot be used at all: unreachable, too old, not migrated, or a migration failed. Its message is for a person. */
 export class PostgresError extends Schema.TaggedError<PostgresError>()("PostgresError", {
@@ -22,39 +22,21 @@ export interface Options {
   readonly max?: number
   /** Shown in `pg_stat_activity`: the host's name and id. */
   readonly applicationName?: string
+  /** Ends a statement that takes longer, in ms. Default: none does. */
+  readonly statementTimeout?: number
 }
-
-/**
- * A postgres.js client that is ended with its scope. A host that freezes inside a transaction keeps its row locks, so the
- * server ends a transaction that idles for 30 s.
- */
-export const client = (options: Options): Effect.Effect<postgres.Sql, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() =>
-      postgres(Redacted.value(options.url), {
-        max: options.max ?? 4,
-        onnotice: () => {},
-        connect_timeout: 10,
-        connection: {
-          application_name: options.applicationName ?? "troupe",
-          idle_in_transaction_session_timeout: 30_000
-        }
-      })
-    ),
-    (sql) => Effect.promise(() => sql.end({ timeout: 5 }))
-  )
 
 /** The oldest PostgreSQL that Troupe runs on. */
 export const minimumVersion = 150_000
 
-/** postgres.js without Drizzle, for Troupe's own statements: the committer, the relay, migrations. */
+/** postgres.js without Drizzle, for Troupe's own statements: the committer, the relay. One statement at a time, no transactions. */
 export class Sql extends Context.Service<Sql, postgres.Sql>()("@troupe/postgres/Sql") {
   /** Connects and checks the version; fails with a message for a person. */
   static readonly layer = (options: Options): Layer.Layer<Sql, PostgresError> =>
     Layer.effect(
       Sql,
       Effect.gen(function* () {
-        const sql = yield* client(options)
+        const sql = yield* Connection.pool(options)
         const where = redactedUrl(options.url)
         const rows = yield* Effect.tryPromise({
           try: async () => await sql<Array<{ version: number }>>`select current_setting('server_version_num')::int as version`,

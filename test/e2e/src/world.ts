@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
-import { Client } from "@troupe/client"
+import type { Client } from "@troupe/client"
 import { layer as client } from "@troupe/client/node"
 import { Migrations } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
@@ -74,7 +74,13 @@ export const on = Effect.fnUntraced(function* (servers: {
     })
   )
   return {
-    ...{ name, natsUrl, databaseUrl, sql, nats, jsm, ...counters(name) },
+    ...counters(name),
+    name,
+    natsUrl,
+    databaseUrl,
+    sql,
+    nats,
+    jsm,
     client: Layer.orDie(client({ servers: natsUrl })),
     start: (settings) => start({ name, natsUrl, databaseUrl, ...settings })
   }

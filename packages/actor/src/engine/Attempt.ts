@@ -1,10 +1,11 @@
-import { Codes, type Envelope, Key, Subject } from "@troupe/contract"
+import { Codes, Envelope, Key, Subject } from "@troupe/contract"
 import { Db } from "@troupe/postgres"
+import { Commit, passes, sqlState } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Turn from "../Turn.ts"
-import { CommitLost, passes } from "./Committer.ts"
+import { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import type { Delivery } from "./Delivery.ts"
 import * as Id from "./id.ts"
@@ -68,7 +69,7 @@ export const run = (
         ).pipe(Effect.catch((error) => (error instanceof Undo ? Effect.succeed(error.turn) : Effect.fail(error))))
       )
       if (Exit.isSuccess(exit)) {
-        const done = encode(consumer, delivery, exit.value, maxPayload)
+        const done = encodeSafely(consumer, delivery, exit.value, maxPayload)
         if (!("code" in done)) return done
         failure = done
         break
@@ -78,7 +79,7 @@ export const run = (
       if (why instanceof NeedsTransaction || why instanceof CommitLost) return yield* Effect.fail(why)
       // A handler that made a defect of a database that went away: the partition waits, the message is not to blame.
       if (Cause.hasDies(exit.cause) && isDbError(why) && passes(why)) return yield* new CommitLost({ cause: why })
-      failure = { code: why instanceof TooSlow ? "TRP0302" : "TRP0301", reason: bounded(why) }
+      failure = { code: isTooSlow(why) ? "TRP0302" : "TRP0301", reason: bounded(why) }
       yield* Effect.logDebug(`${delivery.type} failed (${attempt} of ${attempts})`, log, failure.reason)
     }
     yield* Effect.logWarning(Codes.text(failure.code, delivery.type, failure.reason), log)
@@ -102,8 +103,12 @@ class Undo {
   }
 }
 
+/** The handler, or a statement of it (57014: cancelled, since it took longer than `statement_timeout`). */
+const isTooSlow = (why: unknown): boolean => why instanceof TooSlow || (isDbError(why) && sqlState(why) === "57014")
 const isDbError = (why: unknown): boolean =>
-  typeof why === "object" && why !== null && "_tag" in why && why._tag === "DbError"
+  typeof why === "object" &&
+  why !== null &&
+  (("_tag" in why && why._tag === "DbError") || ("cause" in why && isDbError(why.cause)))
 
 const take = (consumer: Consumer, delivery: Delivery, state: unknown): Effect.Effect<Turn.Turn, never, Db> => {
   const { envelope, key, now, payload, type } = delivery
@@ -115,6 +120,7 @@ const take = (consumer: Consumer, delivery: Delivery, state: unknown): Effect.Ef
     payload,
     id: envelope.id,
     time: new Date(now).toISOString(),
+    lane: type.slice(0, type.lastIndexOf(".")),
     position: envelope.position ?? 0,
     correlationId: envelope.correlationId ?? envelope.id,
     causationId: envelope.causationId
@@ -132,6 +138,15 @@ export const given = (delivery: Delivery, { code, reason }: Failure): Done => ({
   staged: [],
   dead: { code, reason }
 })
+
+/** A handler may stage what no type allows: that is its failure, not ours. */
+const encodeSafely = (consumer: Consumer, delivery: Delivery, turn: Turn.Turn, maxPayload: number): Done | Failure => {
+  try {
+    return encode(consumer, delivery, turn, maxPayload)
+  } catch (error) {
+    return { code: "TRP0303", reason: bounded(error) }
+  }
+}
 
 /** Everything that a turn wants, as it will be stored and sent; or why it cannot be. */
 const encode = (consumer: Consumer, delivery: Delivery, turn: Turn.Turn, maxPayload: number): Done | Failure => {
@@ -159,7 +174,7 @@ const encode = (consumer: Consumer, delivery: Delivery, turn: Turn.Turn, maxPayl
   for (const [ordinal, item] of turn.staged.entries()) {
     const row = item.kind === "event" ? event(consumer, delivery, item, ordinal) : command(consumer, delivery, item, ordinal)
     if (typeof row === "string") return refuse(row)
-    const size = Buffer.byteLength(row.body) + JSON.stringify(row.envelope).length + overhead
+    const size = Buffer.byteLength(row.body) + JSON.stringify(Envelope.toHeaders(row.envelope)).length + overhead
     if (size > maxPayload) return refuse(`${row.envelope.type}: ${size} bytes, over max_payload ${maxPayload}`)
     staged.push(row)
   }
@@ -223,7 +238,7 @@ const follows = (consumer: Consumer, { envelope, id }: Delivery, ordinal: number
 export const bounded = (why: unknown): string => {
   const text =
     why instanceof Error ? (why.stack ?? `${why.name}: ${why.message}`) : typeof why === "string" ? why : safeJson(why)
-  return text.slice(0, 2_000).toWellFormed().replaceAll("\0", "\u2400")
+  return Commit.clean(text, 2_000)
 }
 const safeJson = (value: unknown): string => {
   try {

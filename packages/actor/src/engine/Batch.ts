@@ -1,6 +1,6 @@
 import { Codes, Envelope, Reply, Subject } from "@troupe/contract"
 import { Db } from "@troupe/postgres"
-import type { Commit } from "@troupe/postgres/internal"
+import { Commit } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import * as Attempt from "./Attempt.ts"
 import type { Cache, Entry } from "./Cache.ts"
@@ -35,6 +35,11 @@ export interface Options {
   readonly watermarks: () => ReadonlyArray<Commit.WatermarkRow>
 }
 
+/** A batch stages more than one commit should carry: it is to be halved. */
+export class TooMuch {}
+/** Bytes that a batch may stage, but for a single message. */
+const stagedLimit = 16 * 1024 ** 2
+
 /**
  * Runs the turns of a batch: in order within a key, keys side by side. Nothing is written here.
  * Fails with `NeedsTransaction` when a handler asks for `Db` in a pure run.
@@ -44,7 +49,7 @@ export const handle = (
   memory: Memory,
   incoming: ReadonlyArray<Incoming>,
   options: Options
-): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction, Loader | Db> =>
+): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction | TooMuch, Loader | Db> =>
   Effect.gen(function* () {
     const deliveries: Array<Delivery> = []
     const refusals: Array<Refusal> = []
@@ -60,13 +65,14 @@ export const handle = (
     }
     const keys = Map.groupBy(fresh.values(), ({ token }) => token)
     const done = new Map<string, Attempt.Done>()
+    let bytes = 0
     const transact = options.transaction ? inSavepoint(yield* Db) : pure
     const changed = new Map<string, Entry & { readonly text: string }>()
     yield* Effect.forEach(
       keys,
       ([token, queue]) =>
         Effect.gen(function* () {
-          const loaded = memory.cache.get(token) ?? states.get(token) ?? { version: 0, value: consumer.initial }
+          const loaded = memory.cache.get(token) ?? states.get(token) ?? { version: 0, value: consumer.initial, size: 0 }
           let value = "unreadable" in loaded ? undefined : loaded.value
           for (const delivery of queue) {
             const one =
@@ -76,9 +82,11 @@ export const handle = (
                   ? Attempt.given(delivery, { code: "TRP0304", reason: loaded.unreadable })
                   : yield* Attempt.run(consumer, delivery, value, options.maxPayload, transact)
             done.set(delivery.id, one)
+            bytes += sizeOf(one)
+            if (bytes > stagedLimit && fresh.size > 1) return yield* Effect.fail(new TooMuch())
             if (one.state !== undefined) {
               value = one.state.value
-              changed.set(token, { version: loaded.version + 1, value, text: one.state.text })
+              changed.set(token, { version: loaded.version + 1, value, size: one.state.text.length, text: one.state.text })
             }
           }
         }),
@@ -120,7 +128,8 @@ export const handle = (
         outbox: rows,
         dead,
         watermarks: options.watermarks(),
-        adopted: []
+        adopted: [],
+        bytes
       },
       replies,
       states: changed
@@ -145,7 +154,7 @@ const load = (consumer: Consumer, memory: Memory, deliveries: ReadonlyArray<Deli
     })
     const known = [...states].map(([token, { body, shape, version }]): [string, Known] => {
       const decoded = consumer.state.decode(body, shape)
-      return [token, decoded.ok ? { version, value: decoded.value } : { version, unreadable: decoded.why }]
+      return [token, decoded.ok ? { version, value: decoded.value, size: body.length } : { version, unreadable: decoded.why }]
     })
     return { inbox, states: new Map(known) }
   })
@@ -184,6 +193,10 @@ const inSavepoint =
 // answers and dead letters
 // ---------------------------------------------------------------------------------------------------------------------
 
+/** About what it takes in the commit. */
+const sizeOf = ({ body, staged, state }: Attempt.Done): number =>
+  staged.reduce((sum, row) => sum + row.body.length + 1_000, 500 + (body?.length ?? 0) + (state?.text.length ?? 0))
+
 const answerOf = ({ body, delivery, outcome }: Attempt.Done): Answer => ({ outcome, body, hash: delivery.hash })
 
 /** The reply to whoever waits; the stored one when it asked before. */
@@ -214,15 +227,17 @@ const reply = (
   answer: Reply.Reply
 ): Handled["replies"][number] => ({ to, headers: Reply.headers(answer, ask, consumer.service), body: answer.body })
 
+const textOf = (text: string | undefined): string | null => (text === undefined ? null : Commit.clean(text, 1_000))
+
 const deadRow = ({ code, incoming: { message, stream }, why }: Refusal): Commit.DeadRow => {
   const headers: Record<string, string> = {}
   for (const name of message.headers?.keys() ?? []) headers[name] = message.headers!.get(name)
   return {
-    key: Subject.parse(message.subject)?.key.replaceAll("\0", "\u2400") ?? null,
-    messageId: headers["ce-id"] ?? null,
+    key: textOf(Subject.parse(message.subject)?.key),
+    messageId: textOf(headers["ce-id"]),
     stream,
     sequence: message.seq,
-    subject: message.subject,
+    subject: Commit.clean(message.subject, 2_000),
     headers: JSON.stringify(headers),
     body: message.data,
     code,

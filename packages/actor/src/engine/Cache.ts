@@ -2,6 +2,8 @@
 export interface Entry {
   readonly version: number
   readonly value: unknown
+  /** Characters of its stored form. */
+  readonly size: number
 }
 
 /** Least recently used states of one partition. */
@@ -10,10 +12,14 @@ export interface Cache {
   set(token: string, entry: Entry): void
 }
 
-/** `limit`: entries at most. */
-export const make = (limit: number): Cache => {
+export const make = (limit: { readonly entries: number; readonly size: number }): Cache => {
   const entries = new Map<string, Entry>()
-  const cache: Cache = {
+  let size = 0
+  const remove = (token: string): void => {
+    size -= entries.get(token)?.size ?? 0
+    entries.delete(token)
+  }
+  return {
     get: (token) => {
       const entry = entries.get(token)
       if (entry !== undefined) {
@@ -23,10 +29,10 @@ export const make = (limit: number): Cache => {
       return entry
     },
     set: (token, entry) => {
-      entries.delete(token)
+      remove(token)
       entries.set(token, entry)
-      if (entries.size > limit) entries.delete(entries.keys().next().value!)
+      size += entry.size
+      while (entries.size > limit.entries || (size > limit.size && entries.size > 0)) remove(entries.keys().next().value!)
     }
   }
-  return cache
 }

@@ -1,5 +1,5 @@
 import { Sql } from "@troupe/postgres"
-import { Commit, sqlState } from "@troupe/postgres/internal"
+import { Commit, passes, sqlState } from "@troupe/postgres/internal"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,15 +13,13 @@ export class CommitLost extends Schema.TaggedError<CommitLost>()("CommitLost", {
 export class CommitRefused extends Schema.TaggedError<CommitRefused>()("CommitRefused", { cause: Schema.Defect() }) {}
 
 /**
- * Connection trouble, rolled back by the server, out of resources, shutting down, lock timeout, somebody else's write:
- * never the message's fault.
+ * What a failed commit says. A statement that was cancelled for its time is not refused: it may have waited for a lock.
  */
-export const passes = (cause: unknown): boolean => {
-  const code = sqlState(cause)
-  return code === undefined || !/^[0-9A-Z]{5}$/.test(code) || /^(08|25P03|40|53|55P03|57|58|XX|TR001)/.test(code)
-}
 export const failed = (cause: unknown): CommitLost | CommitRefused =>
-  passes(cause) ? new CommitLost({ cause }) : new CommitRefused({ cause })
+  passes(cause) || sqlState(cause) === "57014" ? new CommitLost({ cause }) : new CommitRefused({ cause })
+
+/** Bytes that one call carries at most, but for a single work that is larger. */
+const limit = 32 * 1024 ** 2
 
 /** One per host: merges what its partitions have staged into one call. */
 export class Committer extends Context.Service<
@@ -52,7 +50,24 @@ export class Committer extends Context.Service<
                 : Effect.succeed(works.map(() => Exit.fail(error)))
           })
         )
-      return Committer.of({ commit: yield* Gather.make(call) })
+      const calls = (works: ReadonlyArray<Commit.Work>) =>
+        Effect.map(Effect.forEach(portions(works), call), (exits) => exits.flat())
+      return Committer.of({ commit: yield* Gather.make(calls) })
     })
   )
+}
+
+/** The works in portions that fit one call. */
+const portions = (works: ReadonlyArray<Commit.Work>): ReadonlyArray<ReadonlyArray<Commit.Work>> => {
+  const out: Array<Array<Commit.Work>> = []
+  let room = -1
+  for (const work of works) {
+    if (work.bytes > room) {
+      out.push([])
+      room = limit
+    }
+    out.at(-1)!.push(work)
+    room -= work.bytes
+  }
+  return out
 }

@@ -1,6 +1,6 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 
@@ -15,8 +15,8 @@ export const make = <Item, Result, E>(
     const queue = yield* Queue.unbounded<{ readonly item: Item; readonly done: Deferred.Deferred<Result, E> }>()
     yield* Queue.takeAll(queue).pipe(
       Effect.flatMap((waiting) =>
-        Effect.map(run(waiting.map(({ item }) => item)), (exits) => {
-          for (const [i, { done }] of waiting.entries()) Deferred.doneUnsafe(done, exits[i]!)
+        Effect.map(Effect.exit(run(waiting.map(({ item }) => item))), (exit) => {
+          for (const [i, { done }] of waiting.entries()) Deferred.doneUnsafe(done, exit._tag === "Success" ? exit.value[i]! : Exit.failCause(exit.cause))
         })
       ),
       Effect.forever,

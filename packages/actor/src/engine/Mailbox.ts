@@ -27,7 +27,7 @@ export const make = (): Mailbox => {
   return {
     offer: (incoming) => {
       box.push(incoming)
-      bytes += incoming.message.data.length
+      bytes += incoming.message.data.length + 500
       some.openUnsafe()
       if (box.length < limits.messages && bytes < limits.bytes) return undefined
       return new Promise((resolve) => waiting.push(resolve))

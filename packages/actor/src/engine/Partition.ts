@@ -8,15 +8,15 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Attempt from "./Attempt.ts"
-import { type Handled, handle, type Memory } from "./Batch.ts"
+import { type Handled, handle, type Memory, TooMuch } from "./Batch.ts"
 import * as Cache from "./Cache.ts"
 import { CommitLost, CommitRefused, Committer, failed } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import type { Loader } from "./Loader.ts"
 import * as Mailbox from "./Mailbox.ts"
 
-/** States kept in memory per partition. */
-const cached = 1_000
+/** States kept in memory per partition: entries, and characters of what they are stored as. */
+const cached = { entries: 1_000, size: 4 * 1024 ** 2 }
 
 /** Another owner took the partition, or this one no longer knows how far it is. */
 class Fenced extends Error {
@@ -103,53 +103,57 @@ const session = (
   })
 
 /**
- * Handles a batch to its end. When Postgres refuses it for what it says, it is halved until the culprit stands alone,
- * and that message is given up.
+ * Handles a batch to its end. One that stages too much for a commit, or that Postgres refuses for what it says, is halved;
+ * a message that is refused alone is given up.
  */
 const settle = (
   consumer: Consumer,
   memory: Memory,
   incoming: ReadonlyArray<Mailbox.Incoming>,
   relay: Relay.Relay
-): Effect.Effect<Memory, CommitLost | Fenced, Sql | Db | Nats | Committer | Loader> =>
-  take(consumer, memory, incoming, relay).pipe(
-    Effect.catchTag("CommitRefused", ({ cause }) =>
-      Effect.gen(function* () {
-        if (incoming.length === 1) {
-          yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)
-          return yield* Effect.catchTag(
-            take(consumer, memory, incoming, relay, Attempt.bounded(cause)),
-            "CommitRefused",
-            (again) => new CommitLost({ cause: again.cause })
-          )
-        }
+): Effect.Effect<Memory, CommitLost | Fenced, Services> =>
+  Effect.catch(handleBatch(consumer, memory, incoming, relay), (error) =>
+    Effect.gen(function* () {
+      if (error instanceof CommitLost || error instanceof Fenced) return yield* Effect.fail(error)
+      if (incoming.length > 1) {
         const half = Math.ceil(incoming.length / 2)
         const between = yield* settle(consumer, memory, incoming.slice(0, half), relay)
         return yield* settle(consumer, between, incoming.slice(half), relay)
-      })
-    )
+      }
+      const cause = error instanceof CommitRefused ? error.cause : error
+      yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)
+      return yield* Effect.mapError(handleBatch(consumer, memory, incoming, relay, Attempt.bounded(cause)), (again) =>
+        again instanceof Fenced ? again : new CommitLost({ cause: again })
+      )
+    })
   )
 
+type Services = Sql | Db | Nats | Committer | Loader
+
 /** Handlers, commit, replies, relay. */
-const take = (
+const handleBatch = (
   consumer: Consumer,
   memory: Memory,
   incoming: ReadonlyArray<Mailbox.Incoming>,
   relay: Relay.Relay,
   condemned?: string
-): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced, Sql | Db | Nats | Committer | Loader> =>
+): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced | TooMuch, Services> =>
   Effect.gen(function* () {
     const { capabilities } = yield* Nats
     const options = { maxPayload: capabilities.maxPayload, watermarks: relay.watermarks, condemned }
     const hit = yield* FailPoints
-    const transacted = Effect.suspend(() => inTransaction(consumer, memory, incoming, { ...options, transaction: true }))
-    if (condemned === undefined && incoming.some(({ message }) => consumer.usesDb.has(message.headers?.get("ce-type") ?? ""))) {
-      return yield* finish(consumer, memory, yield* transacted, relay)
-    }
+    // Handlers run in a fiber of the transaction's own, and are interrupted there when they take too long. Once they have
+    // begun to write, the batch is finished and answered.
+    const transacted = Effect.uninterruptible(
+      Effect.flatMap(inTransaction(consumer, memory, incoming, { ...options, transaction: true }), (handled) =>
+        finish(consumer, memory, handled, relay)
+      )
+    )
+    const usesDb = incoming.some(({ message }) => consumer.usesDb.has(message.headers?.get("ce-type") ?? ""))
+    if (usesDb && condemned === undefined) return yield* transacted
     const handled = yield* Effect.result(handle(consumer, memory, incoming, { ...options, transaction: false }))
     if (handled._tag === "Failure") {
-      if (handled.failure instanceof CommitLost) return yield* handled.failure
-      return yield* finish(consumer, memory, yield* transacted, relay)
+      return handled.failure instanceof Attempt.NeedsTransaction ? yield* transacted : yield* Effect.fail(handled.failure)
     }
     yield* hit("before commit")
     // What was handed to the committer may be committed: from here to the end of `finish` nothing interrupts.
@@ -157,11 +161,13 @@ const take = (
       Effect.gen(function* () {
         const committer = yield* Committer
         const passed = yield* committer.commit(handled.success.work)
-        if (!passed) return yield* Effect.fail(new Fenced(`partition ${memory.fence.p} has another owner`))
+        if (!passed) return yield* Effect.fail(fenced(memory))
         return yield* finish(consumer, memory, handled.success, relay)
       })
     )
   })
+
+const fenced = ({ fence }: Memory): Fenced => new Fenced(`partition ${fence.p} has another owner`)
 
 /** The whole batch in a transaction of its partition alone: fence, handlers in savepoints, commit. */
 const inTransaction = (
@@ -169,41 +175,50 @@ const inTransaction = (
   memory: Memory,
   incoming: ReadonlyArray<Mailbox.Incoming>,
   options: Parameters<typeof handle>[3]
-): Effect.Effect<Handled, CommitLost | CommitRefused | Fenced, Db | Loader> =>
+): Effect.Effect<Handled, CommitLost | CommitRefused | Fenced | TooMuch, Db | Loader> =>
   Effect.gen(function* () {
     const db = yield* Db
     const hit = yield* FailPoints
-    const fenced = new Fenced(`partition ${memory.fence.p} has another owner`)
-    return yield* db.transaction(
-      Effect.gen(function* () {
-        if (!(yield* db.query((tx) => Commit.fenceIn(tx, memory.fence)))) return yield* Effect.fail(fenced)
-        const handled = yield* handle(consumer, memory, incoming, options)
-        yield* hit("before commit")
-        if (!(yield* db.query((tx) => Commit.commitIn(tx, handled.work)))) return yield* Effect.fail(fenced)
-        return handled
-      })
-    )
-  }).pipe(
-    Effect.catch((error) => {
-      if (error instanceof Attempt.NeedsTransaction) return Effect.die(error)
-      return Effect.fail(error instanceof Fenced || error instanceof CommitLost ? error : failed(error))
-    })
-  )
+    // A database that cannot be reached, or does not take the fence, says nothing of the messages.
+    let committing = false
+    return yield* db
+      .transaction(
+        Effect.gen(function* () {
+          if (!(yield* db.query((tx) => Commit.fenceIn(tx, memory.fence)))) return yield* Effect.fail(fenced(memory))
+          const handled = yield* handle(consumer, memory, incoming, options)
+          yield* hit("before commit")
+          committing = true
+          if (!(yield* db.query((tx) => Commit.commitIn(tx, handled.work)))) return yield* Effect.fail(fenced(memory))
+          return handled
+        })
+      )
+      .pipe(
+        Effect.catch((error) => {
+          if (error instanceof Attempt.NeedsTransaction) return Effect.die(error)
+          if (error instanceof Fenced || error instanceof CommitLost || error instanceof TooMuch) return Effect.fail(error)
+          return Effect.fail(committing ? failed(error) : new CommitLost({ cause: error }))
+        })
+      )
+  })
 
 /** After the commit: replies, relay, memory. */
-const finish = (consumer: Consumer, memory: Memory, handled: Handled, relay: Relay.Relay): Effect.Effect<Memory, never, Nats> =>
+const finish = (
+  consumer: Consumer,
+  memory: Memory,
+  { replies, states, work }: Handled,
+  relay: Relay.Relay
+): Effect.Effect<Memory, never, Nats> =>
   Effect.gen(function* () {
     const { connection } = yield* Nats
     const hit = yield* FailPoints
     yield* hit("after commit")
-    for (const { body, headers, to } of handled.replies) {
+    for (const { body, headers, to } of replies) {
       const wire = natsHeaders()
       for (const name in headers) wire.set(name, headers[name]!)
       // A caller that hears nothing asks again and gets the stored answer.
       yield* Effect.ignore(Effect.try(() => connection.publish(to, body, { headers: wire })))
     }
-    relay.offer(handled.work.outbox)
-    for (const [token, entry] of handled.states) memory.cache.set(token, { version: entry.version, value: entry.value })
-    const { cursors, fence, pos } = handled.work
-    return { fence: { ...fence, n: fence.n + 1 }, pos, cursors, cache: memory.cache }
+    relay.committed(work)
+    for (const [token, { size, value, version }] of states) memory.cache.set(token, { version, value, size })
+    return { fence: { ...work.fence, n: work.fence.n + 1 }, pos: work.pos, cursors: work.cursors, cache: memory.cache }
   })

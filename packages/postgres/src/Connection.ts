@@ -1,0 +1,121 @@
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import postgres from "postgres"
+import type { Options } from "./Sql.ts"
+
+/**
+ * One connection to Postgres, made when it is first used and again after it was lost, each time by a new client of
+ * postgres.js 3.4: an old one cannot be trusted after a loss. It may send what was left in its buffer before the start-up
+ * message and then wait for ever, repeat on the new connection what was meant for a transaction on the old one, or end
+ * the process (porsager/postgres#1154, #1208).
+ */
+export interface Connection {
+  /** The client of now. */
+  sql(): postgres.Sql
+  /** How often it was lost: raised in the same tick in which the socket is gone, before anybody is told. */
+  losses(): number
+}
+
+export const make = (options: Options, types: Types = arrays): Effect.Effect<Connection, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => open(options, types)),
+      (connection) => Effect.promise(() => connection.end())
+    ),
+    ({ losses, sql }) => ({ losses, sql })
+  )
+
+/** A flat array as PostgreSQL reads it: `{"a","b \"quoted\"",NULL}`. */
+const literal = (values: ReadonlyArray<unknown>): string =>
+  `{${values.map((value) => (value === null ? "NULL" : `"${String(value).replace(/["\\]/g, "\\$&")}"`)).join(",")}}`
+
+/** The elements of a flat array as PostgreSQL writes it; numbers stay text. */
+const elements = (text: string): ReadonlyArray<string | null> =>
+  [...text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/g)].map(([, quoted, bare]) =>
+    quoted === undefined ? (bare === "NULL" ? null : bare!) : quoted.replace(/\\(.)/g, "$1")
+  )
+
+/** How values of some types, by their numbers in `pg_type`, are written and read. */
+export type Types = Record<string, postgres.PostgresType>
+
+/** The array types that our own statements use, by their fixed numbers. */
+export const arrays: Types = Object.fromEntries(
+  ([["int4", 1007], ["int8", 1016], ["text", 1009], ["uuid", 2951]] as const).map(([name, oid]) => [
+    `${name}s`,
+    { to: oid, from: [oid], serialize: (values: ReadonlyArray<unknown>) => literal(values), parse: elements }
+  ])
+)
+
+
+const open = (options: Options, types: Types) => {
+  let losses = 0
+  let ended = false
+  const connect = (): postgres.Sql =>
+    postgres(Redacted.value(options.url), {
+      max: 1,
+      onnotice: () => {},
+      connect_timeout: 10,
+      // A connection that retires in the middle of a transaction would end it.
+      max_lifetime: null,
+      connection: {
+        application_name: options.applicationName ?? "troupe",
+        // A host that freezes inside a transaction keeps its row locks.
+        idle_in_transaction_session_timeout: 30_000,
+        statement_timeout: options.statementTimeout ?? 0
+      },
+      onclose: () => {
+        if (ended) return
+        losses++
+        const old = current
+        current = connect()
+        // Fails what still waits in the old one.
+        old.end({ timeout: 0 }).catch(() => {})
+      },
+      // Asking the server for its array types at each connect is a promise that nobody waits for: a backend that dies
+      // there would end the process.
+      fetch_types: false,
+      types
+    })
+  let current = connect()
+  return {
+    sql: () => current,
+    losses: () => losses,
+    end: () => {
+      ended = true
+      return current.end({ timeout: 5 })
+    }
+  }
+}
+
+/** So many connections as one client: a statement goes to the one with the least to do. It opens no transaction. */
+export const pool = (options: Options, types: Types = arrays): Effect.Effect<postgres.Sql, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const members = yield* Effect.forEach(Array.from({ length: options.max ?? 4 }), () =>
+      Effect.map(make(options, types), (connection) => ({ connection, waiting: 0 }))
+    )
+    const run = async <A>(start: (sql: postgres.Sql) => PromiseLike<A>): Promise<A> => {
+      const member = members.reduce((least, one) => (one.waiting < least.waiting ? one : least))
+      member.waiting++
+      try {
+        return await start(member.connection.sql())
+      } finally {
+        member.waiting--
+      }
+    }
+    const tag = (strings: TemplateStringsArray, ...parameters: Array<never>) => run((sql) => sql(strings, ...parameters))
+    const unsafe: postgres.Sql["unsafe"] = ((...statement) => {
+      const start = (values: boolean) =>
+        run<unknown>((sql) => (values ? sql.unsafe(...statement).values() : sql.unsafe(...statement)))
+      return lazy(start)
+    }) as postgres.Sql["unsafe"]
+    return Object.assign(tag, { unsafe }) as unknown as postgres.Sql
+  })
+
+/** As postgres.js' own queries: nothing is sent before somebody waits, and `values()` asks for rows as arrays. */
+export const lazy = (start: (values: boolean) => Promise<unknown>): never =>
+  ({
+    values: () => start(true),
+    // oxlint-disable-next-line unicorn/no-thenable
+    then: (done: never, failed: never) => start(false).then(done, failed)
+  }) as never

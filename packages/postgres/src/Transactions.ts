@@ -1,0 +1,112 @@
+import { PgDatabase, PgDialect } from "drizzle-orm/pg-core"
+import { PostgresJsSession } from "drizzle-orm/postgres-js/session"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type postgres from "postgres"
+import type { Handle } from "./Db.ts"
+import * as Connection from "./Connection.ts"
+import type { Options } from "./Sql.ts"
+
+/**
+ * Drizzle over postgres.js, with transactions of our own: those of postgres.js go on using a connection whose backend has
+ * died, and what is sent then may run outside of any transaction and stay. Here each transaction has a connection to
+ * itself, statements go one at a time, and after a loss none goes at all.
+ */
+export const handle = (options: Options): Effect.Effect<Handle, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const pool = yield* Connection.pool({ ...options, max: 2 }, untouched)
+    const free = yield* Effect.forEach(Array.from({ length: options.max ?? 4 }), () =>
+      Connection.make(options, untouched)
+    )
+    const waiting: Array<(connection: Connection.Connection) => void> = []
+    const begin = async <A>(run: (tx: Statements) => Promise<A>): Promise<A> => {
+      const mine = free.pop() ?? (await new Promise<Connection.Connection>((resolve) => waiting.push(resolve)))
+      try {
+        return await transaction(mine, run)
+      } finally {
+        const next = waiting.shift()
+        if (next === undefined) free.push(mine)
+        else next(mine)
+      }
+    }
+    return database({ unsafe: pool.unsafe, begin } as unknown as postgres.Sql)
+  })
+
+/** Drizzle reads and writes dates, times and json itself: they reach it as Postgres writes them. */
+const untouched: Connection.Types = {
+  ...Connection.arrays,
+  ...Object.fromEntries(
+    [1082, 1083, 1114, 1184, 1182, 1185, 1115, 1231, 114, 3802].map((oid) => [
+      `t${oid}`,
+      // What Postgres calls json is parsed, as Drizzle's own driver has it.
+      { to: oid, from: oid === 114 || oid === 3802 ? [] : [oid], serialize: same, parse: same }
+    ])
+  )
+}
+function same(value: unknown): unknown {
+  return value
+}
+
+/** What Drizzle asks of a transaction of postgres.js. */
+interface Statements {
+  unsafe: postgres.Sql["unsafe"]
+  savepoint<A>(run: (tx: Statements) => Promise<A>): Promise<A>
+}
+
+const database = (sql: postgres.Sql): Handle => {
+  const dialect = new PgDialect()
+  return new PgDatabase(dialect, new PostgresJsSession(sql, dialect, undefined), undefined) as unknown as Handle
+}
+
+const lost = () => Object.assign(new Error("the connection of this transaction was lost"), { code: "CONNECTION_CLOSED" })
+
+const transaction = async <A>(connection: Connection.Connection, run: (tx: Statements) => Promise<A>): Promise<A> => {
+  const sql = connection.sql()
+  const losses = connection.losses()
+  await sql.unsafe("begin")
+  let last: Promise<unknown> = Promise.resolve()
+  let failure: unknown
+  /** One after another, and none after a loss: what is sent then would not be part of this transaction. */
+  const send = ((query, parameters, options) => {
+    const start = (values: boolean) => {
+      const sent = last.then(() => {
+        if (connection.losses() !== losses) throw lost()
+        const pending = sql.unsafe(query, parameters, options)
+        return values ? pending.values() : pending
+      })
+      last = sent.catch((error: unknown) => (failure ??= error))
+      return sent
+    }
+    return Connection.lazy(start)
+  }) as postgres.Sql["unsafe"]
+
+  /** Runs what is between two statements; when it fails, or cannot be kept, `undo` leaves nothing of it. */
+  const between = async <B>(inner: (tx: Statements) => Promise<B>, keep: string, undo: string): Promise<B> => {
+    try {
+      failure = undefined
+      const result = await inner(tx)
+      const { command } = await send(keep)
+      // Postgres answers a commit of a failed transaction with a rollback, and without an error.
+      if (keep === "commit" && command === "ROLLBACK") throw failure
+      return result
+    } catch (error) {
+      const cause = failedBefore(error) ? (failure ?? error) : error
+      await send(undo).then(undefined, () => {})
+      throw cause
+    }
+  }
+  let points = 0
+  const tx: Statements = {
+    unsafe: send,
+    savepoint: async (inner) => {
+      const name = `s${++points}`
+      await send(`savepoint ${name}`)
+      return await between(inner, `release savepoint ${name}`, `rollback to savepoint ${name}`)
+    }
+  }
+  return await between(run, "commit", "rollback")
+}
+
+/** 25P02: a statement failed before this one, and nobody minded. */
+const failedBefore = (error: unknown): boolean =>
+  typeof error === "object" && error !== null && "code" in error && error.code === "25P02"
