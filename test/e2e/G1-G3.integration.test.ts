@@ -48,6 +48,12 @@ const exactly = (world: World.World, keys: ReadonlyArray<string>, rounds: number
     assert.deepStrictEqual(Object.fromEntries(seen), Object.fromEntries(keys.map((key) => [key, rounds])))
     const stream = yield* Effect.promise(() => world.jsm.streams.info(`EVT_${name}`))
     assert.strictEqual(stream.state.messages, keys.length * rounds, "the stream has each event once")
+    // What is not written as relayed would never be pruned, and be published again once the stream has forgotten it.
+    yield* World.until(
+      () => sql`select o.p from troupe.outbox o left join troupe.watermark w using (consumer, p, stream)
+        where o.pos > coalesce(w.pos, 0)`,
+      (left) => left.length === 0
+    )
   })
 
 const keys = Array.from({ length: 40 }, (_, i) => `key ${i} é`)

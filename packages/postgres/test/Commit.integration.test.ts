@@ -26,7 +26,7 @@ const hosts = Effect.gen(function* () {
 })
 
 const work = (fence: Commit.Fence, more: Partial<Commit.Work> = {}): Commit.Work => ({
-  ...{ fence, pos: 0, cursors: {}, inbox: [], states: [], outbox: [], dead: [], watermarks: [], adopted: [] },
+  ...{ fence, pos: 0, cursors: {}, inbox: [], states: [], outbox: [], dead: [], watermarks: [], adopted: [], bytes: 0 },
   ...more
 })
 const take = async (sql: postgres.Sql, consumer: number, partitions: ReadonlyArray<number>) =>

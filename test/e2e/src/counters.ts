@@ -23,6 +23,12 @@ class Counter extends Contract.actor({
     /** Stages an event of so many characters. */
     shout: Contract.command({ payload: { length: Schema.Int } }),
     hang: Contract.command({}),
+    /** Does by `Db` what no handler should. */
+    abuse: Contract.command({ payload: { statement: Schema.String } }),
+    /** Stages what no type allows. */
+    junk: Contract.command({}),
+    /** Leaves a rejected promise behind that nobody waits for. */
+    float: Contract.command({}),
     /** What the engine says of time and chance. */
     dice: Contract.command({ reply: Schema.Struct({ now: Schema.Number, roll: Schema.Number }) }),
     /** Sends `add` to other keys. */
@@ -64,6 +70,17 @@ export const counters = (name: string) => {
       self.emit.shouted({ text: "a".repeat(length) })
     },
     hang: () => Effect.never,
+    *abuse({ statement }) {
+      const db = yield* Db
+      const parameter = statement === "date" ? sql`select ${new Date(0)}` : sql.raw(statement)
+      yield* db.query((tx) => tx.execute(parameter)).pipe(Effect.orDie)
+    },
+    junk(_, self) {
+      self.send(undefined as never)
+    },
+    float: async () => {
+      void Promise.reject(new Error("floated"))
+    },
     dice: (_, self) => ({ now: self.now, roll: self.random() }),
     spread({ to }, self) {
       for (const key of to) self.send(contract.Counter.at(key).add({ n: 1 }))
