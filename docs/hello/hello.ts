@@ -19,7 +19,10 @@ class Greeter extends Contract.actor({
 export const Hello = Contract.make("hello", { Greeter })
 
 // The actor: one per key, one message at a time. What it stages is committed together, and only then seen by anyone.
-const greeter = Actor.make(Hello.Greeter, { state: Schema.Struct({ times: Schema.Int }), initial: { times: 0 } }).commands({
+const greeter = Actor.make(Hello.Greeter, {
+  state: Schema.Struct({ times: Schema.Int }),
+  initial: { times: 0 }
+}).commands({
   *greet({ name }, self) {
     if (name === "") return yield* new Nameless()
     const times = self.state.times + 1

@@ -52,10 +52,16 @@ const scenario = (world: World.World) =>
     assert.strictEqual(schema.outcome, "rejected")
     assert.strictEqual(schema.code, "TRP0201")
     assert.include(schema.detail, `["n"]`)
-    assert.strictEqual((yield* raw(world, to("add", "k"), envelope(world, "add"), new Uint8Array([0xff]))).code, "TRP0201")
+    assert.strictEqual(
+      (yield* raw(world, to("add", "k"), envelope(world, "add"), new Uint8Array([0xff]))).code,
+      "TRP0201"
+    )
     assert.strictEqual((yield* raw(world, to("nope", "k"), envelope(world, "nope"))).code, "TRP0202")
     assert.strictEqual((yield* raw(world, to("add", "%41"), envelope(world, "add"))).code, "TRP0204")
-    assert.strictEqual((yield* raw(world, to("add", "k"), envelope(world, "add", { "ce-subject": "other" }))).code, "TRP0205")
+    assert.strictEqual(
+      (yield* raw(world, to("add", "k"), envelope(world, "add", { "ce-subject": "other" }))).code,
+      "TRP0205"
+    )
     assert.strictEqual((yield* raw(world, to("add", "k"), envelope(world, "flaky"))).code, "TRP0205")
     assert.deepStrictEqual(yield* Effect.promise(dead), [])
 
@@ -63,10 +69,18 @@ const scenario = (world: World.World) =>
     const bytes = new Uint8Array([0, 255, 1])
     yield* publish(world, to("add", "k"), {}, bytes)
     yield* publish(world, to("add", "k"), { ...envelope(world, "add"), "Nats-Subject": "evt.x" })
-    yield* publish(world, to("add", "k"), { ...envelope(world, "add"), "Troupe-Reply-To": `evt.${name}.Counter.added.k` }, "{}")
+    yield* publish(
+      world,
+      to("add", "k"),
+      { ...envelope(world, "add"), "Troupe-Reply-To": `evt.${name}.Counter.added.k` },
+      "{}"
+    )
     yield* publish(world, to("add", "K".repeat(201)), envelope(world, "add"))
     const letters = yield* World.until(dead, (letters) => letters.length >= 4)
-    assert.sameMembers(letters.map(({ code }) => code), ["TRP0203", "TRP0203", "TRP0201", "TRP0204"])
+    assert.sameMembers(
+      letters.map(({ code }) => code),
+      ["TRP0203", "TRP0203", "TRP0201", "TRP0204"]
+    )
     const noEnvelope = letters.find(({ headers }) => Object.keys(headers).length === 0)!
     assert.deepStrictEqual([...noEnvelope.body], [...bytes], "byte for byte")
     assert.strictEqual(noEnvelope.subject.split(".").slice(3).join("."), "Counter.add.k")
@@ -111,11 +125,15 @@ const scenario = (world: World.World) =>
     assert.strictEqual(yield* ask(counter.add({ n: 0 })), 4, "the service went on all the while")
   })
 
-it.live("bad input never crashes the service, never hangs a caller, never disappears", () =>
-  Effect.gen(function* () {
-    const world = yield* World.make
-    const host = yield* world.start()
-    yield* Effect.provide(scenario(world), world.client)
-    const live = yield* Effect.promise(() => fetch(`${host.url}/livez`))
-    assert.strictEqual(live.status, 200)
-  }).pipe(Effect.scoped), 90_000)
+it.live(
+  "bad input never crashes the service, never hangs a caller, never disappears",
+  () =>
+    Effect.gen(function* () {
+      const world = yield* World.make
+      const host = yield* world.start()
+      yield* Effect.provide(scenario(world), world.client)
+      const live = yield* Effect.promise(() => fetch(`${host.url}/livez`))
+      assert.strictEqual(live.status, 200)
+    }).pipe(Effect.scoped),
+  90_000
+)

@@ -7,7 +7,10 @@ import { Codes } from "@troupe/contract"
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
 /** Every source file that may report an error. */
-const sources = ["infra/bootstrap", ...readdirSync(join(root, "packages")).map((name) => `packages/${name}/src`)].flatMap((folder) =>
+const sources = [
+  "infra/bootstrap",
+  ...readdirSync(join(root, "packages")).map((name) => `packages/${name}/src`)
+].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
     .filter((file) => /\.(ts|mjs)$/.test(file) && file !== "Codes.ts")
     .map((file) => readFileSync(join(root, folder, file), "utf8").replaceAll(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, ""))

@@ -49,7 +49,9 @@ const poisons: Record<string, (world: World.World) => Effect.Effect<unknown, unk
     ),
   "a statement that never ends": ({ contract }) =>
     Effect.map(
-      Effect.flip(ask(contract.Counter.at("k").abuse({ statement: "select pg_sleep(600)" }), { timeout: "50 seconds" })),
+      Effect.flip(
+        ask(contract.Counter.at("k").abuse({ statement: "select pg_sleep(600)" }), { timeout: "50 seconds" })
+      ),
       rejected("TRP0302")
     ),
   "a statement that waits for somebody else's lock": (world) =>
@@ -122,11 +124,15 @@ const poisons: Record<string, (world: World.World) => Effect.Effect<unknown, unk
 
 describe("nothing in front of a message stops it", () => {
   for (const [poison, send] of Object.entries(poisons)) {
-    it.live(poison, () =>
-      Effect.gen(function* () {
-        const world = yield* World.make
-        yield* world.start()
-        yield* Effect.andThen(send(world), goesOn(world)).pipe(Effect.provide(world.client))
-      }).pipe(Effect.scoped), 90_000)
+    it.live(
+      poison,
+      () =>
+        Effect.gen(function* () {
+          const world = yield* World.make
+          yield* world.start()
+          yield* Effect.andThen(send(world), goesOn(world)).pipe(Effect.provide(world.client))
+        }).pipe(Effect.scoped),
+      90_000
+    )
   }
 })

@@ -4,11 +4,13 @@ import { Actor, State, Subscriber } from "@troupe/actor"
 import type { Connection } from "@troupe/client"
 import { ask, type Client, type ClientError, send, subscribe } from "@troupe/client"
 import { Contract, type Event, type Message } from "@troupe/contract"
-import { Db } from "@troupe/postgres"
+import { Outbox } from "@troupe/outbox"
+import { Db, type Transaction } from "@troupe/postgres"
 import { Service } from "@troupe/service"
 import { check, given } from "@troupe/testing"
 import * as Effect from "effect/Effect"
 import { HttpClient } from "effect/http"
+import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { AlreadyBooked, Declined, type Full, type Stop, type Ticket, TripId, Trips, Wallets } from "./contracts.ts"
@@ -18,6 +20,7 @@ const is = <T extends true>(): T => true as T
 const id = TripId.make("t-1")
 declare const stops: readonly [Stop]
 declare const trips: Connection
+declare const database: Layer.Layer<Db>
 const me = Trips.Trip.at(id)
 const pure = { state: Schema.Int, initial: 0 } as const
 const rest = { cancel: () => {}, status: () => "free" as const }
@@ -213,6 +216,56 @@ payer.on(Trips.Trip.events.cancelled, function* () {
 })
 // @ts-expect-error a command is no event
 payer.on(Trips.Trip.commands.cancel, () => {})
+
+// Without a state there is nothing to read and nothing to set.
+const listener = Subscriber.make("listener", { sends: [Wallets.Wallet] }).on(
+  Trips.Trip.events.booked,
+  ({ key, lane, payload: { cents } }, self) => {
+    is<Equal<typeof lane, string>>()
+    is<Equal<typeof self.state, void>>()
+    self.send(Wallets.Wallet.at(key).charge({ cents }))
+    // @ts-expect-error nothing to set
+    self.set(undefined)
+    // @ts-expect-error `sends` does not list trips
+    self.send(Trips.Trip.at(key).status())
+  }
+)
+is<Equal<typeof listener, Subscriber.Subscriber<"listener", void, "wallets.Wallet">>>()
+const bare = Subscriber.make("bare").on(Trips.Trip.events.booked, function* (_, self) {
+  yield* Db
+  // @ts-expect-error no state
+  self.set(1)
+})
+is<Equal<typeof bare, Subscriber.Subscriber<"bare", void, never, Db>>>()
+// @ts-expect-error a state needs its initial value
+Subscriber.make("half", { state: Schema.Int })
+// @ts-expect-error an initial value needs its schema
+Subscriber.make("half", { initial: 0 })
+const half = { state: Schema.Int, sends: [Wallets.Wallet] } as const
+// @ts-expect-error a state needs its initial value, also where other options are right
+Subscriber.make("half", half)
+// @ts-expect-error the initial state is none
+Subscriber.make("other", { state: Schema.Int, initial: "0" })
+// @ts-expect-error misspelt
+Subscriber.make("listener", { send: [Wallets.Wallet] })
+Subscriber.make("any", { state: Schema.Any, initial: 0 }).on(Trips.Trip.events.booked, (_, self) => self.set({ a: 1 }))
+Subscriber.make("maybe", { state: Schema.UndefinedOr(Schema.Int), initial: undefined }).on(
+  Trips.Trip.events.booked,
+  (event, self) => self.set(event.payload.cents > 0 ? event.payload.cents : undefined)
+)
+
+// -- plain transactions ----------------------------------------------------------------------------------------------
+// Commands are enqueued in a transaction, or not at all.
+const enqueued = Outbox.enqueue(me.book({ stops }))
+is<Equal<Effect.Services<typeof enqueued>, Transaction>>()
+// @ts-expect-error there is no transaction
+Effect.runPromise(enqueued)
+// @ts-expect-error the database alone is none
+Effect.runPromise(Effect.provide(enqueued, database))
+const inTransaction = Effect.flatMap(Db, (db) => db.transaction(enqueued))
+Effect.runPromise(Effect.provide(inTransaction, database))
+// @ts-expect-error an event is no command
+Outbox.enqueue(Trips.Trip.events.left.from(id, {}))
 
 // -- services ---------------------------------------------------------------------------------------------------------
 Service.make(Trips, { actors: [plain], subscribers: [payer], allow: { send: [Wallets] } })

@@ -16,7 +16,7 @@ export interface Actor<Name extends string, A extends Contract.AnyActor, S, Send
 export interface AnyActor {
   readonly kind: "actor"
   readonly ref: Contract.AnyActorRef
-  readonly state: State.State<any>
+  readonly state: State.AnyState
   readonly initial: unknown
   readonly sends: ReadonlyArray<Contract.Ref>
   readonly handlers: { readonly [command: string]: (payload: never, self: never) => unknown }

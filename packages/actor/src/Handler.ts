@@ -6,7 +6,7 @@ import type { Self } from "./Self.ts"
 /** What a handler may be: a generator, an Effect, an async function or a plain function. */
 export type Outcome<Reply, Error, R> =
   | Effect.Effect<Reply, Error, R>
-  | Generator<Effect.Effect<any, Error, R>, Reply, any>
+  | Generator<Effect.Effect<unknown, Error, R>, Reply, never>
   | Promise<Reply>
   | Bare<Reply>
 
@@ -40,14 +40,14 @@ export type OnlyDb<R> = [Exclude<R, Db>] extends [never]
   ? unknown
   : Refused<"a handler may use Db and no other service: do outside I/O in a worker", Exclude<R, Db>>
 
-const isGenerator = (u: unknown): u is Generator<Effect.Effect<any, any, any>, unknown, any> =>
+const isGenerator = (u: unknown): u is Generator<Effect.Effect<unknown, unknown, Db>, unknown, never> =>
   typeof u === "object" && u !== null && "next" in u && Symbol.iterator in u && !Effect.isEffect(u)
 
 /** Makes one Effect of whatever a handler returns. A plain function has run when the Effect is made. */
-export const run = (handler: () => unknown): Effect.Effect<unknown, any, any> =>
+export const run = (handler: () => unknown): Effect.Effect<unknown, unknown, Db> =>
   Effect.suspend(() => {
     const out = handler()
-    if (Effect.isEffect(out)) return out as Effect.Effect<unknown, any, any>
+    if (Effect.isEffect(out)) return out as Effect.Effect<unknown, unknown, Db>
     if (isGenerator(out)) return Effect.gen(() => out)
     if (out instanceof Promise) return Effect.promise(() => out)
     return Effect.succeed(out)

@@ -12,12 +12,15 @@ export type Emit<A extends Contract.AnyActor> = {
 /** Any command of these actors. */
 export type MessageTo<Targets extends string> = Message<`${Targets}.${string}`>
 
+/** What `set` takes: nothing, where there is no state. `0 extends 1 & State` holds for `any` only. */
+export type Settable<State> = [State] extends [void] ? (0 extends 1 & State ? State : never) : State
+
 /**
  * What a handler may do. All of it is staged and takes effect together when the turn commits, so nothing here waits or
  * fails: these are plain calls, and no forgotten `yield*` or `await` can lose one.
  */
 export interface Staged<State, Sends extends string> {
-  /** The state, with what this turn has set so far. */
+  /** The state, with what this turn has set so far. Frozen: `set` replaces it. */
   readonly state: State
   /** The id of the message being handled: use it as an idempotency key. */
   readonly messageId: string
@@ -25,8 +28,8 @@ export interface Staged<State, Sends extends string> {
   readonly now: number
   /** A number in [0, 1), the same sequence however often the turn runs. Effect's `Random` is seeded likewise. */
   random(): number
-  /** Replaces the state. */
-  set(state: State): void
+  /** Replaces the state. A subscriber without state cannot call it. */
+  set(state: Settable<State>): void
   /** Sends a command to an actor that `sends` lists. */
   send(message: MessageTo<Sends>): void
 }

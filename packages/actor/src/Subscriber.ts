@@ -1,5 +1,5 @@
 import type { Contract } from "@troupe/contract"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import type { OnlyDb, Outcome } from "./Handler.ts"
 import type { Staged } from "./Self.ts"
 import * as State from "./State.ts"
@@ -25,7 +25,7 @@ export interface Subscriber<Name extends string, S, Sends extends string, R = ne
 export interface AnySubscriber {
   readonly kind: "subscriber"
   readonly name: string
-  readonly state: State.State<any>
+  readonly state: State.AnyState
   readonly initial: unknown
   readonly sends: ReadonlyArray<Contract.Ref>
   /** By event type. */
@@ -36,27 +36,51 @@ export interface Listener {
   readonly handle: (event: never, self: never) => unknown
 }
 
-/** Makes a subscriber; add its events with `on`. `name` is lower case and unique in its service. */
-export const make = <const Name extends string, S, const Targets extends ReadonlyArray<Contract.Ref> = []>(
-  name: Name,
-  options: {
-    readonly state: Schema.ConstraintCodec<S, unknown> | State.State<S>
-    readonly initial: NoInfer<S>
-    /** The actors that this subscriber may send commands to. */
-    readonly sends?: Targets
+export interface Options<Targets> {
+  /** The actors that this subscriber may send commands to. */
+  readonly sends?: Targets
+}
+export interface Stateless<Targets> extends Options<Targets> {
+  readonly state?: never
+  readonly initial?: never
+}
+export interface Stateful<S, Targets> extends Options<Targets> {
+  /** Its schema, or `State.make(old).next(new, up)` once it has changed. */
+  readonly state: Schema.ConstraintCodec<S, unknown> | State.State<S>
+  /** The state of a key that was never written. */
+  readonly initial: NoInfer<S>
+}
+
+/**
+ * Makes a subscriber; add its events with `on`. `name` is lower case and unique in its service. `state` and `initial` come
+ * together or not at all: without them there is nothing that a handler could read or set.
+ */
+export const make: {
+  <const Name extends string, const Targets extends ReadonlyArray<Contract.Ref> = []>(
+    name: Name,
+    options?: Stateless<Targets>
+  ): Subscriber<Name, void, Targets[number]["name"]>
+  <const Name extends string, S, const Targets extends ReadonlyArray<Contract.Ref> = []>(
+    name: Name,
+    options: Stateful<S, Targets>
+  ): Subscriber<Name, S, Targets[number]["name"]>
+} = (
+  name: string,
+  options: Options<AnySubscriber["sends"]> & Partial<Stateful<unknown, unknown>> = {}
+): Subscriber<never, never, never> => {
+  if (!/^[a-z][a-z0-9-]{0,39}$/.test(name)) {
+    throw new TypeError(`"${name}" is no name for a subscriber: lower case, at most 40`)
   }
-): Subscriber<Name, S, Targets[number]["name"]> => {
-  if (!/^[a-z][a-z0-9-]{0,39}$/.test(name)) throw new TypeError(`"${name}" is no name for a subscriber: lower case, at most 40`)
-  const state = State.of(options.state)
-  const withHandlers = (handlers: AnySubscriber["handlers"]): Subscriber<Name, S, Targets[number]["name"], never> => ({
-    "~requires": undefined as never,
+  const state: State.AnyState = State.of(options.state ?? Schema.Void)
+  const withHandlers = (handlers: AnySubscriber["handlers"]): AnySubscriber & { readonly on: unknown } => ({
     kind: "subscriber",
     name,
     state,
     initial: options.initial,
     sends: options.sends ?? [],
     handlers,
-    on: (event, handle) => withHandlers(new Map([...handlers, [event.type, { event, handle: handle as never }]])) as never
+    on: (event: Contract.AnyEventRef, handle: unknown) =>
+      withHandlers(new Map([...handlers, [event.type, { event, handle: handle as never }]]))
   })
-  return withHandlers(new Map())
+  return withHandlers(new Map()) as never
 }

@@ -1,4 +1,5 @@
 import { type Event, type EventMessage, Key, type Message } from "@troupe/contract"
+import type { Db } from "@troupe/postgres"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -41,7 +42,7 @@ export const take = (
   command: string,
   payload: unknown,
   input: Input
-): Effect.Effect<Turn, never, any> =>
+): Effect.Effect<Turn, never, Db> =>
   turn(before, input, (self, stage) => {
     const handler = actor.handlers[command]
     if (handler === undefined) return Effect.die(new Error(`${actor.ref.name} has no handler for ${command}`))
@@ -58,7 +59,7 @@ export const hear = (
   before: unknown,
   event: Event,
   input: Input
-): Effect.Effect<Turn, never, any> =>
+): Effect.Effect<Turn, never, Db> =>
   turn(before, input, (self) => {
     const listener = subscriber.handlers.get(event.type)
     if (listener === undefined) return Effect.die(new Error(`${subscriber.name} does not listen to ${event.type}`))
@@ -68,10 +69,10 @@ export const hear = (
 const turn = (
   before: unknown,
   input: Input,
-  handle: (self: object, stage: (item: StagedItem) => void) => Effect.Effect<unknown, any, any>
-): Effect.Effect<Turn, never, any> =>
+  handle: (self: object, stage: (item: StagedItem) => void) => Effect.Effect<unknown, unknown, Db>
+): Effect.Effect<Turn, never, Db> =>
   Effect.suspend(() => {
-    let state = before
+    let state = frozen(before)
     let changed = false
     let open = true
     const staged: Array<StagedItem> = []
@@ -103,7 +104,7 @@ const turn = (
     return Effect.exit(handle(self, stage)).pipe(
       Effect.provideService(Clock.Clock, fixed(input.now)),
       Effect.provideService(Random.Random, random),
-      Effect.flatMap((exit) => {
+      Effect.flatMap((exit): Effect.Effect<Turn> => {
         open = false
         if (Exit.isSuccess(exit)) return Effect.succeed({ state, changed, reply: exit.value, error: undefined, staged })
         const error = Option.getOrElse(Cause.findErrorOption(exit.cause), () => refused(exit.cause))
@@ -112,6 +113,21 @@ const turn = (
       })
     )
   })
+
+/**
+ * A state is shared by all turns that read it until one is committed: a handler that changed it in place, and then failed,
+ * would have changed it all the same. Plain objects, arrays and instances of schema classes; what else a state may hold
+ * is not ours to freeze.
+ */
+const frozen = <A>(value: A): A => {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value
+  const prototype: unknown = Object.getPrototypeOf(value)
+  const plain = Array.isArray(value) || prototype === Object.prototype || prototype === null
+  if (!plain && !("ast" in value.constructor)) return value
+  Object.freeze(value)
+  for (const inner of Object.values(value)) frozen(inner)
+  return value
+}
 
 /** `self.fail` throws: code that is not Effect has no other way to stop. */
 class Refusal {
@@ -143,10 +159,9 @@ const fixed = (now: number): Clock.Clock => {
 
 /** mulberry32 (Tommy Ettinger, 2017), seeded by the message's id: 32 bits of state are enough for a handler's dice, and cost nothing when unused. */
 const seeded = (id: string): { nextDoubleUnsafe(): number; nextIntUnsafe(): number } => {
-  let state = -1
+  let state: number | undefined
   const next = (): number => {
-    if (state === -1) state = Key.partition(id, 0x7fffffff)
-    state = (state + 0x6d2b79f5) | 0
+    state = ((state ?? Key.partition(id, 0x7fffffff)) + 0x6d2b79f5) | 0
     let t = Math.imul(state ^ (state >>> 15), 1 | state)
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
     return ((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000

@@ -80,6 +80,7 @@ describe("a subscription", () => {
           payload: { n: 1, by: "me" },
           id: "e-1",
           time: "2026-01-02T03:04:05Z",
+          lane: "shop.Shelf",
           position: 17,
           correlationId: "c-1",
           causationId: "i-1"

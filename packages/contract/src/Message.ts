@@ -59,7 +59,9 @@ export interface Event<out Type extends string = string, out Key extends string 
   readonly id: string
   /** RFC 3339, as said by the emitter. */
   readonly time: string
-  /** Position in its lane (the events of one actor type in one partition): rises strictly, with gaps. */
+  /** `<service>.<Actor>`: the events of one actor type. */
+  readonly lane: string
+  /** Position in its lane and partition: for the events of one key it rises strictly, with gaps. Of two lanes it says nothing. */
   readonly position: number
   readonly correlationId: string
   readonly causationId: string | undefined

@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
@@ -9,25 +10,69 @@ export interface Codec<T = unknown> extends Schema.ConstraintCodec<T, unknown, n
 /**
  * JSON by `schema`, canonical for types that JSON has not (dates as RFC 3339, bigints as strings).
  * `void` is the empty text. Encoding first builds instances of the classes in the schema, so plain objects do.
+ * Never throws, whatever the schema does: a schema that throws, or a value too deep for the stack, is a failure.
  */
 export const make = (schema: Codec): Wire => {
   let lazy: { readonly encode: Encode; readonly decode: Decode } | undefined
   const codec = () => (lazy ??= codecs(schema))
   return {
-    encode: (value): Encoded => {
-      // A handler without a reply may return anything: `void` takes it, and the wire carries nothing of it.
-      if (schema.ast._tag === "Void" || (value === undefined && isVoid(schema))) return nothing
-      const built = Result.try(() => (schema as unknown as { make(value: unknown): unknown }).make(value))
-      if (Result.isFailure(built)) return { ok: false, why: reason(built.failure) }
-      const text = codec().encode(built.success)
-      return Result.isSuccess(text)
-        ? { ok: true, text: text.success, value: built.success }
-        : { ok: false, why: reason(text.failure) }
-    },
-    decode: (text): Decoded => {
-      if (text === "" && isVoid(schema)) return { ok: true, value: undefined }
-      const value = codec().decode(text)
-      return Result.isSuccess(value) ? { ok: true, value: value.success } : { ok: false, why: reason(value.failure) }
+    encode: (value): Encoded =>
+      guarded(() => {
+        // A handler without a reply may return anything: `void` takes it, and the wire carries nothing of it.
+        if (schema.ast._tag === "Void" || (value === undefined && isVoid(schema))) return nothing
+        const built = (schema as unknown as { make(value: unknown): unknown }).make(value)
+        const text = codec().encode(built)
+        return Result.isSuccess(text)
+          ? { ok: true, text: text.success, value: built }
+          : { ok: false, why: reason(text.failure) }
+      }),
+    decode: (text): Decoded =>
+      guarded(() => {
+        if (text === "" && isVoid(schema)) return { ok: true, value: undefined }
+        const value = codec().decode(text)
+        return Result.isSuccess(value) ? { ok: true, value: value.success } : { ok: false, why: reason(value.failure) }
+      })
+  }
+}
+
+/** JSON of a schema that has changed: written in its newest version, read in any. */
+export interface Versioned {
+  /** The newest, from 1. */
+  readonly version: number
+  encode(value: unknown): Encoded
+  /** Decodes a value of `version` and brings it up to the newest, or says why not. Never throws. */
+  decode(text: string, version: number): Decoded
+}
+
+/**
+ * `older`: the schemas of versions 1, 2, ... and what makes the next version of their values. `word` names a version in
+ * failures.
+ */
+export const versioned = (
+  word: "version" | "shape",
+  schema: Codec,
+  older: ReadonlyArray<{ readonly from: Codec; readonly up: (old: never) => unknown }>
+): Versioned => {
+  const newest = make(schema)
+  const wires = older.map(({ from }) => make(from))
+  const version = older.length + 1
+  return {
+    version,
+    encode: newest.encode,
+    decode: (text, of) => {
+      if (of === version) return newest.decode(text)
+      const wire = wires[of - 1]
+      if (wire === undefined) return { ok: false, why: `there is no ${word} ${of} here: the newest is ${version}` }
+      const old = wire.decode(text)
+      if (!old.ok) return old
+      const raised = guarded((): Decoded => {
+        const value = older.slice(of - 1).reduce((value, { up }) => up(value as never), old.value)
+        return { ok: true, value }
+      }, `the upcast of ${word} ${of} failed: `)
+      if (!raised.ok) return raised
+      // Through the newest schema once more: an upcast may return plain objects, and what it returns is checked like anything read.
+      const now = newest.encode(raised.value)
+      return now.ok ? { ok: true, value: now.value } : now
     }
   }
 }
@@ -46,9 +91,34 @@ const codecs = (schema: Codec): { readonly encode: Encode; readonly decode: Deco
 const nothing: Encoded = { ok: true, text: "", value: undefined }
 const isVoid = (schema: Codec): boolean => schema.ast._tag === "Void" || schema.ast._tag === "Undefined"
 
+interface Failed {
+  readonly ok: false
+  readonly why: string
+}
+
+/** Code of others may throw: a transformation, a check, a getter, or the stack that a deep value fills. */
+const guarded = <A>(run: () => A, where = ""): A | Failed => {
+  try {
+    return run()
+  } catch (thrown) {
+    return { ok: false, why: (where + reason(thrown)).slice(0, longest) }
+  }
+}
+
+/** For a person, in characters. */
+const longest = 500
+
 /** What went wrong, in at most 500 characters. */
 const reason = (failure: unknown): string => {
-  if (!(failure instanceof Error)) return String(failure).slice(0, 500)
-  const issue = failure.cause
-  return (SchemaIssue.isIssue(issue) ? SchemaIssue.makeFormatterDefault()(issue) : failure.message).slice(0, 500)
+  try {
+    if (!(failure instanceof Error)) return String(failure).slice(0, longest)
+    const { cause } = failure
+    if (SchemaIssue.isIssue(cause)) return SchemaIssue.makeFormatterDefault()(cause).slice(0, longest)
+    // Effect wraps what a schema throws.
+    if (Cause.isCause(cause)) return reason(Cause.squash(cause))
+    if (/call stack|recursion/i.test(failure.message)) return "it is nested too deeply"
+    return (failure.message || failure.name).slice(0, longest)
+  } catch {
+    return "it failed, and its error cannot be read"
+  }
 }

@@ -18,7 +18,10 @@ describe("an event on the wire", () => {
   it("is read in every version, and is the newest to its reader", () => {
     const newest = { ok: true, value: { total: new Money({ cents: 5, currency: "EUR" }) } } as const
     assert.deepStrictEqual(wire.decode('{"cents":5}', 1), newest)
-    assert.deepStrictEqual(wire.decode('{"cents":5,"currency":"EUR"}', 2), newest)
+    assert.deepStrictEqual(wire.decode('{"cents":5,"currency":"CHF"}', 2), {
+      ok: true,
+      value: { total: new Money({ cents: 5, currency: "CHF" }) }
+    })
     assert.deepStrictEqual(wire.decode('{"total":{"cents":5,"currency":"EUR"}}', 3), newest)
   })
 
@@ -37,7 +40,7 @@ describe("an event on the wire", () => {
     const thrown = broken(() => {
       throw new Error("no luck")
     })
-    assert.deepStrictEqual(thrown, { ok: false, why: "the upcast of version 1 failed: Error: no luck" })
+    assert.deepStrictEqual(thrown, { ok: false, why: "the upcast of version 1 failed: no luck" })
     assert.deepStrictEqual(
       broken(() => ({ n: "x" }) as never),
       { ok: false, why: 'Expected number\n  at ["n"]' }

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type Encoded, Json } from "@troupe/contract"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Getter from "effect/SchemaGetter"
 
 class Line extends Schema.Class<Line>("Line")({ sku: Schema.String, cents: Schema.Int }) {}
 class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", { sku: Schema.String }) {}
@@ -8,6 +10,10 @@ class Closed extends Schema.TaggedError<Closed>()("Closed", {}) {}
 
 const why = (result: { readonly ok: boolean; readonly why?: string }): string => (result.ok ? "" : (result.why ?? ""))
 const text = (encoded: Encoded): string => (encoded.ok ? encoded.text : assert.fail(encoded.why))
+
+const thrownValue = (value: unknown): never => {
+  throw value
+}
 
 describe("JSON by a schema", () => {
   const order = Json.make(Schema.Struct({ lines: Schema.NonEmptyArray(Line), at: Schema.Date, total: Schema.BigInt }))
@@ -77,5 +83,78 @@ describe("JSON by a schema", () => {
     cycle.self = cycle
     for (const value of [cycle, () => 1, Symbol("s"), undefined, { n: 1n }])
       assert.isFalse(Json.make(Schema.Unknown).encode(value).ok)
+  })
+
+  describe("never throws", () => {
+    interface Chain {
+      readonly next?: Chain
+    }
+    const Chain: Schema.Codec<Chain> = Schema.Struct({
+      next: Schema.optionalKey(Schema.suspend((): Schema.Codec<Chain> => Chain))
+    })
+    const deep = (levels: number): { readonly text: string; readonly value: Chain } => {
+      let value: Chain = {}
+      for (let level = 0; level < levels; level++) value = { next: value }
+      return { text: `${'{"next":'.repeat(levels)}{}${"}".repeat(levels)}`, value }
+    }
+
+    it("for a value that is nested too deeply, and goes on after it", () => {
+      const chain = Json.make(Chain)
+      const { text: long, value } = deep(20_000)
+      const tooDeep = { ok: false, why: "it is nested too deeply" } as const
+      assert.deepStrictEqual(chain.decode(long), tooDeep)
+      assert.deepStrictEqual(chain.encode(value), tooDeep)
+      const short = deep(100)
+      assert.strictEqual(text(chain.encode(short.value)), short.text)
+      assert.deepStrictEqual(chain.decode(short.text), { ok: true, value: short.value })
+    })
+
+    it("for an issue whose place is nested too deeply to be said", () => {
+      for (let levels = 100; levels <= 20_000; levels += 500) {
+        const decoded = Json.make(Chain).decode(`${'{"next":'.repeat(levels)}5${"}".repeat(levels)}`)
+        assert.isFalse(decoded.ok)
+        assert.isAtMost(why(decoded).length, 500)
+      }
+    })
+
+    const thrown = () => {
+      throw new Error("no luck")
+    }
+    const silent = new Error("")
+    Object.defineProperty(silent, "message", { get: thrown })
+    const both = (getter: () => never) => ({ decode: Getter.transform(getter), encode: Getter.transform(getter) })
+
+    it.each([
+      ["a check", Schema.String.check(Schema.makeFilter(thrown))],
+      ["a transformation", Schema.String.pipe(Schema.decodeTo(Schema.String, both(thrown)))],
+      ["a suspended schema", Schema.suspend(thrown)],
+      ["a check that throws no error", Schema.String.check(Schema.makeFilter(() => thrownValue("no luck")))]
+    ])("for %s that throws", (_, schema) => {
+      for (const failed of [Json.make(schema).encode("x"), Json.make(schema).decode('"x"')]) {
+        assert.isFalse(failed.ok)
+        assert.include(why(failed), "no luck")
+      }
+    })
+
+    it("for an error that cannot be read", () => {
+      const schema = Schema.String.check(Schema.makeFilter(() => thrownValue(silent)))
+      for (const failed of [Json.make(schema).encode("x"), Json.make(schema).decode('"x"')])
+        assert.deepStrictEqual(failed, { ok: false, why: "it failed, and its error cannot be read" })
+    })
+
+    it("for a schema that waits", () => {
+      const slow = Getter.transformEffect((value: string) => Effect.as(Effect.sleep(1), value))
+      const schema = Schema.String.pipe(Schema.decodeTo(Schema.String, { decode: slow, encode: slow }))
+      for (const failed of [Json.make(schema).encode("x"), Json.make(schema).decode('"x"')]) {
+        assert.isFalse(failed.ok)
+        assert.isNotEmpty(why(failed))
+      }
+    })
+
+    it("for a value whose property throws", () => {
+      const value = Object.defineProperty({}, "n", { get: thrown, enumerable: true })
+      const failed = Json.make(Schema.Struct({ n: Schema.Int })).encode(value)
+      assert.deepStrictEqual(failed, { ok: false, why: "no luck" })
+    })
   })
 })

@@ -34,26 +34,26 @@ export const run = (options: Options): Effect.Effect<never, never, Sql | Nats> =
   Effect.gen(function* () {
     let failures = 0
     while (true) {
-      const cause = yield* Effect.catchCause(Effect.scoped(session(options, () => (failures = 0))), (cause) => Effect.succeed(cause))
+      const cause = yield* Effect.catchCause(Effect.scoped(session(options, () => (failures = 0))), (cause) =>
+        Effect.succeed(cause)
+      )
       failures++
       if (failures === 3) yield* Effect.logWarning("cannot adopt what is enqueued, and tries on", Cause.squash(cause))
       yield* Effect.sleep(Math.min(5_000, 50 * 2 ** failures))
     }
   }).pipe(Effect.annotateLogs({ consumer: `${options.service}.outbox` }))
 
-const session = (
-  options: Options,
-  onProgress: () => void
-): Effect.Effect<never, unknown, Sql | Nats | Scope.Scope> =>
+const session = (options: Options, onProgress: () => void): Effect.Effect<never, unknown, Sql | Nats | Scope.Scope> =>
   Effect.gen(function* () {
     const sql = yield* Sql
     const all = Array.from({ length: options.partitions }, (_, p) => p)
     const taken = yield* Effect.tryPromise(() => Ownership.take(sql, options.consumer, all, options.host))
     const owned = yield* Effect.forEach(taken, ({ fence, pos }) =>
-      Effect.map(
-        Relay.make({ service: options.service, fence, lane: undefined }),
-        (relay): Owned => ({ fence, pos, relay })
-      )
+      Effect.map(Relay.make({ service: options.service, fence, lane: undefined }), (relay): Owned => ({
+        fence,
+        pos,
+        relay
+      }))
     )
     while (true) {
       const adopted = yield* Effect.uninterruptible(adopt(options, owned))
@@ -75,19 +75,23 @@ const adopt = (options: Options, owned: ReadonlyArray<Owned>): Effect.Effect<num
     const byPartition = Map.groupBy(rows, (row) => Number(row["hash"]) % options.partitions)
     const works = [...byPartition].map(([p, rows]): Commit.Work => {
       const { fence, pos, relay } = owned[p]!
-      const outbox = rows.map(
-        (row, i): Commit.OutboxRow => ({
-          pos: pos + 1 + i,
-          stream: row["stream"],
-          id: row["message_id"],
-          subject: row["subject"],
-          // Plain code does not know whose database it writes to.
-          headers: JSON.stringify({ ...JSON.parse(row["headers"]), "ce-source": options.service }),
-          body: row["body"]
-        })
-      )
+      const outbox = rows.map((row, i): Commit.OutboxRow => ({
+        pos: pos + 1 + i,
+        stream: row["stream"],
+        id: row["message_id"],
+        subject: row["subject"],
+        // Plain code does not know whose database it writes to.
+        headers: JSON.stringify({ ...JSON.parse(row["headers"]), "ce-source": options.service }),
+        body: row["body"]
+      }))
       return {
-        ...{ fence, pos: pos + rows.length, cursors: {}, inbox: [], states: [], outbox, dead: [] },
+        fence,
+        pos: pos + rows.length,
+        cursors: {},
+        inbox: [],
+        states: [],
+        outbox,
+        dead: [],
         watermarks: relay.watermarks(),
         adopted: rows.map((row) => Number(row["id"])),
         bytes: outbox.reduce((sum, row) => sum + row.body.length, 0)
@@ -103,4 +107,3 @@ const adopt = (options: Options, owned: ReadonlyArray<Owned>): Effect.Effect<num
     }
     return rows.length
   })
-

@@ -55,7 +55,14 @@ export const run = (
   lane: string | undefined
 ): { readonly destination: Destination; readonly loop: Effect.Effect<never, never, Nats | Sql> } => {
   const state: State = {
-    ...{ queue: [], bytes: 0, behind: true, published: 0, written: 0, sequence: 0, created: "", singles: 0 }
+    queue: [],
+    bytes: 0,
+    behind: true,
+    published: 0,
+    written: 0,
+    sequence: 0,
+    created: "",
+    singles: 0
   }
   const work = Latch.makeUnsafe(true)
   const destination: Destination = {
@@ -160,7 +167,8 @@ export const run = (
     }
     const { capabilities } = yield* Nats
     const large = rows.findIndex((row) => sizeOf(row) > capabilities.maxPayload)
-    if (large === 0) return yield* giveUp(rows[0]!, `${sizeOf(rows[0]!)} bytes, over max_payload ${capabilities.maxPayload}`)
+    if (large === 0)
+      return yield* giveUp(rows[0]!, `${sizeOf(rows[0]!)} bytes, over max_payload ${capabilities.maxPayload}`)
     yield* Effect.catchIf(
       publish(large < 0 ? rows : rows.slice(0, large)),
       (error) => rows.length === 1 && isForGood(error),
@@ -180,11 +188,15 @@ export const run = (
       if (Cause.hasInterrupts(exit.cause)) return yield* Effect.interrupt
       state.singles = Math.min(Math.max(state.queue.length, 1), Publisher.batchLimit)
       failures++
-      if (failures === 3) yield* Effect.logWarning(`relay to ${stream} fails, and is tried again`, Cause.squash(exit.cause))
+      if (failures === 3)
+        yield* Effect.logWarning(`relay to ${stream} fails, and is tried again`, Cause.squash(exit.cause))
       if (failures > 1) yield* Effect.sleep(Math.min(5_000, 25 * 2 ** failures))
     }
   })
-  return { destination, loop: forever.pipe(Effect.annotateLogs({ consumer: origin.fence.consumer, partition: origin.fence.p })) }
+  return {
+    destination,
+    loop: forever.pipe(Effect.annotateLogs({ consumer: origin.fence.consumer, partition: origin.fence.p }))
+  }
 }
 
 /** JetStream's 10054: larger than the stream's `max_msg_size`. */

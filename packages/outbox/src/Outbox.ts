@@ -53,13 +53,22 @@ interface Row {
 
 const rowOf = ({ key, payload, target, to }: Message, options: Options): Row | EnqueueError => {
   const token = Key.encode(key)
-  if (token === undefined) return new EnqueueError({ to, why: `the key ${JSON.stringify(key.slice(0, 80))} has no subject token` })
+  if (token === undefined)
+    return new EnqueueError({ to, why: `the key ${JSON.stringify(key.slice(0, 80))} has no subject token` })
   const body = target.payload.encode(payload)
   if (!body.ok) return new EnqueueError({ to, why: body.why })
   const id = options.id ?? SecureRandom.uuidV7Unsafe()
   const time = new Date().toISOString()
   // `ce-source` is the service whose database this is: the owner that adopts the row writes it.
-  const headers = Envelope.toHeaders({ id, type: to, source: "", key, time, contract: target.contract, correlationId: id })
+  const headers = Envelope.toHeaders({
+    id,
+    type: to,
+    source: "",
+    key,
+    time,
+    contract: target.contract,
+    correlationId: id
+  })
   return {
     id,
     token,

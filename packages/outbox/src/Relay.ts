@@ -81,4 +81,3 @@ const writeWhenIdle = (
     Effect.catchCause((cause) => Effect.logDebug("could not write watermarks", Cause.squash(cause))),
     Effect.repeat(Schedule.spaced("1 second"))
   )
-

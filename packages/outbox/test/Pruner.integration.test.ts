@@ -36,17 +36,28 @@ it.live("empties the slots whose time is over, and none that still holds what is
       yield* outbox("3", 7, "90 minutes")
       yield* outbox("4", 3, "50 minutes")
       const inbox = (slot: string) =>
-        run(`insert into troupe.inbox (slot, consumer, p, id) values ((troupe.inbox_slot(now()) + ${slot}) % 16, 1, 0, gen_random_uuid())`)
+        run(
+          `insert into troupe.inbox (slot, consumer, p, id) values ((troupe.inbox_slot(now()) + ${slot}) % 16, 1, 0, gen_random_uuid())`
+        )
       yield* inbox("0")
       yield* inbox("1")
       yield* inbox("2")
 
-      assert.strictEqual((yield* Pruner.prune).length, 1, "the oldest of the inbox; nothing of the outbox is known to be relayed")
+      assert.strictEqual(
+        (yield* Pruner.prune).length,
+        1,
+        "the oldest of the inbox; nothing of the outbox is known to be relayed"
+      )
       yield* run(`insert into troupe.watermark values (1, 0, 'S', 5, 5, '')`)
       assert.strictEqual((yield* Pruner.prune).length, 2)
       const left = yield* run("select pos from troupe.outbox order by pos")
-      assert.deepStrictEqual(left.map((row) => Number(row["pos"])), [3, 7, 9], "too young, not relayed, current")
+      assert.deepStrictEqual(
+        left.map((row) => Number(row["pos"])),
+        [3, 7, 9],
+        "too young, not relayed, current"
+      )
       assert.strictEqual((yield* run("select from troupe.inbox")).length, 2)
       assert.deepStrictEqual(yield* Pruner.prune, [])
     }).pipe(Effect.provide(Sql.layer({ url })))
-  }).pipe(Effect.scoped))
+  }).pipe(Effect.scoped)
+)

@@ -82,10 +82,12 @@ export interface Work {
 }
 
 /** Text as a column can keep it: well-formed Unicode without null characters, at most `limit` characters. */
-export const clean = (text: string, limit: number): string => text.slice(0, limit).toWellFormed().replaceAll("\0", "\u2400")
+export const clean = (text: string, limit: number): string =>
+  text.slice(0, limit).toWellFormed().replaceAll("\0", "\u2400")
 
 /** A partition as one number, as the SQL functions return it. */
-export const numbered = (fence: { readonly consumer: number; readonly p: number }): number => fence.consumer * 4096 + fence.p
+export const numbered = (fence: { readonly consumer: number; readonly p: number }): number =>
+  fence.consumer * 4096 + fence.p
 
 /** Commits work of any number of partitions in one round trip. Answers the partitions (`numbered`) that passed the fence. */
 export const commit = async (sql: postgres.Sql, works: ReadonlyArray<Work>): Promise<ReadonlySet<number>> => {
@@ -109,26 +111,30 @@ export const fenceIn = async (
 }
 
 const passed = (rows: ReadonlyArray<Record<string, unknown>>): ReadonlySet<number> =>
-  new Set((rows[0]?.["ok"] as ReadonlyArray<string | number>).map(Number))
+  new Set(((rows[0]?.["ok"] ?? []) as ReadonlyArray<string | number>).map(Number))
 
 /** A statement with `$1 ..` and its parameters, as Drizzle takes it. */
 const statement = (text: string, parameters: ReadonlyArray<unknown>): SQL =>
   drizzleSql.join(
-    text.split(/\$\d+/).flatMap((piece, i) => [
-      drizzleSql.raw(piece),
-      ...(i < parameters.length ? [drizzleSql`${drizzleSql.param(parameters[i])}`] : [])
-    ])
+    text
+      .split(/\$\d+/)
+      .flatMap((piece, i) => [
+        drizzleSql.raw(piece),
+        ...(i < parameters.length ? [drizzleSql`${drizzleSql.param(parameters[i])}`] : [])
+      ])
   )
 
-const types = [
-  ...["int", "int", "uuid", "bigint", "bigint", "text"], // fence, mark
-  ...["int", "int", "uuid", "text", "text", "text"], // inbox
-  ...["int", "int", "text", "bigint", "int", "text"], // state
-  ...["int", "int", "bigint", "text", "uuid", "text", "text", "text"], // outbox
-  ...["int", "int", "text", "text", "text", "bigint", "text", "text", "text", "text", "text"], // dead
-  ...["int", "int", "text", "bigint", "bigint", "text"], // watermark
-  ...["int", "int", "bigint"] // adopted
-]
+/** The columns of each group of arrays, after consumer and partition. */
+const groups = {
+  fenceAndMark: ["uuid", "bigint", "bigint", "text"],
+  inbox: ["uuid", "text", "text", "text"],
+  state: ["text", "bigint", "int", "text"],
+  outbox: ["bigint", "text", "uuid", "text", "text", "text"],
+  dead: ["text", "text", "text", "bigint", "text", "text", "text", "text", "text"],
+  watermark: ["text", "bigint", "bigint", "text"],
+  adopted: ["bigint"]
+}
+const types = Object.values(groups).flatMap((group) => ["int", "int", ...group])
 const call = (name: string, types: ReadonlyArray<string>): string =>
   `select ${name}(${types.map((type, i) => `$${i + 1}::${type}[]`).join(", ")}) as ok`
 const text = call("troupe.commit_v1", types)

@@ -41,12 +41,18 @@ export type Types = Record<string, postgres.PostgresType>
 
 /** The array types that our own statements use, by their fixed numbers. */
 export const arrays: Types = Object.fromEntries(
-  ([["int4", 1007], ["int8", 1016], ["text", 1009], ["uuid", 2951]] as const).map(([name, oid]) => [
+  (
+    [
+      ["int4", 1007],
+      ["int8", 1016],
+      ["text", 1009],
+      ["uuid", 2951]
+    ] as const
+  ).map(([name, oid]) => [
     `${name}s`,
     { to: oid, from: [oid], serialize: (values: ReadonlyArray<unknown>) => literal(values), parse: elements }
   ])
 )
-
 
 const open = (options: Options, types: Types) => {
   let losses = 0
@@ -103,7 +109,8 @@ export const pool = (options: Options, types: Types = arrays): Effect.Effect<pos
         member.waiting--
       }
     }
-    const tag = (strings: TemplateStringsArray, ...parameters: Array<never>) => run((sql) => sql(strings, ...parameters))
+    const tag = (strings: TemplateStringsArray, ...parameters: Array<never>) =>
+      run((sql) => sql(strings, ...parameters))
     const unsafe: postgres.Sql["unsafe"] = ((...statement) => {
       const start = (values: boolean) =>
         run<unknown>((sql) => (values ? sql.unsafe(...statement).values() : sql.unsafe(...statement)))
@@ -116,6 +123,6 @@ export const pool = (options: Options, types: Types = arrays): Effect.Effect<pos
 export const lazy = (start: (values: boolean) => Promise<unknown>): never =>
   ({
     values: () => start(true),
-    // oxlint-disable-next-line unicorn/no-thenable
+    // oxlint-disable-next-line unicorn/no-thenable, promise/no-callback-in-promise
     then: (done: never, failed: never) => start(false).then(done, failed)
   }) as never

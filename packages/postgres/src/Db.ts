@@ -29,7 +29,8 @@ export const sqlState = (e: unknown): string | undefined =>
         ? sqlState(e.cause)
         : undefined
     : undefined
-const connection = /^(CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|E(CONN\w+|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN))$/
+const connection =
+  /^(CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|E(CONN\w+|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN))$/
 const server = /^(08|25006|25P03|28|3D|40|53|55P03|57P0|58|TR001)/
 
 /**
@@ -74,10 +75,7 @@ export class Db extends Context.Service<
 >()("@troupe/postgres/Db") {
   /** Connections of its own, `max` for single statements and `max` for transactions; ended with the layer. Drizzle changes its client's parsers, so it shares none. */
   static readonly layer = (options: Options): Layer.Layer<Db> =>
-    Layer.effect(
-      Db,
-      Effect.map(Transactions.handle(options), over)
-    )
+    Layer.effect(Db, Effect.map(Transactions.handle(options), over))
 }
 
 /** `Db` over a handle: Drizzle's database, or a transaction that somebody else commits. */
@@ -125,7 +123,9 @@ const bridge = <A, E, R>(
             new Promise<A>((commit, rollback) => {
               // Interrupted while it waited for a connection: nobody would know that it ran.
               if (abandoned) return rollback(new Rollback(Exit.interrupt()))
-              const inside = Context.add(context, Transaction, { handle: tx as Handle }) as unknown as Context.Context<R>
+              const inside = Context.add(context, Transaction, {
+                handle: tx as Handle
+              }) as unknown as Context.Context<R>
               fiber = Effect.runForkWith(inside)(self)
               fiber.addObserver((exit) => (Exit.isSuccess(exit) ? commit(exit.value) : rollback(new Rollback(exit))))
             })
@@ -133,9 +133,7 @@ const bridge = <A, E, R>(
         .then(
           (value) => resume(Effect.succeed(value)),
           (cause) =>
-            resume(
-              cause instanceof Rollback ? (cause.exit as Exit.Exit<A, E>) : Effect.fail(new DbError({ cause }))
-            )
+            resume(cause instanceof Rollback ? (cause.exit as Exit.Exit<A, E>) : Effect.fail(new DbError({ cause })))
         )
       return Effect.andThen(
         Effect.suspend(() => {

@@ -26,14 +26,18 @@ export const list = (
   sql: postgres.Sql,
   options: { readonly limit?: number } = {}
 ): Effect.Effect<ReadonlyArray<DeadLetter>, DbError> =>
-  query(() => sql`select d.*, c.name as consumer_name from troupe.dead d join troupe.consumer c on c.id = d.consumer
-    order by d.id desc limit ${options.limit ?? 100}`)
+  query(
+    () => sql`select d.*, c.name as consumer_name from troupe.dead d join troupe.consumer c on c.id = d.consumer
+    order by d.id desc limit ${options.limit ?? 100}`
+  )
 
 /** One dead letter by its id. */
 export const get = (sql: postgres.Sql, id: number): Effect.Effect<DeadLetter | undefined, DbError> =>
   Effect.map(
-    query(() => sql`select d.*, c.name as consumer_name from troupe.dead d join troupe.consumer c on c.id = d.consumer
-      where d.id = ${id}`),
+    query(
+      () => sql`select d.*, c.name as consumer_name from troupe.dead d join troupe.consumer c on c.id = d.consumer
+      where d.id = ${id}`
+    ),
     (rows) => rows[0]
   )
 

@@ -37,7 +37,10 @@ export const run = (options: Options): Effect.Effect<ReadonlyArray<string>, Post
       const where = redactedUrl(options.url)
       yield* step(where, "TRP0501", () => prepare(sql))
       const applied: Array<string> = []
-      for (const [schema, folder] of [["troupe", own], ["app", options.folder]] as const) {
+      for (const [schema, folder] of [
+        ["troupe", own],
+        ["app", options.folder]
+      ] as const) {
         if (folder === undefined) continue
         const files = yield* step(folder, "TRP0505", () => read(folder))
         for (const migration of files) {
@@ -69,7 +72,11 @@ export const check = (sql: postgres.Sql, where: string): Effect.Effect<void, Pos
 
 const own = fileURLToPath(new URL("../migrations/", import.meta.url))
 
-const step = <A>(to: string, code: Parameters<typeof failure>[0], run: () => Promise<A>): Effect.Effect<A, PostgresError> =>
+const step = <A>(
+  to: string,
+  code: Parameters<typeof failure>[0],
+  run: () => Promise<A>
+): Effect.Effect<A, PostgresError> =>
   Effect.tryPromise({ try: run, catch: (cause) => failure(code, to, describe(cause)) })
 
 const read = async (folder: string): Promise<ReadonlyArray<Migration>> => {

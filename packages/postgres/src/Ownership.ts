@@ -29,7 +29,8 @@ export const take = async (
   partitions: ReadonlyArray<number>,
   host: string
 ): Promise<ReadonlyArray<Taken>> => {
-  const rows = await sql`select * from troupe.take_v1(${consumer}, ${partitions as Array<number>}::int[], ${host}::uuid)`
+  const rows =
+    await sql`select * from troupe.take_v1(${consumer}, ${partitions as Array<number>}::int[], ${host}::uuid)`
   return rows.map((row) => ({
     fence: { consumer, p: Number(row["p"]), token: row["token"], n: Number(row["n"]) },
     epoch: Number(row["epoch"]),

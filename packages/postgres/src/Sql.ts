@@ -39,11 +39,13 @@ export class Sql extends Context.Service<Sql, postgres.Sql>()("@troupe/postgres/
         const sql = yield* Connection.pool(options)
         const where = redactedUrl(options.url)
         const rows = yield* Effect.tryPromise({
-          try: async () => await sql<Array<{ version: number }>>`select current_setting('server_version_num')::int as version`,
+          try: async () =>
+            await sql<Array<{ version: number }>>`select current_setting('server_version_num')::int as version`,
           catch: (cause) => failure("TRP0501", where, describe(cause))
         })
         const version = rows[0]?.version ?? 0
-        if (version < minimumVersion) return yield* failure("TRP0502", where, `it is version ${Math.floor(version / 10_000)}`)
+        if (version < minimumVersion)
+          return yield* failure("TRP0502", where, `it is version ${Math.floor(version / 10_000)}`)
         return sql
       })
     )
@@ -62,6 +64,7 @@ export const redactedUrl = (url: Redacted.Redacted): string => {
 /** What a driver's error says, in one line. postgres.js says "AggregateError" when every address refused. */
 export const describe = (cause: unknown): string => {
   if (cause instanceof AggregateError && cause.errors.length > 0) return describe(cause.errors[0])
-  if (cause instanceof Error) return (cause.message || ("code" in cause ? String(cause.code) : cause.name)).split("\n")[0]!
+  if (cause instanceof Error)
+    return (cause.message || ("code" in cause ? String(cause.code) : cause.name)).split("\n")[0]!
   return String(cause)
 }

@@ -58,7 +58,8 @@ const database = (sql: postgres.Sql): Handle => {
   return new PgDatabase(dialect, new PostgresJsSession(sql, dialect, undefined), undefined) as unknown as Handle
 }
 
-const lost = () => Object.assign(new Error("the connection of this transaction was lost"), { code: "CONNECTION_CLOSED" })
+const lost = () =>
+  Object.assign(new Error("the connection of this transaction was lost"), { code: "CONNECTION_CLOSED" })
 
 const transaction = async <A>(connection: Connection.Connection, run: (tx: Statements) => Promise<A>): Promise<A> => {
   const sql = connection.sql()

@@ -26,7 +26,16 @@ const hosts = Effect.gen(function* () {
 })
 
 const work = (fence: Commit.Fence, more: Partial<Commit.Work> = {}): Commit.Work => ({
-  ...{ fence, pos: 0, cursors: {}, inbox: [], states: [], outbox: [], dead: [], watermarks: [], adopted: [], bytes: 0 },
+  fence,
+  pos: 0,
+  cursors: {},
+  inbox: [],
+  states: [],
+  outbox: [],
+  dead: [],
+  watermarks: [],
+  adopted: [],
+  bytes: 0,
   ...more
 })
 const take = async (sql: postgres.Sql, consumer: number, partitions: ReadonlyArray<number>) =>
@@ -47,10 +56,17 @@ describe("the fence", () => {
           work(kept!, { inbox: [{ ...row, id: crypto.randomUUID() }], states: [{ ...state, key: "other" }] })
         ])
         assert.deepStrictEqual([...passed], [Commit.numbered(kept!)])
-        assert.deepStrictEqual((await one`select p from troupe.inbox`).map((row) => row["p"]), [1])
-        assert.deepStrictEqual((await one`select key from troupe.state`).map((row) => row["key"]), ["other"])
+        assert.deepStrictEqual(
+          (await one`select p from troupe.inbox`).map((row) => row["p"]),
+          [1]
+        )
+        assert.deepStrictEqual(
+          (await one`select key from troupe.state`).map((row) => row["key"]),
+          ["other"]
+        )
       })
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.live("refuses an owner that does not know the newest mark, even with the right token", () =>
     Effect.gen(function* () {
@@ -60,55 +76,72 @@ describe("the fence", () => {
         const [fence] = await take(one, consumer, [0])
         assert.strictEqual((await Commit.commit(one, [work(fence!)])).size, 1)
         assert.strictEqual((await Commit.commit(one, [work(fence!)])).size, 0, "the same mark twice")
-        assert.strictEqual((await Commit.commit(one, [work({ ...fence!, n: fence!.n + 2 })])).size, 0, "a mark that jumps")
+        assert.strictEqual(
+          (await Commit.commit(one, [work({ ...fence!, n: fence!.n + 2 })])).size,
+          0,
+          "a mark that jumps"
+        )
         assert.strictEqual((await Commit.commit(one, [work({ ...fence!, n: fence!.n + 1 })])).size, 1)
         assert.strictEqual((await one`select from troupe.mark`).length, 2, "the last two marks are kept")
       })
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
-  it.live("lets exactly one of two committers through that race for the same mark", () =>
-    Effect.gen(function* () {
-      const { one, two } = yield* hosts
-      yield* Effect.promise(async () => {
-        const consumer = (await Ownership.consumer(one, "x.X", 4))!
-        for (let round = 0; round < 100; round++) {
-          const fences = await take(one, consumer, [0, 1, 2, 3])
-          const works = fences.map((fence) => work(fence, { pos: round }))
-          // The other way round: a lock order of their own would deadlock.
-          const [a, b] = await Promise.all([Commit.commit(one, works), Commit.commit(two, works.toReversed())])
-          for (const fence of fences) {
-            const winners = [a, b].filter((passed) => passed.has(Commit.numbered(fence))).length
-            assert.strictEqual(winners, 1, `round ${round}, partition ${fence.p}`)
-          }
-        }
-      })
-    }).pipe(Effect.scoped), 30_000)
-
-  it.live("holds in a war of owners: no mark is committed twice, none is skipped", () =>
-    Effect.gen(function* () {
-      const { one, two } = yield* hosts
-      const committed: Array<string> = []
-      const own = (sql: postgres.Sql, consumer: number) =>
-        Effect.promise(async () => {
-          let [fence] = await take(sql, consumer, [0])
-          for (let i = 0; i < 200; i++) {
-            const passed = await Commit.commit(sql, [work(fence!, { inbox: [{ id: crypto.randomUUID(), outcome: null, body: null, hash: null }] })])
-            if (passed.size === 1) {
-              committed.push(`${fence!.n + 1}`)
-              fence = { ...fence!, n: fence!.n + 1 }
-            } else {
-              ;[fence] = await take(sql, consumer, [0])
+  it.live(
+    "lets exactly one of two committers through that race for the same mark",
+    () =>
+      Effect.gen(function* () {
+        const { one, two } = yield* hosts
+        yield* Effect.promise(async () => {
+          const consumer = (await Ownership.consumer(one, "x.X", 4))!
+          for (let round = 0; round < 100; round++) {
+            const fences = await take(one, consumer, [0, 1, 2, 3])
+            const works = fences.map((fence) => work(fence, { pos: round }))
+            // The other way round: a lock order of their own would deadlock.
+            const [a, b] = await Promise.all([Commit.commit(one, works), Commit.commit(two, works.toReversed())])
+            for (const fence of fences) {
+              const winners = [a, b].filter((passed) => passed.has(Commit.numbered(fence))).length
+              assert.strictEqual(winners, 1, `round ${round}, partition ${fence.p}`)
             }
           }
         })
-      const consumer = (yield* Effect.promise(() => Ownership.consumer(one, "x.X", 1)))!
-      yield* Effect.all([own(one, consumer), own(two, consumer)], { concurrency: 2 })
-      const [row] = yield* Effect.promise(() => one`select max(n)::int as n, (select count(*)::int from troupe.inbox) as inbox from troupe.mark`)
-      assert.strictEqual(new Set(committed).size, committed.length, "no mark twice")
-      assert.strictEqual(row!["n"], committed.length, "no mark skipped")
-      assert.strictEqual(row!["inbox"], committed.length, "nothing of a refused work")
-      assert.isBelow(committed.length, 400, "the war was fought")
-    }).pipe(Effect.scoped), 60_000)
+      }).pipe(Effect.scoped),
+    30_000
+  )
+
+  it.live(
+    "holds in a war of owners: no mark is committed twice, none is skipped",
+    () =>
+      Effect.gen(function* () {
+        const { one, two } = yield* hosts
+        const committed: Array<string> = []
+        const own = (sql: postgres.Sql, consumer: number) =>
+          Effect.promise(async () => {
+            let [fence] = await take(sql, consumer, [0])
+            for (let i = 0; i < 200; i++) {
+              const passed = await Commit.commit(sql, [
+                work(fence!, { inbox: [{ id: crypto.randomUUID(), outcome: null, body: null, hash: null }] })
+              ])
+              if (passed.size === 1) {
+                committed.push(`${fence!.n + 1}`)
+                fence = { ...fence!, n: fence!.n + 1 }
+              } else {
+                ;[fence] = await take(sql, consumer, [0])
+              }
+            }
+          })
+        const consumer = (yield* Effect.promise(() => Ownership.consumer(one, "x.X", 1)))!
+        yield* Effect.all([own(one, consumer), own(two, consumer)], { concurrency: 2 })
+        const [row] = yield* Effect.promise(
+          () => one`select max(n)::int as n, (select count(*)::int from troupe.inbox) as inbox from troupe.mark`
+        )
+        assert.strictEqual(new Set(committed).size, committed.length, "no mark twice")
+        assert.strictEqual(row!["n"], committed.length, "no mark skipped")
+        assert.strictEqual(row!["inbox"], committed.length, "nothing of a refused work")
+        assert.isBelow(committed.length, 400, "the war was fought")
+      }).pipe(Effect.scoped),
+    60_000
+  )
 })
 
 describe("a commit", () => {
@@ -128,7 +161,8 @@ describe("a commit", () => {
         assert.strictEqual((await one`select body from troupe.state`)[0]!["body"], "1")
         assert.strictEqual((await one`select max(n)::int as n from troupe.mark`)[0]!["n"], 1)
       })
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 
   it.live("carries any text: quotes, braces, commas, null characters in JSON, bytes of a dead letter", () =>
     Effect.gen(function* () {
@@ -140,20 +174,39 @@ describe("a commit", () => {
         const bytes = Uint8Array.from({ length: 256 }, (_, i) => i)
         await Commit.commit(one, [
           work(fence!, {
-            cursors: { "CMD_x": { seq: 7, id: `"{,}\\` } },
-            inbox: [{ id: crypto.randomUUID(), outcome: "reply", body, hash: null }, { id: crypto.randomUUID(), outcome: null, body: "null", hash: "" }],
+            cursors: { CMD_x: { seq: 7, id: `"{,}\\` } },
+            inbox: [
+              { id: crypto.randomUUID(), outcome: "reply", body, hash: null },
+              { id: crypto.randomUUID(), outcome: null, body: "null", hash: "" }
+            ],
             outbox: [{ pos: 1, stream: "S", id: crypto.randomUUID(), subject: "a.b", headers: body, body }],
-            dead: [{ key: null, messageId: "NULL", stream: "S", sequence: 1, subject: "", headers: body, body: bytes, code: "c", reason: body }],
+            dead: [
+              {
+                key: null,
+                messageId: "NULL",
+                stream: "S",
+                sequence: 1,
+                subject: "",
+                headers: body,
+                body: bytes,
+                code: "c",
+                reason: body
+              }
+            ],
             watermarks: [{ stream: "S", pos: 1, sequence: 2 ** 40, created: "now" }]
           })
         ])
-        assert.deepStrictEqual((await one`select body from troupe.inbox order by outcome`).map((row) => row["body"]), [body, "null"])
+        assert.deepStrictEqual(
+          (await one`select body from troupe.inbox order by outcome`).map((row) => row["body"]),
+          [body, "null"]
+        )
         assert.deepStrictEqual([...(await one`select body from troupe.dead`)[0]!["body"]], [...bytes])
         assert.strictEqual((await one`select headers from troupe.outbox`)[0]!["headers"], body)
         const [again] = await Ownership.take(one, consumer, [3], crypto.randomUUID())
-        assert.deepStrictEqual(again!.cursors, { "CMD_x": { seq: 7, id: `"{,}\\` } })
+        assert.deepStrictEqual(again!.cursors, { CMD_x: { seq: 7, id: `"{,}\\` } })
       })
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 })
 
 describe("migrations", () => {
@@ -169,5 +222,6 @@ describe("migrations", () => {
       assert.strictEqual((yield* Effect.flip(run)).code, "TRP0508")
       yield* Effect.promise(() => one`delete from troupe.migration`)
       assert.strictEqual((yield* Effect.flip(Migrations.check(one, "here"))).code, "TRP0503")
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+  )
 })

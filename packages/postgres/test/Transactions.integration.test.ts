@@ -25,7 +25,9 @@ const world = Effect.gen(function* () {
   const url = Object.assign(new URL(admin), { pathname: `/${name}` }).href
   const outside = yield* open(url)
   yield* Effect.promise(() => outside`create table t (n int unique, at timestamptz default now())`)
-  const rows = Effect.promise(() => outside`select n from t order by n`.then((all) => all.map((row) => row["n"] as number)))
+  const rows = Effect.promise(() =>
+    outside`select n from t order by n`.then((all) => all.map((row) => row["n"] as number))
+  )
   /** Ends every backend of `Db`, as a failover does. */
   const kill = Effect.promise(
     () => outside`select count(pg_terminate_backend(pid))::int as n from pg_stat_activity
@@ -34,7 +36,8 @@ const world = Effect.gen(function* () {
   return { rows, kill, layer: Db.layer({ url: Redacted.make(url), max: 2, applicationName: "db under test" }) }
 })
 
-const put = (n: number) => Effect.flatMap(Db, (db) => db.query((tx) => tx.execute(sql`insert into t (n) values (${n})`)))
+const put = (n: number) =>
+  Effect.flatMap(Db, (db) => db.query((tx) => tx.execute(sql`insert into t (n) values (${n})`)))
 const within = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.flatMap(Db, (db) => db.transaction(self))
 
 it.live("commits, rolls back, and undoes the inner one alone", () =>
@@ -49,7 +52,8 @@ it.live("commits, rolls back, and undoes the inner one alone", () =>
       yield* Fiber.interrupt(interrupted)
       assert.deepStrictEqual(yield* rows, [1, 3])
     }).pipe(Effect.provide(layer))
-  }).pipe(Effect.scoped))
+  }).pipe(Effect.scoped)
+)
 
 it.live("a failed statement that nobody minds fails its transaction, or its savepoint alone", () =>
   Effect.gen(function* () {
@@ -58,11 +62,14 @@ it.live("a failed statement that nobody minds fails its transaction, or its save
       yield* within(put(1))
       const outer = yield* Effect.flip(within(Effect.andThen(Effect.ignore(put(1)), Effect.void)))
       assert.strictEqual(outer._tag === "DbError" && outer.code, "23505")
-      const inner = within(Effect.andThen(put(2), Effect.flip(within(Effect.andThen(Effect.ignore(put(1)), Effect.void)))))
+      const inner = within(
+        Effect.andThen(put(2), Effect.flip(within(Effect.andThen(Effect.ignore(put(1)), Effect.void))))
+      )
       assert.strictEqual((yield* inner).code, "23505")
       assert.deepStrictEqual(yield* rows, [1, 2])
     }).pipe(Effect.provide(layer))
-  }).pipe(Effect.scoped))
+  }).pipe(Effect.scoped)
+)
 
 it.live("a backend that dies in a transaction fails it, and what runs on after that writes nothing", () =>
   Effect.gen(function* () {
@@ -92,7 +99,8 @@ it.live("a backend that dies in a transaction fails it, and what runs on after t
       yield* Effect.retry(within(put(5)), { times: 5 })
       assert.deepStrictEqual(yield* rows, [5], "the connection is made again")
     }).pipe(Effect.provide(layer))
-  }).pipe(Effect.scoped))
+  }).pipe(Effect.scoped)
+)
 
 it.live("backends that die under load fail transactions, never the process, and leave no half", () =>
   Effect.gen(function* () {
@@ -105,10 +113,16 @@ it.live("backends that die under load fail transactions, never the process, and 
         within(Effect.andThen(put(2 * n), within(put(2 * n + 1)))).pipe(
           Effect.tap(() => Effect.sync(() => committed.push(n))),
           Effect.ignore,
-          Effect.andThen(Effect.suspend(() => (++tried % 50 === 0 ? Effect.map(kill, (n) => (kills += n)) : Effect.void)))
+          Effect.andThen(
+            Effect.suspend(() => (++tried % 50 === 0 ? Effect.map(kill, (n) => (kills += n)) : Effect.void))
+          )
         )
       const load = yield* Effect.forkChild(
-        Effect.forEach(Array.from({ length: 600 }, (_, n) => n), pair, { concurrency: 8, discard: true })
+        Effect.forEach(
+          Array.from({ length: 600 }, (_, n) => n),
+          pair,
+          { concurrency: 8, discard: true }
+        )
       )
       yield* Fiber.join(load)
       assert.isAbove(kills, 10, "the fault fired")
@@ -117,7 +131,8 @@ it.live("backends that die under load fail transactions, never the process, and 
       for (const n of committed) assert.isTrue(there.has(2 * n), "what was acknowledged is there")
       for (let n = 0; n < 600; n++) assert.strictEqual(there.has(2 * n), there.has(2 * n + 1), `pair ${n} is whole`)
     }).pipe(Effect.provide(layer))
-  }).pipe(Effect.scoped))
+  }).pipe(Effect.scoped)
+)
 
 it.live("interrupted while it waits for a connection, a transaction never runs", () =>
   Effect.gen(function* () {
@@ -135,7 +150,8 @@ it.live("interrupted while it waits for a connection, a transaction never runs",
       yield* within(put(2))
       assert.deepStrictEqual(yield* rows, [2])
     }).pipe(Effect.provide(layer))
-  }).pipe(Effect.scoped))
+  }).pipe(Effect.scoped)
+)
 
 it.live("`Transaction` is the handle of the innermost one", () =>
   Effect.gen(function* () {
@@ -147,4 +163,5 @@ it.live("`Transaction` is the handle of the innermost one", () =>
       })
     ).pipe(Effect.provide(layer))
     assert.deepStrictEqual(yield* rows, [9])
-  }).pipe(Effect.scoped))
+  }).pipe(Effect.scoped)
+)

@@ -1,3 +1,4 @@
+import { Subscriber } from "@troupe/actor"
 import { assert, describe, it } from "@effect/vitest"
 import { check, given } from "@troupe/testing"
 import * as Effect from "effect/Effect"
@@ -57,6 +58,20 @@ describe("a turn of a subscriber", () => {
     given(waiter, { served: 1 })
       .when(cooked.from("s-1", { dish: soup, at }))
       .expect({ state: { served: 5 }, sent: [Room.Table.at("s-1").serve({ plates: 4 })], events: [] })
+  )
+
+  it.effect("needs no state", () =>
+    Effect.gen(function* () {
+      const heard: Array<unknown> = []
+      const listener = Subscriber.make("listener", { sends: [Room.Table] }).on(cooked, (event, self) => {
+        heard.push(event.type, event.lane, self.state)
+        self.send(Room.Table.at(event.key).serve({ plates: event.payload.dish.plates }))
+      })
+      yield* given(listener)
+        .when(cooked.from("s-1", { dish: soup, at }))
+        .expect({ state: undefined, sent: [Room.Table.at("s-1").serve({ plates: 4 })], events: [] })
+      assert.deepStrictEqual(heard, ["kitchen.Stove.cooked", "kitchen.Stove", undefined])
+    })
   )
 
   it("needs an event that it listens to", async () => {

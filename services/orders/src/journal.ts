@@ -5,17 +5,15 @@ import { Subscriber } from "@troupe/actor"
 import type { Event } from "@troupe/contract"
 import { Db } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { journal as table } from "./tables.ts"
 
-const append = Effect.fnUntraced(function* ({ key, type, position }: Event) {
-  const lane = type.slice(0, type.lastIndexOf("."))
+const append = Effect.fnUntraced(function* ({ key, lane, position, type }: Event) {
   const db = yield* Db
   yield* db.query((tx) => tx.insert(table).values({ orderId: key, step: type, lane, position })).pipe(Effect.orDie)
 })
 
 /** Appends every event of an order to `app.journal`: what was handled twice, or out of order, can be read there. */
-export const journal = Subscriber.make("journal", { state: Schema.Void, initial: undefined })
+export const journal = Subscriber.make("journal")
   .on(Orders.Order.events.placed, append)
   .on(Orders.Order.events.cancelled, append)
   .on(Payments.Payment.events.authorized, append)

@@ -5,7 +5,6 @@ import { Subscriber } from "@troupe/actor"
 import { Db } from "@troupe/postgres"
 import { inArray } from "drizzle-orm"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { overview as table } from "./tables.ts"
 
 type Status = typeof table.$inferSelect.status
@@ -14,7 +13,7 @@ type Status = typeof table.$inferSelect.status
  * The projection `app.overview`. The three services' events come in any order among each other, so a status is only ever
  * left for one that follows it.
  */
-export const overview = Subscriber.make("overview", { state: Schema.Void, initial: undefined })
+export const overview = Subscriber.make("overview")
   .on(Orders.Order.events.placed, function* ({ key, payload: { customer, cents } }) {
     const db = yield* Db
     yield* db

@@ -1,3 +1,4 @@
+// @effect-diagnostics missingEffectError:off
 import { assert, describe, it } from "@effect/vitest"
 import { type AlreadyPlaced, Line, OrderId, Orders, type OutOfStock, type Receipt } from "@shop/orders"
 import { EventWire, type Message } from "@troupe/contract"

@@ -53,10 +53,13 @@ export const counters = (name: string) => {
     },
     *record({ n, then }, self) {
       const db = yield* Db
-      yield* db.query((tx) => tx.execute(sql`insert into app.recorded (key, n) values (${self.key}, ${n})`)).pipe(Effect.orDie)
+      yield* db
+        .query((tx) => tx.execute(sql`insert into app.recorded (key, n) values (${self.key}, ${n})`))
+        .pipe(Effect.orDie)
       if (then === "refuse") return yield* new TooMuch({ n })
       if (then === "throw") throw new Error("recorded, then failed")
-      if (then === "defer") yield* db.query((tx) => tx.execute(sql`insert into app.deferred values (${n})`)).pipe(Effect.orDie)
+      if (then === "defer")
+        yield* db.query((tx) => tx.execute(sql`insert into app.deferred values (${n})`)).pipe(Effect.orDie)
       self.set(self.state + n)
       return self.state
     },
@@ -86,16 +89,19 @@ export const counters = (name: string) => {
       for (const key of to) self.send(contract.Counter.at(key).add({ n: 1 }))
     }
   })
-  const log = Subscriber.make("log", { state: Schema.Int, initial: 0 }).on(contract.Counter.events.added, function* (event, self) {
-    const db = yield* Db
-    self.set(self.state + 1)
-    yield* db
-      .query((tx) =>
-        tx.execute(sql`insert into app.log (key, nth, total, position)
+  const log = Subscriber.make("log", { state: Schema.Int, initial: 0 }).on(
+    contract.Counter.events.added,
+    function* (event, self) {
+      const db = yield* Db
+      self.set(self.state + 1)
+      yield* db
+        .query((tx) =>
+          tx.execute(sql`insert into app.log (key, nth, total, position)
           values (${event.key}, ${self.state}, ${event.payload.total}, ${event.position})`)
-      )
-      .pipe(Effect.orDie)
-  })
+        )
+        .pipe(Effect.orDie)
+    }
+  )
   return { contract, service: Service.make(contract, { actors: [counter], subscribers: [log] }) }
 }
 

@@ -64,7 +64,9 @@ export const on = Effect.fnUntraced(function* (servers: {
   const sql = yield* connected(databaseUrl)
   yield* Effect.promise(() => sql.unsafe(tables))
   const nats = yield* Effect.acquireRelease(
-    Effect.promise(() => connect({ servers: natsUrl.replace("nats://", ""), maxReconnectAttempts: -1, reconnectTimeWait: 100 })),
+    Effect.promise(() =>
+      connect({ servers: natsUrl.replace("nats://", ""), maxReconnectAttempts: -1, reconnectTimeWait: 100 })
+    ),
     (nats) => Effect.promise(() => nats.close())
   )
   const jsm = yield* Effect.promise(() => jetstreamManager(nats))
@@ -102,7 +104,11 @@ const start = (settings: Settings): Effect.Effect<HostProcess, never, Scope.Scop
           stdio: ["ignore", "pipe", "inherit"]
         })
       ),
-      (child) => Effect.andThen(Effect.sync(() => child.kill("SIGKILL")), ended(child))
+      (child) =>
+        Effect.andThen(
+          Effect.sync(() => child.kill("SIGKILL")),
+          ended(child)
+        )
     )
     let output = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text))
@@ -134,7 +140,10 @@ export const until = <A>(look: () => Promise<A>, wanted: (seen: A) => boolean): 
     Effect.repeat({ until: wanted, schedule: Schedule.spaced("20 millis") }),
     Effect.timeoutOrElse({
       duration: "60 seconds",
-      orElse: () => Effect.flatMap(Effect.promise(look), (seen) => Effect.die(new Error(`never as wanted: ${JSON.stringify(seen)}`)))
+      orElse: () =>
+        Effect.flatMap(Effect.promise(look), (seen) =>
+          Effect.die(new Error(`never as wanted: ${JSON.stringify(seen)}`))
+        )
     })
   ) as Effect.Effect<A>
 
@@ -143,7 +152,12 @@ export const until = <A>(look: () => Promise<A>, wanted: (seen: A) => boolean): 
  * last message of each partition.
  */
 export const settled = (world: World): Effect.Effect<void> =>
-  Effect.asVoid(until(() => unsettled(world), (what) => what === undefined))
+  Effect.asVoid(
+    until(
+      () => unsettled(world),
+      (what) => what === undefined
+    )
+  )
 
 const unsettled = async ({ jsm, name, sql }: World): Promise<string | undefined> => {
   const events = `EVT_${name}`
@@ -151,8 +165,11 @@ const unsettled = async ({ jsm, name, sql }: World): Promise<string | undefined>
   const marks = await sql`select distinct on (c.name, m.p) c.name, m.p, m.cursors from troupe.mark m
     join troupe.consumer c on c.id = m.consumer order by c.name, m.p, m.n desc`
   const seq = (consumer: string, p: number, stream: string): number =>
-    JSON.parse(marks.find((mark) => mark["name"] === consumer && mark["p"] === p)?.["cursors"] ?? "{}")[stream]?.seq ?? 0
-  const [{ staged }] = (await sql`select count(*)::int as staged from troupe.outbox where stream = ${events}`) as [{ staged: number }]
+    JSON.parse(marks.find((mark) => mark["name"] === consumer && mark["p"] === p)?.["cursors"] ?? "{}")[stream]?.seq ??
+    0
+  const [{ staged }] = (await sql`select count(*)::int as staged from troupe.outbox where stream = ${events}`) as [
+    { staged: number }
+  ]
   const { messages } = (await jsm.streams.info(events)).state
   if (messages < staged) return `${messages} of ${staged} events published`
   const [{ enqueued }] = (await sql`select count(*)::int as enqueued from troupe.enqueued`) as [{ enqueued: number }]
@@ -163,7 +180,8 @@ const unsettled = async ({ jsm, name, sql }: World): Promise<string | undefined>
       [`${name}.log`, events, `evt.${name}.${p}.Counter.>`]
     ] as const) {
       const last = await jsm.streams.getMessage(stream, { last_by_subj: filter })
-      if (last !== null && last.seq > seq(consumer, p, stream)) return `${consumer}, partition ${p}: ${seq(consumer, p, stream)} of ${last.seq}`
+      if (last !== null && last.seq > seq(consumer, p, stream))
+        return `${consumer}, partition ${p}: ${seq(consumer, p, stream)} of ${last.seq}`
     }
   }
   return undefined

@@ -1,5 +1,5 @@
 import { Codes, Envelope, Key, Subject } from "@troupe/contract"
-import { Db } from "@troupe/postgres"
+import { type Db } from "@troupe/postgres"
 import { Commit, passes, sqlState } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -157,7 +157,8 @@ const encode = (consumer: Consumer, delivery: Delivery, turn: Turn.Turn, maxPayl
   if (target !== undefined) {
     const answer = turn.error === undefined ? target.reply.encode(turn.reply) : target.error.encode(turn.error)
     outcome = turn.error === undefined ? "reply" : "error"
-    if (!answer.ok && turn.error !== undefined) return { code: "TRP0301", reason: `an undeclared error: ${bounded(turn.error)}` }
+    if (!answer.ok && turn.error !== undefined)
+      return { code: "TRP0301", reason: `an undeclared error: ${bounded(turn.error)}` }
     if (!answer.ok) return refuse(`the reply: ${answer.why}`)
     if (Buffer.byteLength(answer.text) + overhead > maxPayload) return refuse(`the reply: over ${maxPayload} bytes`)
     body = answer.text
@@ -172,7 +173,8 @@ const encode = (consumer: Consumer, delivery: Delivery, turn: Turn.Turn, maxPayl
   }
   const staged: Array<Staged> = []
   for (const [ordinal, item] of turn.staged.entries()) {
-    const row = item.kind === "event" ? event(consumer, delivery, item, ordinal) : command(consumer, delivery, item, ordinal)
+    const row =
+      item.kind === "event" ? event(consumer, delivery, item, ordinal) : command(consumer, delivery, item, ordinal)
     if (typeof row === "string") return refuse(row)
     const size = Buffer.byteLength(row.body) + JSON.stringify(Envelope.toHeaders(row.envelope)).length + overhead
     if (size > maxPayload) return refuse(`${row.envelope.type}: ${size} bytes, over max_payload ${maxPayload}`)
@@ -199,7 +201,13 @@ const event = (
   return {
     stream: Subject.stream("evt", consumer.service),
     subject: Subject.published("evt", consumer.service, actor, item.name, delivery.token),
-    envelope: { ...follows(consumer, delivery, ordinal), type, key: delivery.key, version: wire.version, contract: consumer.contract },
+    envelope: {
+      ...follows(consumer, delivery, ordinal),
+      type,
+      key: delivery.key,
+      version: wire.version,
+      contract: consumer.contract
+    },
     body: body.text,
     event: true
   }

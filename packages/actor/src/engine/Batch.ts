@@ -1,4 +1,4 @@
-import { Codes, Envelope, Reply, Subject } from "@troupe/contract"
+import { type Codes, Envelope, Reply, Subject } from "@troupe/contract"
 import { Db } from "@troupe/postgres"
 import { Commit } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
@@ -55,7 +55,9 @@ export const handle = (
     const refusals: Array<Refusal> = []
     for (const one of incoming) {
       const opened = open(consumer, one)
-      if (opened !== undefined) "code" in opened ? refusals.push(opened) : deliveries.push(opened)
+      if (opened === undefined) continue
+      if ("code" in opened) refusals.push(opened)
+      else deliveries.push(opened)
     }
     const { inbox, states } = yield* load(consumer, memory, deliveries)
 
@@ -72,7 +74,8 @@ export const handle = (
       keys,
       ([token, queue]) =>
         Effect.gen(function* () {
-          const loaded = memory.cache.get(token) ?? states.get(token) ?? { version: 0, value: consumer.initial, size: 0 }
+          const loaded = memory.cache.get(token) ??
+            states.get(token) ?? { version: 0, value: consumer.initial, size: 0 }
           let value = "unreadable" in loaded ? undefined : loaded.value
           for (const delivery of queue) {
             const one =
@@ -86,7 +89,12 @@ export const handle = (
             if (bytes > stagedLimit && fresh.size > 1) return yield* Effect.fail(new TooMuch())
             if (one.state !== undefined) {
               value = one.state.value
-              changed.set(token, { version: loaded.version + 1, value, size: one.state.text.length, text: one.state.text })
+              changed.set(token, {
+                version: loaded.version + 1,
+                value,
+                size: one.state.text.length,
+                text: one.state.text
+              })
             }
           }
         }),
@@ -106,7 +114,9 @@ export const handle = (
         rows.push({ pos, stream, id: envelope.id, subject, headers: JSON.stringify(headers), body })
       }
       if (one.dead !== undefined) {
-        dead.push(deadRow({ incoming: delivery.incoming, code: one.dead.code, why: one.dead.reason, caller: undefined }))
+        dead.push(
+          deadRow({ incoming: delivery.incoming, code: one.dead.code, why: one.dead.reason, caller: undefined })
+        )
       }
     }
     for (const delivery of deliveries) {
@@ -124,7 +134,12 @@ export const handle = (
         pos,
         cursors,
         inbox: [...done.values()].map((one) => ({ id: one.delivery.id, ...answerOf(one) })),
-        states: [...changed].map(([key, { text, version }]) => ({ key, version, shape: consumer.state.version, body: text })),
+        states: [...changed].map(([key, { text, version }]) => ({
+          key,
+          version,
+          shape: consumer.state.version,
+          body: text
+        })),
         outbox: rows,
         dead,
         watermarks: options.watermarks(),
@@ -154,7 +169,10 @@ const load = (consumer: Consumer, memory: Memory, deliveries: ReadonlyArray<Deli
     })
     const known = [...states].map(([token, { body, shape, version }]): [string, Known] => {
       const decoded = consumer.state.decode(body, shape)
-      return [token, decoded.ok ? { version, value: decoded.value, size: body.length } : { version, unreadable: decoded.why }]
+      return [
+        token,
+        decoded.ok ? { version, value: decoded.value, size: body.length } : { version, unreadable: decoded.why }
+      ]
     })
     return { inbox, states: new Map(known) }
   })
@@ -205,7 +223,11 @@ const answerTo = (consumer: Consumer, delivery: Delivery, answer: Answer): Handl
   const other = answer.hash !== null && answer.hash !== delivery.hash
   const outcome = other || answer.outcome === null ? "rejected" : (answer.outcome as Reply.Outcome)
   const body = other ? rejected("TRP0206", "the id was used for another request before") : (answer.body ?? "")
-  return reply(consumer, delivery.envelope, delivery.replyTo, { id: Id.derived(consumer.name, delivery.id, -1), outcome, body })
+  return reply(consumer, delivery.envelope, delivery.replyTo, {
+    id: Id.derived(consumer.name, delivery.id, -1),
+    outcome,
+    body
+  })
 }
 
 const rejection = (consumer: Consumer, { caller, code, why }: Refusal): Handled["replies"][number] | undefined =>

@@ -32,7 +32,8 @@ export const make = (limit: { readonly entries: number; readonly size: number })
       remove(token)
       entries.set(token, entry)
       size += entry.size
-      while (entries.size > limit.entries || (size > limit.size && entries.size > 0)) remove(entries.keys().next().value!)
+      while (entries.size > limit.entries || (size > limit.size && entries.size > 0))
+        remove(entries.keys().next().value!)
     }
   }
 }

@@ -1,4 +1,4 @@
-import { Contract, EventWire, Subject, type Target } from "@troupe/contract"
+import { type Contract, EventWire, Subject, type Target } from "@troupe/contract"
 import type { AnyActor } from "../Actor.ts"
 import * as State from "../State.ts"
 import type { AnySubscriber } from "../Subscriber.ts"
@@ -53,7 +53,9 @@ export const ofActor = (service: Contract.AnyContract, actor: AnyActor, id: numb
     ],
     ...stateOf(actor),
     commands: new Map(commands),
-    events: new Map(Object.entries(definition.events).map(([event, type]) => [events[event]!.type, EventWire.make(type)])),
+    events: new Map(
+      Object.entries(definition.events).map(([event, type]) => [events[event]!.type, EventWire.make(type)])
+    ),
     sends: new Set([...actor.sends.map((ref) => ref.name), name]),
     usesDb: new Set()
   }
@@ -90,6 +92,7 @@ export const ofSubscriber = (service: Contract.AnyContract, subscriber: AnySubsc
 const stateOf = (part: AnyActor | AnySubscriber): Pick<Consumer, "state" | "initial"> => {
   const state = State.wire(part.state)
   const initial = state.encode(part.initial)
-  if (!initial.ok) throw new TypeError(`the initial state of ${part.kind === "actor" ? part.ref.name : part.name}: ${initial.why}`)
+  if (!initial.ok)
+    throw new TypeError(`the initial state of ${part.kind === "actor" ? part.ref.name : part.name}: ${initial.why}`)
   return { state, initial: initial.value }
 }

@@ -39,8 +39,7 @@ export const open = (consumer: Consumer, incoming: Incoming): Delivery | Refusal
   const get = (name: string) => message.headers?.get(name)
   const envelope = Envelope.fromHeaders(get)
   if ("why" in envelope) return { incoming, code: "TRP0203", why: envelope.why, caller: undefined }
-  const replyTo =
-    envelope.replyTo !== undefined && Envelope.isReplyTo(envelope.replyTo) ? envelope.replyTo : undefined
+  const replyTo = envelope.replyTo !== undefined && Envelope.isReplyTo(envelope.replyTo) ? envelope.replyTo : undefined
   const refuse = (code: Codes.Code, why: string): Refusal => ({
     incoming,
     code,
@@ -63,7 +62,9 @@ export const open = (consumer: Consumer, incoming: Incoming): Delivery | Refusal
     return refuse("TRP0202", `${consumer.name} has no ${name}; the sender's contract is ${envelope.contract ?? 1}`)
   }
   const payload =
-    command === undefined ? consumer.events.get(type)!.decode(body, envelope.version ?? 1) : command.payload.decode(body)
+    command === undefined
+      ? consumer.events.get(type)!.decode(body, envelope.version ?? 1)
+      : command.payload.decode(body)
   if (!payload.ok) return refuse(command === undefined ? "TRP0209" : "TRP0201", payload.why)
   const said = envelope.time === undefined ? Number.NaN : Date.parse(envelope.time)
   return {

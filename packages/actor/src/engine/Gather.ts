@@ -16,7 +16,8 @@ export const make = <Item, Result, E>(
     yield* Queue.takeAll(queue).pipe(
       Effect.flatMap((waiting) =>
         Effect.map(Effect.exit(run(waiting.map(({ item }) => item))), (exit) => {
-          for (const [i, { done }] of waiting.entries()) Deferred.doneUnsafe(done, exit._tag === "Success" ? exit.value[i]! : Exit.failCause(exit.cause))
+          for (const [i, { done }] of waiting.entries())
+            Deferred.doneUnsafe(done, exit._tag === "Success" ? exit.value[i]! : Exit.failCause(exit.cause))
         })
       ),
       Effect.forever,

@@ -31,10 +31,9 @@ export interface Loaded {
 }
 
 /** One per host: merges what its partitions want to know into two queries. */
-export class Loader extends Context.Service<
-  Loader,
-  { load(request: Request): Effect.Effect<Loaded, CommitLost> }
->()("@troupe/actor/Loader") {
+export class Loader extends Context.Service<Loader, { load(request: Request): Effect.Effect<Loaded, CommitLost> }>()(
+  "@troupe/actor/Loader"
+) {
   static readonly layer: Layer.Layer<Loader, never, Sql> = Layer.effect(
     Loader,
     Effect.gen(function* () {

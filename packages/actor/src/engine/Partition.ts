@@ -51,9 +51,8 @@ export const own = (
   Effect.gen(function* () {
     let failures = 0
     while (true) {
-      const cause = yield* Effect.catchCause(
-        Effect.scoped(session(progress, host, () => (failures = 0))),
-        (cause) => Effect.succeed(cause)
+      const cause = yield* Effect.catchCause(Effect.scoped(session(progress, host, () => (failures = 0))), (cause) =>
+        Effect.succeed(cause)
       )
       failures++
       progress.ready = false
@@ -153,7 +152,9 @@ const handleBatch = (
     if (usesDb && condemned === undefined) return yield* transacted
     const handled = yield* Effect.result(handle(consumer, memory, incoming, { ...options, transaction: false }))
     if (handled._tag === "Failure") {
-      return handled.failure instanceof Attempt.NeedsTransaction ? yield* transacted : yield* Effect.fail(handled.failure)
+      return handled.failure instanceof Attempt.NeedsTransaction
+        ? yield* transacted
+        : yield* Effect.fail(handled.failure)
     }
     yield* hit("before commit")
     // What was handed to the committer may be committed: from here to the end of `finish` nothing interrupts.
@@ -195,7 +196,8 @@ const inTransaction = (
       .pipe(
         Effect.catch((error) => {
           if (error instanceof Attempt.NeedsTransaction) return Effect.die(error)
-          if (error instanceof Fenced || error instanceof CommitLost || error instanceof TooMuch) return Effect.fail(error)
+          if (error instanceof Fenced || error instanceof CommitLost || error instanceof TooMuch)
+            return Effect.fail(error)
           return Effect.fail(committing ? failed(error) : new CommitLost({ cause: error }))
         })
       )

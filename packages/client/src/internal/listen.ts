@@ -118,6 +118,7 @@ const decode = (
     payload: payload.value,
     id: envelope.id,
     time: envelope.time ?? msg.timestamp,
+    lane: `${subject.service}.${subject.actor}`,
     position: envelope.position ?? 0,
     correlationId: envelope.correlationId ?? envelope.id,
     causationId: envelope.causationId

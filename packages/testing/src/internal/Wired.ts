@@ -1,5 +1,5 @@
 import { type Actor, State, type Subscriber, Turn } from "@troupe/actor"
-import { type Decoded, type EventMessage, EventWire, Key, type Message, type Target, type Wire } from "@troupe/contract"
+import { type EventMessage, EventWire, type Json, Key, type Message, type Target, type Wire } from "@troupe/contract"
 import type * as Effect from "effect/Effect"
 
 /** A turn about to run, with the schemas of everything it takes and gives. */
@@ -66,6 +66,7 @@ export const event = (
       .value,
     id: input.id,
     time: new Date(input.now).toISOString(),
+    lane: type.slice(0, type.lastIndexOf(".")),
     position: 1,
     correlationId: input.id,
     causationId: undefined
@@ -106,8 +107,7 @@ export const checked = (name: string, key: string): string => {
   )
 }
 
-interface Versioned extends Omit<Wire, "decode"> {
-  readonly version: number
-  decode(text: string, version: number): Decoded
-}
-const newest = (wire: Versioned): Wire => ({ encode: wire.encode, decode: (text) => wire.decode(text, wire.version) })
+const newest = (wire: Json.Versioned): Wire => ({
+  encode: wire.encode,
+  decode: (text) => wire.decode(text, wire.version)
+})
