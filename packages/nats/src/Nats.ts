@@ -1,5 +1,5 @@
 import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream"
-import type { NatsConnection } from "@nats-io/nats-core"
+import { deadline, type NatsConnection, type TlsOptions } from "@nats-io/nats-core"
 import { connect } from "@nats-io/transport-node"
 import { Codes } from "@troupe/contract"
 import * as Context from "effect/Context"
@@ -31,10 +31,11 @@ export interface Capabilities {
 /** The oldest nats-server that Troupe runs on: `subject_transform` with `partition()`, ordered pull consumers, filters in the consumer's subject. */
 export const minimumVersion = "2.11.0"
 
-/** What a server's INFO says of it; fails below the minimum version and without JetStream. */
+/** What a server's INFO says of it, or less; fails below the minimum version and without JetStream. */
 export const capabilities = (
   info: { readonly version: string; readonly max_payload: number; readonly jetstream?: boolean },
-  where: string
+  where: string,
+  lowered: Partial<Capabilities> = {}
 ): Effect.Effect<Capabilities, NatsError> => {
   if (!atLeast(info.version, minimumVersion)) return failure("TRP0402", where, `it is version ${info.version}`)
   if (info.jetstream !== true) return failure("TRP0405", where, "its INFO says jetstream: false")
@@ -42,13 +43,15 @@ export const capabilities = (
     version: info.version,
     atomicBatch: atLeast(info.version, "2.12.0"),
     fastIngest: atLeast(info.version, "2.14.0"),
-    maxPayload: info.max_payload
+    maxPayload: info.max_payload,
+    ...lowered
   })
 }
 
 const atLeast = (version: string, minimum: string): boolean => {
-  const [a, b] = [version, minimum].map((v) => v.split(/[.-]/).map((part) => Number.parseInt(part, 10) || 0))
-  for (let i = 0; i < 3; i++) if (a![i] !== b![i]) return (a![i] ?? 0) > (b![i] ?? 0)
+  const parts = (v: string) => v.split(/[.-]/).map((part) => Number.parseInt(part, 10) || 0)
+  const wanted = parts(minimum)
+  for (const [i, part] of parts(version).slice(0, 3).entries()) if (part !== wanted[i]) return part > (wanted[i] ?? 0)
   return true
 }
 
@@ -70,7 +73,7 @@ export class Nats extends Context.Service<
     readonly capabilities: Capabilities
   }
 >()("@troupe/nats/Nats") {
-  /** Connects (10 s at most) and checks the server; drains when the layer ends. */
+  /** Connects (10 s at most) and checks the server; what was published is flushed when the layer ends (2 s at most). */
   static readonly layer = (options: Options): Layer.Layer<Nats, NatsError> =>
     Layer.effect(
       Nats,
@@ -90,11 +93,15 @@ export class Nats extends Context.Service<
               }),
             catch: (cause) => failure("TRP0401", where, describe(cause))
           }),
-          (connection) => Effect.promise(() => connection.close().catch(() => {}))
+          (connection) =>
+            Effect.promise(async () => {
+              await deadline(connection.flush(), 2_000).catch(() => {})
+              await connection.close().catch(() => {})
+            })
         )
         const info = connection.info
         if (info === undefined) return yield* failure("TRP0401", where, "it sent no INFO")
-        const found = yield* capabilities(info, where)
+        const found = yield* capabilities(info, where, options.capabilities)
         const jsm = yield* Effect.tryPromise({
           try: () => jetstreamManager(connection),
           catch: (cause) => failure("TRP0405", where, describe(cause))
@@ -103,29 +110,41 @@ export class Nats extends Context.Service<
           connection,
           js: jetstream(connection),
           jsm,
-          capabilities: { ...found, ...options.capabilities }
+          capabilities: found
         })
       })
     )
 }
 
-/** NATS.js takes user and password by option, not in the url. */
-const credentials = (url: string): { servers: Array<string>; user?: string; pass?: string; token?: string } => {
+/**
+ * NATS.js takes user and password by option, not in the url, and drops the scheme: that `tls://` demands TLS is an option
+ * too. A server that offers TLS gets it with `nats://` as well. Throws at a url that is none, or that TCP cannot serve.
+ */
+export const credentials = (
+  url: string
+): { servers: Array<string>; user?: string; pass?: string; token?: string; tls?: TlsOptions } => {
   const servers: Array<string> = []
-  let found = {}
-  for (const one of url.split(",")) {
+  const found: { user?: string; pass?: string; token?: string; tls?: TlsOptions } = {}
+  for (const one of url.split(",").map((one) => one.trim())) {
     const parsed = new URL(one.includes("://") ? one : `nats://${one}`)
+    if (/^wss?:$/.test(parsed.protocol)) throw new Error("a service needs nats:// or tls://, no websocket")
     servers.push(`${parsed.hostname}:${parsed.port || 4222}`)
+    if (parsed.protocol === "tls:") found.tls = {}
     const user = decodeURIComponent(parsed.username)
     if (user !== "") {
-      found = parsed.password === "" ? { token: user } : { user, pass: decodeURIComponent(parsed.password) }
+      const pass = decodeURIComponent(parsed.password)
+      Object.assign(found, pass === "" ? { token: user } : { user, pass })
     }
   }
   return { servers, ...found }
 }
 
-/** The url without user, password and token. */
-export const redactedUrl = (url: Redacted.Redacted): string => Redacted.value(url).replace(/\/\/[^@/]*@/, "//")
+/** The url without user, password, token and options; where it has any, without all but the last of several servers. */
+export const redactedUrl = (url: Redacted.Redacted): string =>
+  // Up to the last "@": a password that nobody encoded may contain anything.
+  Redacted.value(url)
+    .replace(/^([a-z]+:\/\/)?.*@/s, "$1")
+    .replace(/\?.*$/s, "")
 
 export const describe = (cause: unknown): string =>
-  (cause instanceof Error ? cause.message || cause.name : String(cause)).split("\n")[0]!
+  (cause instanceof Error ? cause.message || cause.name : String(cause)).split("\n", 1).join()

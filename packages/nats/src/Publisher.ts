@@ -88,11 +88,7 @@ export const batch = (
     })
   )
 
-const commit = async (
-  connection: Nats["Service"]["connection"],
-  message: Outgoing,
-  headers: MsgHdrs
-): Promise<Ack> => {
+const commit = async (connection: Nats["Service"]["connection"], message: Outgoing, headers: MsgHdrs): Promise<Ack> => {
   const answer = await connection.request(message.subject, message.body, { headers, timeout: deadline })
   const ack = answer.json<{ readonly seq: number; readonly error?: { err_code: number; description: string } }>()
   if (ack.error !== undefined) throw new Refused({ code: ack.error.err_code, description: ack.error.description })
@@ -113,7 +109,7 @@ const reason = (cause: unknown): Refused | Unanswered => {
 
 const toNats = (message: Outgoing, expected: Expectation | undefined): MsgHdrs => {
   const headers = natsHeaders()
-  for (const name in message.headers) headers.set(name, message.headers[name]!)
+  for (const name in message.headers) headers.set(name, message.headers[name] ?? "")
   headers.set("Nats-Msg-Id", message.id)
   if (expected !== undefined) {
     headers.set("Nats-Expected-Last-Subject-Sequence", String(expected.lastSequence))

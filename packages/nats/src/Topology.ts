@@ -2,7 +2,7 @@ import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig, type St
 import { Subject } from "@troupe/contract"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { describe, failure, Nats, NatsError } from "./Nats.ts"
+import { describe, failure, Nats, type NatsError } from "./Nats.ts"
 
 /** How a service's own two streams are made. What exists keeps its limits; its shape must be this one. */
 export interface Limits {
@@ -25,7 +25,11 @@ export const limits: Limits = {
 }
 
 /** Creates the stream of a service, or checks the one that is there. */
-export const ensure = (kind: Subject.Kind, service: string, limits: Limits): Effect.Effect<StreamInfo, NatsError, Nats> =>
+export const ensure = (
+  kind: Subject.Kind,
+  service: string,
+  limits: Limits
+): Effect.Effect<StreamInfo, NatsError, Nats> =>
   Effect.gen(function* () {
     const { capabilities, jsm } = yield* Nats
     const name = Subject.stream(kind, service)
@@ -90,7 +94,9 @@ export const differences = (
   const expect = (what: string, is: unknown, wanted: unknown): void => {
     if (is !== wanted) wrong.push(`${what} is ${JSON.stringify(is)}, not ${JSON.stringify(wanted)}`)
   }
-  expect("subjects", config.subjects.join(), Subject.accepted(kind, service))
+  // A mirror has none, whatever the type says.
+  if (config.mirror !== undefined) wrong.push(`it is a mirror of ${config.mirror.name}`)
+  expect("subjects", (config.subjects ?? []).join(), Subject.accepted(kind, service))
   expect("subject_transform", config.subject_transform?.dest, Subject.transformed(kind, service, partitions))
   expect("storage", config.storage, "file")
   expect("retention", config.retention, "limits")

@@ -17,7 +17,10 @@ export class EndpointsError extends Schema.TaggedError<EndpointsError>()("Endpoi
   message: Schema.String
 }) {}
 
-/** Serves `/livez` and `/readyz` as JSON: 200, or 503 with what is the matter. Answers the url. */
+/**
+ * Serves `/livez` and `/readyz` as JSON: 200, or 503 with what is the matter. Answers the url. At the end it waits half a
+ * second for requests that are under way.
+ */
 export const serve = (
   service: string,
   health: Effect.Effect<Health>,
@@ -37,7 +40,11 @@ export const serve = (
     answer("/livez", ({ live }) => live),
     answer("/readyz", ({ ready }) => ready)
   )
-  const server = NodeHttpServer.layer(() => createServer(), { host: at.host, port: at.port })
+  const server = NodeHttpServer.layer(() => createServer(), {
+    host: at.host,
+    port: at.port,
+    gracefulShutdownTimeout: "500 millis"
+  })
   return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
     Layer.provideMerge(server),
     Layer.build,

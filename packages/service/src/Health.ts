@@ -1,16 +1,22 @@
 import type { Partition } from "@troupe/actor/engine"
 import { Nats, Publisher } from "@troupe/nats"
-import { Sql } from "@troupe/postgres"
+import type { Sql } from "@troupe/postgres"
 import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Outboxes from "./Outboxes.ts"
 
 /** Health is progress: a process that answers but whose cursors stand still while messages wait is not alive. */
 export interface Health {
-  /** All partitions are owned and read, and both servers answer. */
+  /** All partitions are owned and read, both servers answer, and the host is not about to end. */
   readonly ready: boolean
-  /** No partition has waiting messages and a cursor that has not moved for 30 s. */
+  /**
+   * No partition has waiting messages and a cursor that has not moved for 30 s, no outbox has waiting rows and a
+   * watermark that has not moved for as long, and the connection to NATS is not closed for good. Nobody is judged while
+   * NATS is away: a restart would not bring it back.
+   */
   readonly live: boolean
   readonly consumers: ReadonlyArray<ConsumerHealth>
   readonly trouble: ReadonlyArray<string>
@@ -23,70 +29,133 @@ export interface ConsumerHealth {
   readonly behind: number
 }
 
-/** How long a cursor may stand still while messages wait. */
-const patience = 30_000
+export interface Options {
+  readonly partitions: ReadonlyArray<Partition.Progress>
+  /** Names of the consumers whose outboxes are watched, by number. */
+  readonly outboxes: ReadonlyMap<number, string>
+  /** How long, in ms, cursors and watermarks may stand still while messages wait. Default 30 s. */
+  readonly patience?: number
+  /** Between looks. Default 5 s. */
+  readonly interval?: Duration.Input
+}
 
+/** How long the servers have to answer, all partitions together. */
+const bound = "5 seconds"
+
+/** Something that should move while there is work, as it was last seen, and since when (ms) it stands there with work. */
 interface Watched {
-  readonly progress: Partition.Progress
-  /** The cursors as they were last seen, and since when they stand there with messages waiting. */
   seen: string
   since: number | undefined
 }
 
-/** Compares, every 5 s, each partition's cursor with what its streams hold. */
-export const watch = (
-  partitions: ReadonlyArray<Partition.Progress>
-): Effect.Effect<Effect.Effect<Health>, never, Nats | Sql | Scope.Scope> =>
+interface Cursor extends Watched {
+  readonly progress: Partition.Progress
+}
+interface Outbox extends Watched, Outboxes.Waiting {}
+
+const look = (one: Watched, seen: string, works: boolean, now: number): void => {
+  if (!works) one.since = undefined
+  else if (seen !== one.seen || one.since === undefined) one.since = now
+  one.seen = seen
+}
+
+/** Compares, every 5 s, each partition's cursor with what its streams hold, and each watermark with its outbox. */
+export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, never, Nats | Sql | Scope.Scope> =>
   Effect.gen(function* () {
-    const { connection } = yield* Nats
-    const sql = yield* Sql
-    const watched = partitions.map((progress): Watched => ({ progress, seen: "", since: undefined }))
+    const { partitions, patience = 30_000 } = options
+    const nats = yield* Nats
+    const cursors = partitions.map((progress): Cursor => ({ progress, seen: "", since: undefined }))
+    const outboxes = new Map<string, Outbox>()
     let database: string | undefined
-    const look = Effect.gen(function* () {
-      database = yield* Effect.tryPromise(async () => void (await sql`select 1`)).pipe(
-        Effect.timeout("5 seconds"),
-        Effect.match({ onSuccess: () => undefined, onFailure: (error) => `PostgreSQL: ${String(error.cause ?? error)}` })
-      )
+
+    const lookAtOutboxes = Effect.gen(function* () {
+      const found = yield* Outboxes.waiting.pipe(Effect.timeout(bound), Effect.result)
+      database = found._tag === "Success" ? undefined : `PostgreSQL: ${described(found.failure)}`
+      const rows = found._tag === "Success" && away(nats) === undefined ? found.success : []
+      const before = new Map(outboxes)
+      outboxes.clear()
       const now = yield* millis
-      for (const one of watched) {
-        const seen = JSON.stringify(one.progress.cursors)
-        const behind = yield* isBehind(one.progress)
-        if (!behind || seen !== one.seen) one.since = behind ? now : undefined
-        one.seen = seen
+      for (const row of rows) {
+        const key = `${row.consumer} ${row.p} ${row.stream}`
+        const outbox = before.get(key) ?? { ...row, seen: "", since: undefined }
+        look(outbox, String(row.watermark), true, now)
+        if (options.outboxes.has(row.consumer)) outboxes.set(key, outbox)
       }
-    }).pipe(Effect.ignore)
-    yield* look.pipe(Effect.repeat(Schedule.spaced("5 seconds")), Effect.forkScoped)
+    })
+    const lookAtCursors = Effect.gen(function* () {
+      // What is not known in time counts as behind.
+      const behind = cursors.map(() => true)
+      if (away(nats) === undefined) {
+        yield* Effect.forEach(cursors, ({ progress }, i) => Effect.map(isBehind(progress), (is) => (behind[i] = is)), {
+          concurrency: 16,
+          discard: true
+        }).pipe(Effect.timeoutOption(bound))
+      }
+      const judged = away(nats) === undefined
+      const now = yield* millis
+      for (const [i, one] of cursors.entries()) {
+        look(one, JSON.stringify(one.progress.cursors), judged && behind[i] === true, now)
+      }
+    })
+    yield* Effect.all([lookAtOutboxes, lookAtCursors], { concurrency: 2, discard: true }).pipe(
+      Effect.repeat(Schedule.spaced(options.interval ?? "5 seconds")),
+      Effect.forkScoped
+    )
+
     return Effect.map(millis, (now) => {
-      const stalled = watched.filter(({ since }) => since !== undefined && now - since > patience)
+      const stalled = (one: Watched) => one.since !== undefined && now - one.since > patience
+      const still = cursors.filter(stalled)
+      const stuck = [...outboxes.values()].filter(stalled)
       const waiting = partitions.filter(({ ready }) => !ready)
-      const trouble = [
-        ...(connection.isClosed() || connection.info === undefined ? ["NATS: not connected"] : []),
+      const gone = away(nats)
+      const trouble = new Set([
+        ...(gone === undefined ? [] : [gone]),
         ...(database === undefined ? [] : [database]),
-        ...new Set(waiting.map(({ consumer, trouble }) => `${consumer.name}: ${trouble}`)),
-        ...stalled.map(({ progress }) => `${progress.consumer.name}, partition ${progress.p}: its cursor stands still`)
-      ]
-      const consumers = [...Map.groupBy(watched, ({ progress }) => progress.consumer.name)].map(([name, all]) => ({
+        ...waiting.map(({ consumer, trouble }) => `${consumer.name}: ${trouble}`),
+        ...stuck.map(
+          ({ consumer, stream }) => `outbox of ${options.outboxes.get(consumer)} to ${stream} does not move`
+        ),
+        ...still.map(({ progress }) => `${progress.consumer.name}, partition ${progress.p}: its cursor stands still`)
+      ])
+      const consumers = [...Map.groupBy(cursors, ({ progress }) => progress.consumer.name)].map(([name, all]) => ({
         name,
         partitions: all.length,
         ready: all.filter(({ progress }) => progress.ready).length,
         behind: all.filter(({ since }) => since !== undefined).length
       }))
       return {
-        ready: waiting.length === 0 && database === undefined && !connection.isClosed(),
-        live: stalled.length === 0,
+        ready: waiting.length === 0 && database === undefined && gone === undefined,
+        live: still.length === 0 && stuck.length === 0 && gone !== closed,
         consumers,
-        trouble: trouble.slice(0, 20)
+        trouble: [...trouble].slice(0, 20)
       }
     })
   })
 
 const millis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
-const isBehind = ({ consumer, cursors, p }: Partition.Progress) =>
+const closed = "NATS: the connection is closed for good, only a new process opens another"
+
+/** What is the matter with the connection to NATS. It comes back by itself, unless NATS refused it: that closes it. */
+const away = ({ connection }: Nats["Service"]): string | undefined =>
+  connection.isClosed() ? closed : connection.info === undefined ? "NATS: not connected" : undefined
+
+/**
+ * Whether a stream has more than the cursor says. A stream that cannot be asked counts as more, unless the partition
+ * waits for it: a service that was never run is no reason to start this one anew.
+ */
+const isBehind = ({ consumer, cursors, p, ready }: Partition.Progress): Effect.Effect<boolean, never, Nats> =>
   Effect.gen(function* () {
     for (const { filter, stream } of consumer.sources) {
-      const last = yield* Publisher.lastOf(stream, filter(p))
-      if (last !== undefined && last.sequence > (cursors[stream]?.seq ?? 0)) return true
+      const last = yield* Effect.result(Publisher.lastOf(stream, filter(p)))
+      if (last._tag === "Failure") {
+        if (ready) return true
+      } else if (last.success !== undefined && last.success.sequence > (cursors[stream]?.seq ?? 0)) return true
     }
     return false
   })
+
+const described = (error: unknown): string =>
+  String(
+    typeof error === "object" && error !== null && "cause" in error && error.cause !== undefined ? error.cause : error
+  )

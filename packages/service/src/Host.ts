@@ -1,7 +1,7 @@
 import { Committer, Consumer, Loader, Partition } from "@troupe/actor/engine"
-import { type Capabilities, Nats, NatsError, Topology } from "@troupe/nats"
+import { type Capabilities, Nats, type NatsError, Topology } from "@troupe/nats"
 import { Adopter, Pruner } from "@troupe/outbox"
-import { Db, Migrations, PostgresError, Sql } from "@troupe/postgres"
+import { Db, Migrations, type PostgresError, Sql } from "@troupe/postgres"
 import { failure, Ownership, redactedUrl } from "@troupe/postgres/internal"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -43,13 +43,21 @@ export class Host extends Context.Service<
 >()("@troupe/service/Host") {
   /**
    * Starts the service: checks both servers and the schema, makes or checks its streams, takes its partitions. Ends by
-   * draining: reading stops, what is at hand is committed and answered.
+   * draining: reading stops, what is at hand is committed and answered; meanwhile it is not ready, and says so. As long
+   * as it runs, a rejected promise that nobody waits for is logged and does not end the process: the message whose
+   * handler left it would be read again by the next one.
    */
   static readonly layer = (service: Service, options: Options): Layer.Layer<Host, HostError> => {
     const servers = Layer.mergeAll(
       Nats.layer({ url: options.natsUrl, name: service.name, capabilities: options.capabilities ?? {} }),
       Sql.layer({ url: options.databaseUrl, max: 8, applicationName: `troupe ${service.name}` }),
-      Db.layer({ url: options.databaseUrl, max: 4, applicationName: `troupe ${service.name} handlers` })
+      // A statement that waits for longer than a handler may take is ended, and its turn fails.
+      Db.layer({
+        url: options.databaseUrl,
+        max: 4,
+        applicationName: `troupe ${service.name} handlers`,
+        statementTimeout: 5_000
+      })
     )
     return Layer.effect(Host, start(service, options)).pipe(
       Layer.provide(Layer.mergeAll(Committer.layer, Loader.layer)),
@@ -63,6 +71,7 @@ const start = (
   options: Options
 ): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Scope.Scope> =>
   Effect.gen(function* () {
+    yield* logRejections
     const host = SecureRandom.uuidV4Unsafe()
     const limits = { ...Topology.limits, ...options.limits }
     const sql = yield* Sql
@@ -86,6 +95,15 @@ const start = (
     const partitions = consumers.flatMap((consumer) =>
       Array.from({ length: limits.partitions }, (_, p) => Partition.progress(consumer, p))
     )
+    const names = new Map(consumers.map(({ id, name }) => [id, name])).set(outbox, `${service.name}.outbox`)
+    const ending = { is: false }
+    const watched = yield* Health.watch({ partitions, outboxes: names })
+    const health = Effect.map(watched, (health) =>
+      ending.is ? { ...health, ready: false, trouble: ["the host is about to end", ...health.trouble] } : health
+    )
+    // Before the drain's scope, so that they answer until it is over.
+    const url = yield* Endpoints.serve(service.name, health, options.http)
+
     const running = yield* drained(options.drain ?? "10 seconds")
     for (const consumer of consumers) {
       const own = partitions.filter((progress) => progress.consumer === consumer)
@@ -96,10 +114,19 @@ const start = (
       running
     )
     yield* Effect.forkIn(Pruner.run, running)
-    const health = yield* Health.watch(partitions)
-    const url = yield* Endpoints.serve(service.name, health, options.http)
+    yield* Effect.addFinalizer(() => Effect.sync(() => void (ending.is = true)))
     return { url, health }
   })
+
+const logRejections: Effect.Effect<void, never, Scope.Scope> = Effect.gen(function* () {
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const log = (cause: unknown): void =>
+    void run(Effect.logError("a promise was rejected, and nobody waits for it", cause))
+  yield* Effect.acquireRelease(
+    Effect.sync(() => process.on("unhandledRejection", log)),
+    () => Effect.sync(() => process.off("unhandledRejection", log))
+  )
+})
 
 const register = (options: Options, name: string, partitions: number): Effect.Effect<number, PostgresError, Sql> =>
   Effect.gen(function* () {
@@ -149,7 +176,7 @@ const drained = (within: Duration.Input): Effect.Effect<Scope.Closeable, never, 
     Effect.gen(function* () {
       const closing = yield* Effect.forkDetach(Scope.close(scope, Exit.void))
       const done = yield* Effect.timeoutOption(Fiber.await(closing), within)
-      if (done._tag === "None") yield* Effect.logWarning("the drain took too long: what is at hand is left to the next owner")
+      if (done._tag === "None")
+        yield* Effect.logWarning("the drain took too long: what is at hand is left to the next owner")
     })
   )
-
