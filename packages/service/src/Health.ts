@@ -13,8 +13,8 @@ export interface Health {
   /** All partitions are owned and read, both servers answer, and the host is not about to end. */
   readonly ready: boolean
   /**
-   * No partition has waiting messages and a cursor that has not moved for 30 s, no outbox has waiting rows and a
-   * watermark that has not moved for as long, and the connection to NATS is not closed for good. Nobody is judged while
+   * No partition has waiting messages and a cursor that has not moved for 30 s, no outbox has own events waiting and a
+   * watermark that has not moved for as long (another service that is not there is trouble, but not this one's end), and the connection to NATS is not closed for good. Nobody is judged while
    * NATS is away: a restart would not bring it back.
    */
   readonly live: boolean
@@ -125,7 +125,7 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
       }))
       return {
         ready: waiting.length === 0 && database === undefined && gone === undefined,
-        live: still.length === 0 && stuck.length === 0 && gone !== closed,
+        live: still.length === 0 && !stuck.some(({ stream }) => isOwn(stream)) && gone !== closed,
         consumers,
         trouble: [...trouble].slice(0, 20)
       }
@@ -133,6 +133,9 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
   })
 
 const millis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+
+/** A service emits into its own stream of events only; commands go to other services'. */
+const isOwn = (stream: string): boolean => stream.startsWith("EVT_")
 
 const closed = "NATS: the connection is closed for good, only a new process opens another"
 

@@ -120,7 +120,7 @@ it.live("a nats-server that never answers is asked again, and holds up no look",
   )
 )
 
-const insert = (pos: number, stream = "CMD_there") =>
+const insert = (pos: number, stream = "EVT_here") =>
   Effect.flatMap(Sql, (sql) =>
     Effect.promise(
       () => sql`insert into troupe.outbox (slot, consumer, p, pos, stream, id, subject, headers, body)
@@ -131,11 +131,11 @@ const watermark = (pos: number) =>
   Effect.flatMap(Sql, (sql) =>
     Effect.promise(
       () => sql`insert into troupe.watermark (consumer, p, stream, pos, sequence, created)
-        values (1, 3, 'CMD_there', ${pos}, 1, '') on conflict (consumer, p, stream) do update set pos = excluded.pos`
+        values (1, 3, 'EVT_here', ${pos}, 1, '') on conflict (consumer, p, stream) do update set pos = excluded.pos`
     )
   )
 const stuck = (health: Effect.Effect<Health.Health>) => until(health, ({ live }) => !live)
-const still = "outbox of a.Sender to CMD_there does not move"
+const still = "outbox of a.Sender to EVT_here does not move"
 
 it.live("an outbox that gets rid of nothing is trouble, with a watermark and without", () =>
   withServers(
@@ -148,6 +148,18 @@ it.live("an outbox that gets rid of nothing is trouble, with a watermark and wit
       assert.deepStrictEqual((yield* until(health, ({ live }) => !live)).trouble, [still])
       yield* watermark(100)
       assert.deepStrictEqual((yield* until(health, ({ live }) => live)).trouble, [])
+    })
+  )
+)
+
+it.live("an outbox whose commands another service does not take is trouble, and no reason to be started anew", () =>
+  withServers(
+    Effect.gen(function* () {
+      const health = yield* Health.watch({ partitions: [], outboxes: new Map([[1, "a.Sender"]]), ...hasty })
+      yield* insert(10, "CMD_elsewhere")
+      const { live, trouble } = yield* until(health, ({ trouble }) => trouble.length > 0)
+      assert.deepStrictEqual(trouble, ["outbox of a.Sender to CMD_elsewhere does not move"])
+      assert.isTrue(live)
     })
   )
 )
