@@ -1,4 +1,4 @@
--- The schema of one service. PostgreSQL 15 or newer. docs/tables.md says what each table is for.
+-- The schema of one service. PostgreSQL 15 or newer.
 -- Payloads, states and replies are text, never jsonb: jsonb refuses \u0000, and a valid message would become poison.
 -- A key is stored as its subject token (percent-encoded ASCII), compared byte by byte.
 

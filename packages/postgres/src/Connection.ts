@@ -2,7 +2,16 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import postgres from "postgres"
-import type { Options } from "./Sql.ts"
+
+export interface Options {
+  readonly url: Redacted.Redacted
+  /** Connections at most. Default 4. */
+  readonly max?: number
+  /** Shown in `pg_stat_activity`: the host's name and id. */
+  readonly applicationName?: string
+  /** Ends a statement that takes longer, in ms. Default: none does. */
+  readonly statementTimeout?: number
+}
 
 /**
  * One connection to Postgres, made when it is first used and again after it was lost, each time by a new client of

@@ -1,13 +1,14 @@
-import type { PostgresJsQueryResultHKT } from "drizzle-orm/postgres-js"
-import type { PgDatabase } from "drizzle-orm/pg-core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { Options } from "./Sql.ts"
+import type { Options } from "./Connection.ts"
 import * as Transactions from "./Transactions.ts"
+import type { Handle } from "./Transactions.ts"
+
+export type { Handle } from "./Transactions.ts"
 
 /** A statement, a transaction or the connection failed. */
 export class DbError extends Schema.TaggedError<DbError>()("DbError", { cause: Schema.Defect() }) {
@@ -48,9 +49,6 @@ const innermost = (e: unknown): string => {
   if ("cause" in e && typeof e.cause === "object" && e.cause !== null) return innermost(e.cause)
   return "message" in e ? String(e.message) : "unknown"
 }
-
-/** Drizzle's database or transaction. */
-export type Handle = PgDatabase<PostgresJsQueryResultHKT, Record<string, never>>
 
 /** Present in `R` only inside `Db.transaction`: the right to write atomically. */
 export class Transaction extends Context.Service<Transaction, { readonly handle: Handle }>()(

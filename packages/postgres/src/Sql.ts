@@ -16,23 +16,13 @@ export class PostgresError extends Schema.TaggedError<PostgresError>()("Postgres
 export const failure = (code: Codes.Code, to: string, why: string): PostgresError =>
   new PostgresError({ code, message: Codes.text(code, to, why) })
 
-export interface Options {
-  readonly url: Redacted.Redacted
-  /** Connections at most. Default 4. */
-  readonly max?: number
-  /** Shown in `pg_stat_activity`: the host's name and id. */
-  readonly applicationName?: string
-  /** Ends a statement that takes longer, in ms. Default: none does. */
-  readonly statementTimeout?: number
-}
-
 /** The oldest PostgreSQL that Troupe runs on. */
 export const minimumVersion = 150_000
 
 /** postgres.js without Drizzle, for Troupe's own statements: the committer, the relay. One statement at a time, no transactions. */
 export class Sql extends Context.Service<Sql, postgres.Sql>()("@troupe/postgres/Sql") {
   /** Connects and checks the version; fails with a message for a person. */
-  static readonly layer = (options: Options): Layer.Layer<Sql, PostgresError> =>
+  static readonly layer = (options: Connection.Options): Layer.Layer<Sql, PostgresError> =>
     Layer.effect(
       Sql,
       Effect.gen(function* () {

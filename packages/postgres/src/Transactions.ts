@@ -1,18 +1,20 @@
 import { PgDatabase, PgDialect } from "drizzle-orm/pg-core"
+import type { PostgresJsQueryResultHKT } from "drizzle-orm/postgres-js"
 import { PostgresJsSession } from "drizzle-orm/postgres-js/session"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type postgres from "postgres"
-import type { Handle } from "./Db.ts"
 import * as Connection from "./Connection.ts"
-import type { Options } from "./Sql.ts"
+
+/** Drizzle's database or transaction. */
+export type Handle = PgDatabase<PostgresJsQueryResultHKT, Record<string, never>>
 
 /**
  * Drizzle over postgres.js, with transactions of our own: those of postgres.js go on using a connection whose backend has
  * died, and what is sent then may run outside of any transaction and stay. Here each transaction has a connection to
  * itself, statements go one at a time, and after a loss none goes at all.
  */
-export const handle = (options: Options): Effect.Effect<Handle, never, Scope.Scope> =>
+export const handle = (options: Connection.Options): Effect.Effect<Handle, never, Scope.Scope> =>
   Effect.gen(function* () {
     const pool = yield* Connection.pool({ ...options, max: 2 }, untouched)
     const free = yield* Effect.forEach(Array.from({ length: options.max ?? 4 }), () =>

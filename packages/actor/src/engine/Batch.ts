@@ -1,13 +1,13 @@
-import { type Codes, Envelope, Reply, Subject } from "@troupe/contract"
+import { Envelope } from "@troupe/contract"
 import { Db } from "@troupe/postgres"
-import { Commit } from "@troupe/postgres/internal"
+import type { Commit } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
+import * as Answers from "./Answers.ts"
 import * as Attempt from "./Attempt.ts"
 import type { Cache, Entry } from "./Cache.ts"
 import type { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import { type Delivery, open, type Refusal } from "./Delivery.ts"
-import * as Id from "./id.ts"
 import { type Answer, Loader } from "./Loader.ts"
 import type { Incoming } from "./Mailbox.ts"
 
@@ -22,7 +22,7 @@ export interface Memory {
 /** A batch that ran, ready to be committed; and what is to be done once it is. */
 export interface Handled {
   readonly work: Commit.Work
-  readonly replies: ReadonlyArray<{ readonly to: string; readonly headers: Envelope.Headers; readonly body: string }>
+  readonly replies: ReadonlyArray<Answers.Outgoing>
   readonly states: ReadonlyMap<string, Entry>
 }
 
@@ -103,8 +103,8 @@ export const handle = (
 
     // Positions and rows in the order of reading, so that the order within a key is that of its turns.
     const rows: Array<Commit.OutboxRow> = []
-    const dead: Array<Commit.DeadRow> = refusals.filter(({ caller }) => caller === undefined).map(deadRow)
-    const replies = refusals.flatMap((refusal) => rejection(consumer, refusal) ?? [])
+    const dead: Array<Commit.DeadRow> = refusals.filter(({ caller }) => caller === undefined).map(Answers.deadRow)
+    const replies = refusals.flatMap((refusal) => Answers.rejection(consumer, refusal) ?? [])
     let pos = memory.pos
     for (const delivery of fresh.values()) {
       const one = done.get(delivery.id)!
@@ -115,13 +115,13 @@ export const handle = (
       }
       if (one.dead !== undefined) {
         dead.push(
-          deadRow({ incoming: delivery.incoming, code: one.dead.code, why: one.dead.reason, caller: undefined })
+          Answers.deadRow({ incoming: delivery.incoming, code: one.dead.code, why: one.dead.reason, caller: undefined })
         )
       }
     }
     for (const delivery of deliveries) {
-      const answer = inbox.get(delivery.id) ?? answerOf(done.get(delivery.id)!)
-      const reply = answerTo(consumer, delivery, answer)
+      const answer = inbox.get(delivery.id) ?? Answers.answerOf(done.get(delivery.id)!)
+      const reply = Answers.answerTo(consumer, delivery, answer)
       if (reply !== undefined) replies.push(reply)
     }
     const cursors = { ...memory.cursors }
@@ -133,7 +133,7 @@ export const handle = (
         fence: memory.fence,
         pos,
         cursors,
-        inbox: [...done.values()].map((one) => ({ id: one.delivery.id, ...answerOf(one) })),
+        inbox: [...done.values()].map((one) => ({ id: one.delivery.id, ...Answers.answerOf(one) })),
         states: [...changed].map(([key, { text, version }]) => ({
           key,
           version,
@@ -150,6 +150,10 @@ export const handle = (
       states: changed
     }
   })
+
+/** About what it takes in the commit. */
+const sizeOf = ({ body, staged, state }: Attempt.Done): number =>
+  staged.reduce((sum, row) => sum + row.body.length + 1_000, 500 + (body?.length ?? 0) + (state?.text.length ?? 0))
 
 // ---------------------------------------------------------------------------------------------------------------------
 // what is known already
@@ -206,63 +210,3 @@ const inSavepoint =
         (error) => Effect.die(error)
       )
     ) as Effect.Effect<A, E | CommitLost>
-
-// ---------------------------------------------------------------------------------------------------------------------
-// answers and dead letters
-// ---------------------------------------------------------------------------------------------------------------------
-
-/** About what it takes in the commit. */
-const sizeOf = ({ body, staged, state }: Attempt.Done): number =>
-  staged.reduce((sum, row) => sum + row.body.length + 1_000, 500 + (body?.length ?? 0) + (state?.text.length ?? 0))
-
-const answerOf = ({ body, delivery, outcome }: Attempt.Done): Answer => ({ outcome, body, hash: delivery.hash })
-
-/** The reply to whoever waits; the stored one when it asked before. */
-const answerTo = (consumer: Consumer, delivery: Delivery, answer: Answer): Handled["replies"][number] | undefined => {
-  if (delivery.replyTo === undefined || delivery.hash === null) return undefined
-  const other = answer.hash !== null && answer.hash !== delivery.hash
-  const outcome = other || answer.outcome === null ? "rejected" : (answer.outcome as Reply.Outcome)
-  const body = other ? rejected("TRP0206", "the id was used for another request before") : (answer.body ?? "")
-  return reply(consumer, delivery.envelope, delivery.replyTo, {
-    id: Id.derived(consumer.name, delivery.id, -1),
-    outcome,
-    body
-  })
-}
-
-const rejection = (consumer: Consumer, { caller, code, why }: Refusal): Handled["replies"][number] | undefined =>
-  caller === undefined
-    ? undefined
-    : reply(consumer, caller, caller.replyTo, {
-        id: Id.derived(consumer.name, Id.ofMessage(caller.id), -1),
-        outcome: "rejected",
-        body: rejected(code, why)
-      })
-
-const rejected = (code: Codes.Code, detail: string): string =>
-  JSON.stringify({ code, detail } satisfies Reply.Rejection)
-
-const reply = (
-  consumer: Consumer,
-  ask: { readonly id: string; readonly type: string },
-  to: string,
-  answer: Reply.Reply
-): Handled["replies"][number] => ({ to, headers: Reply.headers(answer, ask, consumer.service), body: answer.body })
-
-const textOf = (text: string | undefined): string | null => (text === undefined ? null : Commit.clean(text, 1_000))
-
-const deadRow = ({ code, incoming: { message, stream }, why }: Refusal): Commit.DeadRow => {
-  const headers: Record<string, string> = {}
-  for (const name of message.headers?.keys() ?? []) headers[name] = message.headers!.get(name)
-  return {
-    key: textOf(Subject.parse(message.subject)?.key),
-    messageId: textOf(headers["ce-id"]),
-    stream,
-    sequence: message.seq,
-    subject: Commit.clean(message.subject, 2_000),
-    headers: JSON.stringify(headers),
-    body: message.data,
-    code,
-    reason: Attempt.bounded(why)
-  }
-}

@@ -5,6 +5,7 @@ import { FailPoints, Relay } from "@troupe/outbox"
 import { Db, Sql } from "@troupe/postgres"
 import { Commit, Ownership } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Attempt from "./Attempt.ts"
@@ -43,22 +44,30 @@ export const progress = (consumer: Consumer, p: number): Progress => ({
   cursors: {}
 })
 
-/** Owns one partition of a consumer for ever: taken anew, with backoff, whenever it is lost. */
+/**
+ * Owns one partition of a consumer for ever: taken anew, with backoff, whenever it is lost. One that is lost three times
+ * in a minute is told, once a minute.
+ */
 export const own = (
   progress: Progress,
   host: string
 ): Effect.Effect<never, never, Sql | Db | Nats | Committer | Loader> =>
   Effect.gen(function* () {
     let failures = 0
+    let losses: ReadonlyArray<number> = []
+    let told = Number.NEGATIVE_INFINITY
     while (true) {
       const cause = yield* Effect.catchCause(Effect.scoped(session(progress, host, () => (failures = 0))), (cause) =>
         Effect.succeed(cause)
       )
       failures++
-      progress.ready = false
       progress.trouble = String(Cause.squash(cause)).split("\n")[0]!
-      if (failures === 1) yield* Effect.logDebug("lost, taking it anew", progress.trouble)
-      if (failures === 3) yield* Effect.logWarning("cannot keep the partition, and tries on", progress.trouble)
+      const at = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
+      losses = [...losses.filter((loss) => loss > at - 60_000), at]
+      if (losses.length >= 3 && told < at - 60_000) {
+        told = at
+        yield* Effect.logWarning(`lost ${losses.length} times within a minute, and taken anew`, progress.trouble)
+      }
       yield* Effect.sleep(Math.min(5_000, 50 * 2 ** failures) * (0.5 + Math.random() / 2))
     }
   }).pipe(Effect.annotateLogs({ consumer: progress.consumer.name, partition: progress.p }))
@@ -91,6 +100,12 @@ const session = (
     progress.cursors = taken.cursors
     progress.ready = true
     progress.trouble = undefined
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        progress.ready = false
+        progress.trouble = "taken anew"
+      })
+    )
     const turns = Effect.gen(function* () {
       while (true) {
         memory = yield* settle(consumer, memory, yield* mailbox.take, relay)
