@@ -126,3 +126,31 @@ it.live(
     }).pipe(Effect.scoped),
   60_000
 )
+
+it.live(
+  "commands that were handled are purged once their window is over, but for each cursor's own",
+  () =>
+    Effect.gen(function* () {
+      const world = yield* World.make
+      const limits = { commandsKept: "0 millis" } as const
+      const first = yield* world.start({ limits })
+      const counter = (i: number) => world.contract.Counter.at(`k${i % 20}`)
+      const addAll = Effect.forEach(
+        Array.from({ length: 200 }, (_, i) => i),
+        (i) => ask(counter(i).add({ n: 1 })),
+        { concurrency: 20 }
+      )
+      yield* Effect.provide(addAll, world.client)
+      first.kill("SIGTERM")
+      yield* first.ended
+      yield* world.start({ limits })
+      const messages = () => world.jsm.streams.info(`CMD_${world.name}`).then(({ state }) => state.messages)
+      assert.isAbove(yield* World.until(messages, (n) => n <= 16), 0)
+      assert.strictEqual(
+        yield* Effect.provide(ask(counter(0).add({ n: 1 })), world.client),
+        11,
+        "nothing was lost with them"
+      )
+    }).pipe(Effect.scoped),
+  60_000
+)

@@ -12,8 +12,10 @@ export interface Limits {
   readonly duplicateWindow: Duration.Input
   /** Bytes that each stream may hold; the server reserves them. Default 1 GiB. */
   readonly maxBytes: number
-  /** How long events are kept. Commands are kept until the owner purges them: an age would delete what nobody handled yet. Default 30 days. */
+  /** How long events are kept. Default 30 days. Commands have no age: it would delete what nobody handled yet. */
   readonly eventsKept: Duration.Input
+  /** How long commands stay after they were handled, for replay: their owner purges them. Default 24 hours. */
+  readonly commandsKept: Duration.Input
   readonly replicas: number
 }
 export const limits: Limits = {
@@ -21,6 +23,7 @@ export const limits: Limits = {
   duplicateWindow: "2 minutes",
   maxBytes: 1024 ** 3,
   eventsKept: "30 days",
+  commandsKept: "24 hours",
   replicas: 1
 }
 

@@ -1,3 +1,4 @@
+export * as History from "./History.ts"
 export { type Capabilities, Nats, NatsError } from "./Nats.ts"
 export * as Publisher from "./Publisher.ts"
 export * as Reader from "./Reader.ts"

@@ -107,7 +107,7 @@ const start = (
     const running = yield* drained(options.drain ?? "10 seconds")
     for (const consumer of consumers) {
       const own = partitions.filter((progress) => progress.consumer === consumer)
-      yield* Effect.forkIn(run(consumer, own, limits.partitions, host), running)
+      yield* Effect.forkIn(run(consumer, own, limits, host), running)
     }
     yield* Effect.forkIn(
       Adopter.run({ service: service.name, consumer: outbox, partitions: limits.partitions, host }),
@@ -143,20 +143,22 @@ const register = (options: Options, name: string, partitions: number): Effect.Ef
 const run = (
   consumer: Consumer.Consumer,
   partitions: ReadonlyArray<Partition.Progress>,
-  count: number,
+  limits: Topology.Limits,
   host: string
 ): Effect.Effect<unknown, never, Sql | Db | Nats | Committer | Loader> =>
   Effect.gen(function* () {
     let said: string | undefined
     while (true) {
-      const trouble = yield* missing(consumer, count)
+      const trouble = yield* missing(consumer, limits.partitions)
       if (trouble === undefined) break
       for (const progress of partitions) progress.trouble = trouble
       if (trouble !== said) yield* Effect.logWarning(`${consumer.name} waits: ${trouble}`)
       said = trouble
       yield* Effect.sleep("500 millis")
     }
-    yield* Effect.forEach(partitions, (progress) => Partition.own(progress, host), { concurrency: "unbounded" })
+    yield* Effect.forEach(partitions, (progress) => Partition.own(progress, host, limits.commandsKept), {
+      concurrency: "unbounded"
+    })
   })
 
 const missing = (consumer: Consumer.Consumer, count: number): Effect.Effect<string | undefined, never, Nats> =>

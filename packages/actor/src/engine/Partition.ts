@@ -1,12 +1,14 @@
 import { headers as natsHeaders } from "@nats-io/nats-core"
 import { Subject } from "@troupe/contract"
-import { Nats, Reader } from "@troupe/nats"
+import { History, Nats, Reader } from "@troupe/nats"
 import { FailPoints, Relay } from "@troupe/outbox"
 import { Db, Sql } from "@troupe/postgres"
 import { Commit, Ownership } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Attempt from "./Attempt.ts"
 import { type Handled, handle, type Memory, TooMuch } from "./Batch.ts"
@@ -50,15 +52,17 @@ export const progress = (consumer: Consumer, p: number): Progress => ({
  */
 export const own = (
   progress: Progress,
-  host: string
+  host: string,
+  commandsKept: Duration.Input
 ): Effect.Effect<never, never, Sql | Db | Nats | Committer | Loader> =>
   Effect.gen(function* () {
     let failures = 0
     let losses: ReadonlyArray<number> = []
     let told = Number.NEGATIVE_INFINITY
     while (true) {
-      const cause = yield* Effect.catchCause(Effect.scoped(session(progress, host, () => (failures = 0))), (cause) =>
-        Effect.succeed(cause)
+      const cause = yield* Effect.catchCause(
+        Effect.scoped(session(progress, host, commandsKept, () => (failures = 0))),
+        (cause) => Effect.succeed(cause)
       )
       failures++
       progress.trouble = String(Cause.squash(cause)).split("\n")[0]!
@@ -76,6 +80,7 @@ export const own = (
 const session = (
   progress: Progress,
   host: string,
+  commandsKept: Duration.Input,
   onProgress: () => void
 ): Effect.Effect<never, unknown, Sql | Db | Nats | Committer | Loader | Scope.Scope> =>
   Effect.gen(function* () {
@@ -106,6 +111,7 @@ const session = (
         progress.trouble = "taken anew"
       })
     )
+    yield* Effect.forkScoped(purgeHandled(progress, commandsKept))
     const turns = Effect.gen(function* () {
       while (true) {
         memory = yield* settle(consumer, memory, yield* mailbox.take, relay)
@@ -115,6 +121,20 @@ const session = (
     })
     return yield* Effect.raceAllFirst([turns, ...readers])
   })
+
+/** Commands that were handled long ago would fill their stream, which then refuses new ones. */
+const purgeHandled = (progress: Progress, kept: Duration.Input): Effect.Effect<unknown, never, Nats> =>
+  Effect.suspend(() =>
+    Effect.forEach(
+      progress.consumer.sources.filter(({ kind }) => kind === "cmd"),
+      ({ filter, stream }) =>
+        History.purge({ stream, filter: filter(progress.p), kept, cursor: progress.cursors[stream]?.seq ?? 0 }),
+      { discard: true }
+    )
+  ).pipe(
+    Effect.catch((error) => Effect.logWarning("could not purge handled commands", error.message)),
+    Effect.repeat(Schedule.spaced("10 minutes"))
+  )
 
 /**
  * Handles a batch to its end. One that stages too much for a commit, or that Postgres refuses for what it says, is halved;

@@ -1,0 +1,42 @@
+import { jetstream } from "@nats-io/jetstream"
+import { assert, it } from "@effect/vitest"
+import { History, Nats, Topology } from "@troupe/nats"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+
+const service = `history-${process.pid}`
+const stream = `CMD_${service}`
+
+it.live("purges what is both older than the window and below the cursor, of one lane alone", () =>
+  Effect.gen(function* () {
+    const { connection, jsm } = yield* Nats
+    yield* Effect.acquireRelease(Topology.ensure("cmd", service, { ...Topology.limits, partitions: 1 }), () =>
+      Effect.promise(() => jsm.streams.delete(stream))
+    )
+    const js = jetstream(connection)
+    const send = (actor: string) => Effect.promise(() => js.publish(`cmd.${service}.${actor}.go.k`, "{}"))
+    const left = Effect.promise(async () => (await jsm.streams.info(stream)).state.messages)
+    for (const actor of ["Mine", "Other", "Mine", "Mine", "Mine", "Other"]) yield* send(actor)
+
+    const lane = { stream, filter: `cmd.${service}.0.Mine.>` }
+    assert.strictEqual(yield* History.purge({ ...lane, kept: "1 hour", cursor: 5 }), 0, "all of it is young")
+    assert.strictEqual(yield* History.purge({ ...lane, kept: "0 millis", cursor: 0 }), 0, "nothing is handled")
+    assert.strictEqual(yield* left, 6)
+    assert.strictEqual(yield* History.purge({ ...lane, kept: "0 millis", cursor: 4 }), 2, "1 and 3; 4 is the cursor's")
+    assert.strictEqual(yield* left, 4)
+    assert.strictEqual(yield* History.purge({ ...lane, kept: "0 millis", cursor: 5 }), 1)
+
+    // The window's edge lies between two messages.
+    const at = yield* Effect.promise(async () => (await jsm.streams.getMessage(stream, { seq: 6 }))!.time.getTime())
+    const edge = yield* send("Mine").pipe(
+      Effect.andThen(Effect.sync(() => Date.now() - at)),
+      Effect.repeat({ until: (age) => age > 50 })
+    )
+    const before = yield* left
+    yield* send("Mine")
+    const last = yield* Effect.promise(async () => (await jsm.streams.info(stream)).state.last_seq)
+    const purged = yield* History.purge({ ...lane, kept: Date.now() - at - edge + 20, cursor: last })
+    assert.isAbove(purged, 0)
+    assert.isBelow(purged, before, "the younger ones stay")
+  }).pipe(Effect.scoped, Effect.provide(Nats.layer({ url: Redacted.make(process.env["NATS_URL"]!) })))
+)
