@@ -26,23 +26,26 @@ export interface Relay {
  */
 export const make = (origin: Origin): Effect.Effect<Relay, unknown, Nats | Sql | Scope.Scope> =>
   Effect.gen(function* () {
+    const own = Subject.stream("evt", origin.service)
     const destinations = new Map<string, Destination>()
     const fork = yield* FiberSet.makeRuntime<Nats | Sql>()
     const to = (stream: string): Destination => {
       const known = destinations.get(stream)
       if (known !== undefined) return known
-      const lane = stream === Subject.stream("evt", origin.service) ? origin.lane : undefined
+      const lane = stream === own ? origin.lane : undefined
       const started = run(origin, stream, lane)
       destinations.set(stream, started.destination)
       fork(started.loop)
       return started.destination
     }
     const sql = yield* Sql
+    // Its own lane is looked at in any case: the broker may have lost what it once acknowledged.
     const left = yield* Effect.tryPromise(
       () => sql<Array<{ stream: string }>>`
         select o.stream from troupe.outbox o
           left join troupe.watermark w on w.consumer = o.consumer and w.p = o.p and w.stream = o.stream
-         where o.consumer = ${origin.fence.consumer} and o.p = ${origin.fence.p} and o.pos > coalesce(w.pos, 0)
+         where o.consumer = ${origin.fence.consumer} and o.p = ${origin.fence.p}
+           and (o.pos > coalesce(w.pos, 0) or o.stream = ${origin.lane === undefined ? "" : own})
          group by o.stream`
     )
     for (const { stream } of left) to(stream)

@@ -147,14 +147,13 @@ const run = (
   host: string
 ): Effect.Effect<unknown, never, Sql | Db | Nats | Committer | Loader> =>
   Effect.gen(function* () {
-    let said: string | undefined
-    while (true) {
+    // Services start side by side, so the first seconds of waiting are nothing to tell.
+    for (let looks = 1; ; looks++) {
       const trouble = yield* missing(consumer, limits.partitions)
       if (trouble === undefined) break
       for (const progress of partitions) progress.trouble = trouble
-      if (trouble !== said) yield* Effect.logWarning(`${consumer.name} waits: ${trouble}`)
-      said = trouble
-      yield* Effect.sleep("500 millis")
+      if (looks === 100) yield* Effect.logWarning(`${consumer.name} waits: ${trouble}`)
+      yield* Effect.sleep(looks < 100 ? "50 millis" : "500 millis")
     }
     yield* Effect.forEach(partitions, (progress) => Partition.own(progress, host, limits.commandsKept), {
       concurrency: "unbounded"
