@@ -13,6 +13,7 @@ export interface Actor<Name extends string, A extends Contract.AnyActor, S, Send
   readonly handlers: { readonly [command: string]: (payload: never, self: never) => unknown }
   readonly "~requires": R
 }
+/** Any actor with its handlers, for code that does not look inside. */
 export interface AnyActor {
   readonly kind: "actor"
   readonly ref: Contract.AnyActorRef

@@ -13,7 +13,9 @@ export type Outcome<Reply, Error, R> =
 /** A reply type that takes any object, such as `{}` or `unknown`, would also take a generator with its errors unseen. */
 type Bare<Reply> = {} extends Reply ? never : Reply
 
+/** What a command answers with. */
 export type Reply<C extends Contract.AnyCommand> = C["reply"]["Type"]
+/** The errors that a command declares. */
 export type DeclaredError<C extends Contract.AnyCommand> = C["errors"][number]["Type"]
 
 /** Handles one command of an actor, and fails as that command declares. */

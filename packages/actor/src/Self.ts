@@ -34,6 +34,7 @@ export interface Staged<State, Sends extends string> {
   send(message: MessageTo<Sends>): void
 }
 
+/** What a handler of an actor may do. */
 export interface Self<A extends Contract.AnyActor, State, Sends extends string> extends Staged<State, Sends> {
   readonly key: Contract.Key<A>
   /** Emits one of the actor's events. */

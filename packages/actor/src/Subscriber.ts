@@ -22,6 +22,7 @@ export interface Subscriber<Name extends string, S, Sends extends string, R = ne
   ): Subscriber<Name, S, Sends, R | R2>
   readonly "~requires": R
 }
+/** Any subscriber, for code that does not look inside. */
 export interface AnySubscriber {
   readonly kind: "subscriber"
   readonly name: string
@@ -31,19 +32,23 @@ export interface AnySubscriber {
   /** By event type. */
   readonly handlers: ReadonlyMap<string, Listener>
 }
+/** An event and the handler for it. */
 export interface Listener {
   readonly event: Contract.AnyEventRef
   readonly handle: (event: never, self: never) => unknown
 }
 
+/** What every subscriber may say. */
 export interface Options<Targets> {
   /** The actors that this subscriber may send commands to. */
   readonly sends?: Targets
 }
+/** A subscriber that keeps nothing per key. */
 export interface Stateless<Targets> extends Options<Targets> {
   readonly state?: never
   readonly initial?: never
 }
+/** A subscriber with a state per key. */
 export interface Stateful<S, Targets> extends Options<Targets> {
   /** Its schema, or `State.make(old).next(new, up)` once it has changed. */
   readonly state: Schema.ConstraintCodec<S, unknown> | State.State<S>

@@ -22,6 +22,7 @@ export interface Turn<State = unknown> {
   /** Events and commands, in the order they were staged. */
   readonly staged: ReadonlyArray<StagedItem>
 }
+/** An event or a command that a handler staged. */
 export type StagedItem =
   | { readonly kind: "event"; readonly name: string; readonly payload: unknown }
   | { readonly kind: "command"; readonly message: Message }

@@ -12,6 +12,7 @@ import { deliver } from "./internal/deliver.ts"
 import { connect, type ConnectOptions, type Dial } from "./internal/Link.ts"
 import { listen } from "./internal/listen.ts"
 
+/** How one command is sent. */
 export interface AskOptions {
   /** For everything: waiting for a place, sending, handling, the answer. Default: 5 seconds. */
   readonly timeout?: Duration.Input

@@ -20,6 +20,7 @@ export class Rejected extends Schema.TaggedError<Rejected>()("Rejected", {
 }) {}
 
 const Reason = Schema.Union([TimedOut, NotAllowed, StreamFull, TooLarge, BadKey, NotConnected, Rejected])
+/** Why a command did not get through. */
 export type Reason = typeof Reason.Type
 
 /** A message did not reach its addressee, or its answer did not reach us: `reason` says why, `to` where it should go. */

@@ -5,6 +5,7 @@ import { type Codec, make as wire } from "./Wire.ts"
 
 export type { Codec } from "./Wire.ts"
 
+/** The fields of a payload. */
 export type Fields = { readonly [name: string]: Codec }
 /** What a payload of these fields looks like once decoded. */
 export type Payload<F extends Fields> = Schema.Struct<F>["Type"]
@@ -20,6 +21,7 @@ export interface Command<F extends Fields, Reply extends Codec, Error extends Co
   readonly reply: Reply
   readonly errors: ReadonlyArray<Error>
 }
+/** Any command, for code that does not look inside. */
 export type AnyCommand = Command<Fields, Codec, Codec>
 
 /** Declares a command. Without `reply` the caller gets `void`; without `errors` the actor cannot refuse it. */
@@ -33,6 +35,7 @@ export const command = <const O extends CommandOptions>(
     errors: options.errors ?? []
   }) as never
 
+/** What a command takes and answers; all of it may be left out. */
 export interface CommandOptions {
   readonly payload?: Fields
   readonly reply?: Codec
@@ -62,7 +65,9 @@ export interface EventType<F extends Fields> {
    */
   next<const G extends Fields>(payload: G, upcast: (old: Payload<F>) => Payload<G>): EventType<G>
 }
+/** Any event, for code that does not look inside. */
 export type AnyEventType = EventType<Fields>
+/** How a payload of one version becomes one of the next. */
 export interface Upcast {
   readonly from: Fields
   readonly up: (old: never) => unknown
@@ -86,7 +91,9 @@ const eventType = <F extends Fields>(payload: F, upcasts: ReadonlyArray<Upcast>)
 // actors
 // ---------------------------------------------------------------------------------------------------------------------
 
+/** Commands by name. */
 export type Commands = { readonly [name: string]: AnyCommand }
+/** Events by name. */
 export type Events = { readonly [name: string]: AnyEventType }
 
 /** State behind a key; handles its commands one at a time. */
@@ -97,6 +104,7 @@ export interface Actor<Key extends Codec<string>, C extends Commands, E extends 
   readonly commands: C
   readonly events: E
 }
+/** Any actor, for code that does not look inside. */
 export type AnyActor = Actor<Codec<string>, Commands, Events>
 
 /** Every error that a command of this actor may answer with. */
@@ -119,6 +127,7 @@ export const actor = <Key extends Codec<string>, const C extends Commands = {}, 
 // references: what other code uses
 // ---------------------------------------------------------------------------------------------------------------------
 
+/** The type of an actor's keys. */
 export type Key<A> = A extends { readonly key: Codec<infer K> } ? K : string
 
 /** What a message of command `C` sent to `To` answers with. */
@@ -134,12 +143,14 @@ export type Address<Name extends string, A extends { readonly commands: Commands
   readonly [K in keyof A["commands"] & string]: Send<`${Name}.${K}`, A["commands"][K]>
 }
 
+/** A command of a contract, with its address but for the key. */
 export interface CommandRef<To extends string, C extends AnyCommand> {
   readonly kind: "command"
   readonly type: To
   readonly command: C
   readonly target: Target
 }
+/** An event of a contract: what a subscriber listens to. */
 export interface EventRef<Type extends string, K extends string, F extends Fields> {
   readonly kind: "event"
   readonly type: Type
@@ -147,6 +158,7 @@ export interface EventRef<Type extends string, K extends string, F extends Field
   /** Makes the event as said by the actor with this key: for tests. An actor emits with `self.emit`. */
   from(key: K, payload: Payload<F>): EventMessage<Type>
 }
+/** Any event of any contract. */
 export type AnyEventRef = {
   readonly kind: "event"
   readonly type: string
@@ -169,22 +181,26 @@ export interface ActorRef<Name extends string, A extends AnyActor> {
   }
   at(key: Key<A>): Address<Name, A>
 }
+/** Any actor of any contract. */
 export interface AnyActorRef extends Ref {
   readonly definition: AnyActor
   readonly commands: { readonly [name: string]: CommandRef<string, AnyCommand> }
   readonly events: { readonly [name: string]: AnyEventRef }
 }
+/** What `sends` lists: an actor by its name, `orders.Order`. */
 export interface Ref {
   readonly kind: "actor"
   readonly name: string
 }
 
+/** How a part of a contract is referred to. */
 export type RefOf<Name extends string, P> = P extends AnyActor ? ActorRef<Name, P> : never
 
 /** What a service says: its name and its actors. */
 export type Contract<Name extends string, Parts extends { readonly [name: string]: AnyActor }> = AnyContract<Name> & {
   readonly [P in keyof Parts & string]: RefOf<`${Name}.${P}`, Parts[P]>
 }
+/** Any contract: its service and its version. */
 export interface AnyContract<Name extends string = string> {
   readonly "~service": Name
   readonly "~version": number

@@ -5,6 +5,7 @@ import { type Codec, type Versioned, versioned } from "./Wire.ts"
 /** An event on the wire: written in its newest version, read in any. */
 export interface EventWire extends Versioned {}
 
+/** The wire of an event, with its older versions. */
 export const make = (event: AnyEventType): EventWire =>
   versioned(
     "version",

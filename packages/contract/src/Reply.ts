@@ -17,6 +17,7 @@ export interface Rejection {
   readonly detail: string
 }
 
+/** The headers of an answer to an ask, said by `source`. */
 export const headers = (
   reply: Reply,
   ask: { readonly id: string; readonly type: string },

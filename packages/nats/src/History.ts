@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { describe, failure, Nats, type NatsError } from "./Nats.ts"
 
+/** What may be purged. */
 export interface Options {
   readonly stream: string
   /** Of one partition of one actor type. */

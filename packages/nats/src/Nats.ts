@@ -14,6 +14,7 @@ export class NatsError extends Schema.TaggedError<NatsError>()("NatsError", {
   message: Schema.String
 }) {}
 
+/** A `NatsError` of the table. */
 export const failure = (code: Codes.Code, to: string, why: string): NatsError =>
   new NatsError({ code, message: Codes.text(code, to, why) })
 
@@ -55,6 +56,7 @@ const atLeast = (version: string, minimum: string): boolean => {
   return true
 }
 
+/** Where NATS is, and who asks. */
 export interface Options {
   readonly url: Redacted.Redacted
   /** Shown in the server's connection list. */
@@ -146,5 +148,6 @@ export const redactedUrl = (url: Redacted.Redacted): string =>
     .replace(/^([a-z]+:\/\/)?.*@/s, "$1")
     .replace(/\?.*$/s, "")
 
+/** What a library's error says, in one line. */
 export const describe = (cause: unknown): string =>
   (cause instanceof Error ? cause.message || cause.name : String(cause)).split("\n", 1).join()

@@ -13,6 +13,7 @@ export class Refused extends Schema.TaggedError<Refused>()("Refused", {
 /** No answer: whether the stream has it is unknown. */
 export class Unanswered extends Schema.TaggedError<Unanswered>()("Unanswered", { detail: Schema.String }) {}
 
+/** A message, or a batch, was not acknowledged; `reason` tells whether the stream may have it. */
 export class PublishError extends Schema.TaggedError<PublishError>()("PublishError", {
   subject: Schema.String,
   reason: Schema.Union([Refused, Unanswered])
@@ -22,6 +23,7 @@ export class PublishError extends Schema.TaggedError<PublishError>()("PublishErr
   }
 }
 
+/** A message as it is published. */
 export interface Outgoing {
   readonly subject: string
   readonly headers: Envelope.Headers
@@ -37,6 +39,7 @@ export interface Expectation {
   readonly lastSequence: number
 }
 
+/** What the stream answered. */
 export interface Ack {
   readonly sequence: number
   /** The id was published within the duplicate window; `sequence` is that message's. */

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { describe, failure, Nats, type NatsError } from "./Nats.ts"
 
+/** What is read, and where to. */
 export interface Options {
   readonly stream: string
   /** One string with a literal partition: several filters, or a wildcard for the partition, cost 50-100x. */

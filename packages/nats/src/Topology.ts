@@ -18,6 +18,7 @@ export interface Limits {
   readonly commandsKept: Duration.Input
   readonly replicas: number
 }
+/** The defaults. */
 export const limits: Limits = {
   partitions: 16,
   duplicateWindow: "2 minutes",

@@ -15,6 +15,7 @@ export class EnqueueError extends Schema.TaggedError<EnqueueError>()("EnqueueErr
   }
 }
 
+/** How one command is enqueued. */
 export interface Options {
   /** A command with an id that was handled before is not handled again. Default: a new UUIDv7. */
   readonly id?: string

@@ -3,6 +3,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import postgres from "postgres"
 
+/** Where Postgres is, and who asks. */
 export interface Options {
   readonly url: Redacted.Redacted
   /** Connections at most. Default 4. */
@@ -26,6 +27,7 @@ export interface Connection {
   losses(): number
 }
 
+/** A connection that ends with its scope. */
 export const make = (options: Options, types: Types = arrays): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(

@@ -15,6 +15,7 @@ interface Migration {
   readonly sha256: string
 }
 
+/** Which database is migrated, with what. */
 export interface Options {
   /** A role that may create in this database. */
   readonly url: Redacted.Redacted

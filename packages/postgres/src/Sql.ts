@@ -13,6 +13,7 @@ export class PostgresError extends Schema.TaggedError<PostgresError>()("Postgres
   message: Schema.String
 }) {}
 
+/** A `PostgresError` of the table. */
 export const failure = (code: Codes.Code, to: string, why: string): PostgresError =>
   new PostgresError({ code, message: Codes.text(code, to, why) })
 

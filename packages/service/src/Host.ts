@@ -16,8 +16,10 @@ import * as Endpoints from "./Endpoints.ts"
 import * as Health from "./Health.ts"
 import type { Service } from "./Service.ts"
 
+/** Why a host could not start; its message is for a person. */
 export type HostError = NatsError | PostgresError | Endpoints.EndpointsError
 
+/** Where a host runs, and within which limits. */
 export interface Options {
   readonly natsUrl: Redacted.Redacted
   /** The service's own database, migrated. */

@@ -33,6 +33,7 @@ export interface Service {
   readonly subscribers: ReadonlyArray<Subscriber.AnySubscriber>
   readonly allow: Allow
 }
+/** What a service may do to others: the ceiling for what its parts list in `sends`. */
 export interface Allow {
   /** Contracts of other services that this one may send commands to. */
   readonly send?: ReadonlyArray<Contract.AnyContract>

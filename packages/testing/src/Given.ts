@@ -17,6 +17,7 @@ export interface Expected<State, Reply, Error> {
   readonly sent?: ReadonlyArray<Message>
 }
 
+/** One turn, ready to be checked. */
 export interface When<State, Reply, Error, R> {
   /** The turn's result, for assertions of your own: as the handler left it. */
   readonly turn: Effect.Effect<Turn.Turn<State>, never, R>
@@ -35,10 +36,12 @@ export interface How {
 /** A command of this actor, with what it answers. */
 type Own<Name extends string, Reply, Error> = Message<`${Name}.${string}`, Reply, Error>
 
+/** An actor in a state. */
 export interface Given<Name extends string, State, R> {
   /** The command to handle. */
   when<Reply, Error>(message: Own<Name, Reply, Error>, how?: How): When<State, Reply, Error, R>
 }
+/** A subscriber in a state. */
 export interface GivenSubscriber<State, R> {
   /** The event to handle, made by `Orders.Order.events.placed.from(key, { ... })`. */
   when(event: EventMessage, how?: How): When<State, void, never, R>
