@@ -18,7 +18,7 @@ const examples = {
 } as const
 
 /** The name of the flag of a setting: `NATS_URL` is `--nats-url`. */
-export const flagOf = (name: Name): string => `--${name.toLowerCase().replaceAll("_", "-")}`
+const flagOf = (name: Name): string => `--${name.toLowerCase().replaceAll("_", "-")}`
 
 /** The setting, none when it is set nowhere. Empty is not set. Fails with TRP0101 when it is no url of its kind. */
 export const optional = (

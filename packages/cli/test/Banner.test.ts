@@ -17,7 +17,8 @@ describe("the banner of dev", () => {
     for (let count = 1; count < 40; count++) {
       for (const keys of [true, false]) {
         for (const servers of [[], started]) {
-          const lines = Banner.lines({ services: services(count), started: servers, keys })
+          const databaseUrl = servers === started ? "postgres://h/d" : undefined
+          const lines = Banner.lines({ services: services(count), started: servers, databaseUrl, keys })
           assert.isAtMost(lines.length, 14)
           assert.isTrue(lines.every((line) => !line.includes("\n")))
         }
@@ -46,6 +47,15 @@ describe("the banner of dev", () => {
     const without = Banner.lines({ services: services(2), started, keys: false }).join("\n")
     assert.include(without, "kill -9 1000")
     assert.notInclude(without, "press k")
+  })
+
+  it("says how dead letters are reached in a database that it started, and only there", () => {
+    const banner = { services: services(2), started, keys: true }
+    assert.include(
+      Banner.lines({ ...banner, databaseUrl: "postgres://h/d" }).join("\n"),
+      "npm run troupe -- dead list --service service-0 --database-url postgres://h/d"
+    )
+    assert.notInclude(Banner.lines(banner).join("\n"), "dead list")
   })
 
   it("has a curl that works on the first service", () => {

@@ -61,6 +61,11 @@ describe("the databases of dev", () => {
       const { message } = yield* Effect.flip(Databases.provide(weak, ["alpha", "beta"]))
       assert.match(message, /^TRP0506 no right to create databases · /)
       assert.include(message, `there is no ${name}_alpha, ${name}_beta`)
+      yield* query(url, `create database ${name}_beta`)
+      assert.match(
+        (yield* Effect.flip(Databases.provide(weak, ["beta"]))).message,
+        new RegExp(`^TRP0506 .* and it may not connect to and create in ${name}_beta ·`)
+      )
       yield* query(url, `create database ${name}_alpha owner ${name}weak`)
       const [alpha] = yield* Databases.provide(weak, ["alpha"])
       assert.deepStrictEqual([...(yield* query(alpha!, whoami))], [{ role: `${name}weak`, database: `${name}_alpha` }])

@@ -1,3 +1,5 @@
+import { once } from "node:events"
+import { type AddressInfo, createServer, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -122,14 +124,72 @@ describe("troupe dev", () => {
     })
   )
 
-  it.live("says what doctor finds when something fails", () =>
+  it.live("says one line, soon, and starts nothing when a server that is named refuses", () =>
     Effect.gen(function* () {
       const { url } = yield* database
-      const env = { DATABASE_URL: Redacted.value(url).replace(/\/\/[^@]*@/, "//nobody:wrong@") }
-      const { code, err, out } = yield* troupe(["dev"], env)
-      assert.match(err, /something failed; this is what troupe doctor finds:\n[^]*^fail {2}postgres /m)
-      assert.match(err.trimEnd().split("\n").at(-1)!, /^TRP0501 /)
+      for (const [env, line] of [
+        [{ NATS_URL: "nats://127.0.0.1:2", DATABASE_URL: undefined }, /^TRP0401 [^\n]*127\.0\.0\.1:2 [^\n]*\n$/],
+        [{ NATS_URL: "not a url", DATABASE_URL: undefined }, /^TRP0401 [^\n]*\n$/],
+        [{ NATS_URL: undefined, DATABASE_URL: "postgres://me:secret@127.0.0.1:2/d" }, /^TRP0501 [^\n]*\n$/],
+        [{ DATABASE_URL: Redacted.value(url).replace(/\/\/[^@]*@/, "//nobody:wrong@") }, /^TRP0501 [^\n]*\n$/]
+      ] as const) {
+        const began = performance.now()
+        const { code, err, out } = yield* troupe(["dev", "--once", "--json"], env)
+        assert.isBelow(performance.now() - began, 10_000)
+        assert.match(err, line)
+        assert.notInclude(err, "secret")
+        assert.deepStrictEqual([code, out], [1, ""])
+      }
+    })
+  )
+
+  it.live("waits 5 seconds for a server that says nothing", () =>
+    Effect.gen(function* () {
+      const silent = yield* Effect.acquireRelease(
+        Effect.promise(async () => {
+          const sockets = new Set<Socket>()
+          const server = createServer((socket) => void sockets.add(socket)).listen(0, "127.0.0.1")
+          await once(server, "listening")
+          return { server, sockets }
+        }),
+        ({ server, sockets }) =>
+          Effect.sync(() => {
+            for (const socket of sockets) socket.destroy()
+            server.close()
+          })
+      )
+      const { port } = silent.server.address() as AddressInfo
+      const began = performance.now()
+      for (const name of ["NATS_URL", "DATABASE_URL"]) {
+        const url = `${name === "NATS_URL" ? "nats" : "postgres"}://127.0.0.1:${port}`
+        const { code, err } = yield* troupe(["dev"], { NATS_URL: undefined, DATABASE_URL: undefined, [name]: url })
+        assert.match(err, /^TRP0[45]01 [^\n]* · no answer in 5 seconds · [^\n]*\n$/)
+        assert.strictEqual(code, 1)
+      }
+      assert.isBelow(performance.now() - began, 20_000)
+    })
+  )
+
+  it.live("ends with what a service says that cannot start, and says it once", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const { code, err, out } = yield* troupe(["dev", "failing.ts"], { DATABASE_URL: Redacted.value(url) })
+      assert.match(err, /cli-failing ended \(exit code 1\) before it was ready\n/)
+      assert.notInclude(err, "starting it again")
+      assert.notInclude(err, "warn")
+      assert.match(err.trimEnd().split("\n").at(-1)!, /^TRP0103 .*no second time/)
+      assert.strictEqual(err.match(/no second time/g)?.length, 1)
       assert.deepStrictEqual([code, out], [1, ""])
+    })
+  )
+
+  it.live("passes --log-level on to the services", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const env = { DATABASE_URL: Redacted.value(url) }
+      const { code, err } = yield* troupe(["dev", "says.ts", "--once", "--log-level", "debug"], env)
+      assert.match(err, /cli-says │ started by: run .* --log-level debug\n/)
+      assert.strictEqual(code, 0)
     })
   )
 

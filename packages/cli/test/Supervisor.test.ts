@@ -17,8 +17,16 @@ const orders = {
 }
 
 /** A world without processes: each start is a child that the test can end. */
-const world = (options: { readonly ready?: boolean; readonly answers?: boolean; readonly taken?: number } = {}) => {
+const world = (
+  options: {
+    readonly ready?: boolean
+    readonly answers?: boolean
+    readonly taken?: number
+    readonly says?: string
+  } = {}
+) => {
   const said: Array<string> = []
+  const passed: Array<string> = []
   const ports: Array<number> = []
   const children: Array<{ readonly pid: number; readonly end: (how: string) => void; stopped: boolean }> = []
   const it: Supervisor.World = {
@@ -31,6 +39,7 @@ const world = (options: { readonly ready?: boolean; readonly answers?: boolean; 
         children.push(child)
         yield* Effect.addFinalizer(() => Effect.sync(() => void (child.stopped = true)))
         say(`hello from ${child.pid}`)
+        if (options.says !== undefined) say(options.says)
         if (port === options.taken) say("TRP0107 the health port is taken · a · b · c")
         return {
           pid: child.pid,
@@ -41,10 +50,10 @@ const world = (options: { readonly ready?: boolean; readonly answers?: boolean; 
       }),
     probe: () => ({ ok: options.answers === false ? Effect.never : Effect.void, why: () => "it says 503 not yet" }),
     port: (taken) => Effect.succeed(taken + 7),
-    pass: () => {},
+    pass: (_, line) => void passed.push(line),
     say: (text) => void said.push(text)
   }
-  return { it, said, ports, children }
+  return { it, said, passed, ports, children }
 }
 
 const supervise = (one: Supervisor.Supervisor) =>
@@ -103,6 +112,32 @@ describe("a supervised service", () => {
     })
   )
 
+  it.effect("is given up when it dies before it was ready, with its own error, which nobody has said before", () =>
+    Effect.gen(function* () {
+      const says = "TRP0401 cannot connect to NATS · nats://h · refused · check it"
+      const { children, it, passed, said } = world({ ready: false, says })
+      const fiber = yield* supervise(Supervisor.make(orders, it))
+      yield* TestClock.adjust("1 seconds")
+      children[0]?.end("exit code 1")
+      const error = yield* Effect.flip(Fiber.join(fiber))
+      assert.deepStrictEqual([error.code, error.message], ["TRP0401", says])
+      assert.deepStrictEqual(passed, ["hello from 100"])
+      assert.deepStrictEqual(said, ["orders ended (exit code 1) before it was ready"])
+      assert.strictEqual(children.length, 1)
+    })
+  )
+
+  it.effect("is given up when it dies before it was ready and gives no reason", () =>
+    Effect.gen(function* () {
+      const { children, it } = world({ ready: false })
+      const fiber = yield* supervise(Supervisor.make(orders, it))
+      yield* TestClock.adjust("1 seconds")
+      children[0]?.end("SIGKILL")
+      const error = yield* Effect.flip(Fiber.join(fiber))
+      assert.match(error.message, /^TRP0105 .* · orders · SIGKILL; it said: hello from 100 · /)
+    })
+  )
+
   it.effect("may be killed on purpose as often as one likes", () =>
     Effect.gen(function* () {
       const { children, it, said } = world()
@@ -119,15 +154,15 @@ describe("a supervised service", () => {
     })
   )
 
-  it.effect("takes another port when somebody was there first, else keeps its own", () =>
+  it.effect("takes another port when somebody was there first", () =>
     Effect.gen(function* () {
-      const { children, it, ports } = world({ taken: 4100 })
+      const { children, it, passed, ports } = world({ ready: false, taken: 4100 })
       yield* supervise(Supervisor.make(orders, it))
-      for (let i = 0; i < 3; i++) {
-        yield* TestClock.adjust("5 seconds")
-        children.at(-1)?.end("exit code 1")
-      }
-      assert.deepStrictEqual(ports, [4100, 4107, 4107])
+      yield* TestClock.adjust("5 seconds")
+      children.at(-1)?.end("exit code 1")
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(ports, [4100, 4107])
+      assert.strictEqual(passed[1], "TRP0107 the health port is taken · a · b · c")
     })
   )
 

@@ -51,7 +51,7 @@ export const codes = {
   TRP0210: { what: "no answer in time", todo: "ask again with the same id, or with a longer timeout" },
   TRP0211: { what: "not allowed", todo: "grant the connection's user this subject" },
   TRP0301: { what: "the handler failed", todo: "read the cause; mend the handler" },
-  TRP0302: { what: "the handler took too long", todo: "let it do less; outside I/O belongs to a worker" },
+  TRP0302: { what: "the handler took too long", todo: "let it do less; do outside I/O elsewhere" },
   TRP0303: {
     what: "the handler staged what cannot be sent",
     todo: "stage what the contract declares, below the server's max_payload"
@@ -82,15 +82,19 @@ export const codes = {
   TRP0505: { what: "a migration failed", todo: "read the cause; nothing of it was kept" },
   TRP0506: {
     what: "no right to create databases",
-    todo: "give the role CREATEDB and CREATEROLE, or make the databases yourself"
+    todo: "give the role CREATEDB and CREATEROLE, or make the databases yourself, owned by it"
   },
   TRP0507: { what: "the partition count differs", todo: "start it with the count that it was created with" },
-  TRP0508: { what: "a migration was changed after it ran", todo: "restore it and write a new one" },
+  TRP0508: {
+    what: "a migration was changed after it ran",
+    todo: "restore it and write a new one; drop a development database"
+  },
   TRP0601: { what: "no such dead letter", todo: "list them with troupe dead list" },
   TRP0602: { what: "the command line cannot be read", todo: "see it with --help" },
   TRP0603: { what: "something unexpected happened", todo: "report it with this line" }
 } as const satisfies { readonly [code: `TRP${number}`]: { readonly what: string; readonly todo: string } }
 
+/** One of the codes. */
 export type Code = keyof typeof codes
 
 /** `TRP0412 what happened · to what · why · what to do` */

@@ -53,7 +53,7 @@ const show = Command.make(
 )
 
 export const dead = Command.make("dead").pipe(
-  Command.withDescription("Look at dead letters: messages that were retried, parked and given up."),
+  Command.withDescription("Look at dead letters: messages that were tried three times and given up."),
   Command.withShortDescription("Look at messages that were given up"),
   Command.withSubcommands([list, show])
 )

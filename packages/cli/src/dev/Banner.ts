@@ -1,17 +1,21 @@
+import * as Self from "../Self.ts"
+
 /** What `troupe dev` says when everything answers. */
 export interface Banner {
   /** `readyz` and `livez` answer below `url`. */
   readonly services: ReadonlyArray<{ readonly name: string; readonly url: string; readonly pid: number }>
   /** Servers that were started for this run: `nats-server 2.15.1`. */
   readonly started: ReadonlyArray<{ readonly what: string; readonly variable: string }>
+  /** The url of a PostgreSQL that was started for this run, whose password nobody else knows. */
+  readonly databaseUrl?: string | undefined
   /** Whether keys are read. */
   readonly keys: boolean
 }
 
 /** The most lines it may have; more services than fit are counted. */
-export const mostLines = 14
+const mostLines = 14
 
-export const lines = ({ keys, services, started }: Banner): ReadonlyArray<string> => {
+export const lines = ({ databaseUrl, keys, services, started }: Banner): ReadonlyArray<string> => {
   const [first] = services
   const width = Math.max(...services.map(({ name }) => name.length))
   const head = `troupe dev · ${services.length === 1 ? "1 service is" : `${services.length} services are`} ready`
@@ -23,6 +27,9 @@ export const lines = ({ keys, services, started }: Banner): ReadonlyArray<string
             `set ${started.map(({ variable }) => variable).join(" / ")} to use yours`
         ]),
     ...(first === undefined ? [] : [`  try     curl ${first.url}/readyz`]),
+    ...(first === undefined || databaseUrl === undefined
+      ? []
+      : [`  dead    ${Self.typed} dead list --service ${first.name} --database-url ${databaseUrl}`]),
     ...(first === undefined
       ? []
       : [

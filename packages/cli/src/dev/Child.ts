@@ -1,6 +1,8 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type * as LogLevel from "effect/LogLevel"
+import * as References from "effect/References"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -14,7 +16,7 @@ import { ended, killOnExit } from "./Process.ts"
 import type { Service } from "./Service.ts"
 
 /** What `troupe run --json` prints when it is ready. */
-export const Ready = Schema.Struct({ service: Schema.String, url: Schema.String, pid: Schema.Int })
+const Ready = Schema.Struct({ service: Schema.String, url: Schema.String, pid: Schema.Int })
 const readReady = Schema.decodeUnknownOption(Schema.fromJsonString(Ready))
 
 export interface Child {
@@ -42,7 +44,8 @@ export const start = (
     const heard = Effect.suspend(() => Effect.timeoutOption(Fiber.awaitAll(listeners), "500 millis"))
     yield* Effect.addFinalizer(() => heard)
     const watch = yield* killOnExit
-    const handle = yield* Effect.mapError(command(service), (cause) => failure("TRP0105", service.name, reason(cause)))
+    const command = commandOf(service, yield* References.MinimumLogLevel)
+    const handle = yield* Effect.mapError(command, (cause) => failure("TRP0105", service.name, reason(cause)))
     watch(handle.pid)
     const ready = yield* Deferred.make<string>()
     const hear = (line: string): void => {
@@ -62,10 +65,11 @@ export const start = (
     }
   })
 
-const command = ({ databaseUrl, file, natsUrl, port }: Service) =>
-  ChildProcess.make(
+const commandOf = ({ databaseUrl, file, natsUrl, port }: Service, level: LogLevel.LogLevel) => {
+  const http = ["--http-host", "127.0.0.1", "--http-port", String(port)]
+  return ChildProcess.make(
     process.execPath,
-    [...Self.nodeFlags(), Self.main, "run", file, "--json", "--http-host", "127.0.0.1", "--http-port", String(port)],
+    [...Self.nodeFlags(), Self.main, "run", file, "--json", ...http, "--log-level", level.toLowerCase()],
     {
       env: { NATS_URL: natsUrl, DATABASE_URL: databaseUrl, [parent]: "stdin" },
       extendEnv: true,
@@ -73,6 +77,7 @@ const command = ({ databaseUrl, file, natsUrl, port }: Service) =>
       forceKillAfter: grace
     }
   )
+}
 
 const passOn = <E>(bytes: Stream.Stream<Uint8Array, E>, say: (line: string) => void): Effect.Effect<void> => {
   const lines = Lines.make()

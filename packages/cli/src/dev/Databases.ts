@@ -74,14 +74,22 @@ const make = (ask: Ask, name: string, password: string, isSuper: boolean): Effec
 /** Without the right to make any: those that are there already, used as the role that DATABASE_URL names. */
 const given = (ask: Ask, url: Redacted.Redacted, role: string, names: ReadonlyArray<string>) =>
   Effect.gen(function* () {
-    const rows = yield* ask(`select datname from pg_database where datname in (${names.map(literal).join(", ")})`)
+    const rows = yield* ask(
+      `select datname, has_database_privilege(datname, 'connect') and has_database_privilege(datname, 'create') as usable
+      from pg_database where datname in (${names.map(literal).join(", ")})`
+    )
     const has = new Set(rows.map((row) => row["datname"]))
     const missing = names.filter((name) => !has.has(name))
-    if (missing.length === 0) return names.map((name) => ServiceDatabase.urlOf(url, name))
+    const closed = rows.filter((row) => row["usable"] !== true).map((row) => row["datname"])
+    const whys = [
+      ...(missing.length > 0 ? [`there is no ${missing.join(", ")}`] : []),
+      ...(closed.length > 0 ? [`it may not connect to and create in ${closed.join(", ")}`] : [])
+    ]
+    if (whys.length === 0) return names.map((name) => ServiceDatabase.urlOf(url, name))
     return yield* failure(
       "TRP0506",
       Settings.redacted(url),
-      `role ${role} has not both CREATEDB and CREATEROLE, and there is no ${missing.join(", ")}`
+      `role ${role} has not both CREATEDB and CREATEROLE, and ${whys.join(", and ")}`
     )
   })
 

@@ -1,9 +1,12 @@
 import type * as embedded from "@troupe/embedded"
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { Failure, lineOf } from "../Failure.ts"
+import { Failure, failure, lineOf } from "../Failure.ts"
+import * as Settings from "../Settings.ts"
 import { say } from "./Notices.ts"
 
 /** The servers of a development run. */
@@ -16,6 +19,50 @@ export interface Servers {
 
 type Named = Option.Option<Redacted.Redacted>
 type Started = Effect.Effect<Pick<Servers, "started"> & { readonly url: Redacted.Redacted }, Failure, Scope.Scope>
+
+/**
+ * Connects to the servers that are named, before anything is started: so a wrong url is all that is said. Fails with the
+ * code that says what is wrong with the server.
+ */
+export const check = (named: { readonly natsUrl: Named; readonly databaseUrl: Named }): Effect.Effect<void, Failure> =>
+  Effect.all(
+    [
+      answers("TRP0401", named.natsUrl, async (url) => {
+        const { Nats } = await import("@troupe/nats")
+        return Nats.layer({ url, name: "troupe dev" })
+      }),
+      answers("TRP0501", named.databaseUrl, async (url) => {
+        const { Sql } = await import("@troupe/postgres")
+        return Sql.layer({ url, max: 1, applicationName: "troupe dev" })
+      })
+    ],
+    { concurrency: 2, discard: true }
+  )
+
+/** So long a server that is named may take to answer. */
+const patience = "5 seconds"
+
+const answers = <A>(
+  code: "TRP0401" | "TRP0501",
+  named: Named,
+  load: (url: Redacted.Redacted) => Promise<Layer.Layer<A, { readonly code: string; readonly message: string }>>
+): Effect.Effect<void, Failure> =>
+  Option.match(named, {
+    onNone: () => Effect.void,
+    onSome: (url) =>
+      Effect.gen(function* () {
+        const layer = yield* Effect.promise(() => load(url))
+        // Detached: a connection that is being made cannot be interrupted, and nobody waits for it.
+        const connecting = yield* Effect.forkDetach(Effect.scoped(Layer.build(layer)))
+        yield* Fiber.join(connecting).pipe(
+          Effect.mapError((error) => new Failure({ code: error.code, message: lineOf(error) })),
+          Effect.timeoutOrElse({
+            duration: patience,
+            orElse: () => failure(code, Settings.redacted(url), `no answer in ${patience}`)
+          })
+        )
+      })
+  })
 
 /** Takes the servers that are named, and starts those that are not. */
 export const open = (named: {

@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import { type Failure, failure } from "../Failure.ts"
+import { Failure, failure } from "../Failure.ts"
 import type { Child } from "./Child.ts"
 import * as Lines from "./Lines.ts"
 import type { Answers } from "./Probe.ts"
@@ -20,7 +20,10 @@ export interface Running {
 
 export interface Supervisor {
   readonly name: string
-  /** Starts it, and starts it again when it dies, until interrupted; fails when it has to be given up. */
+  /**
+   * Starts it, and starts it again when it dies, until interrupted; fails when it has to be given up: when it dies too
+   * often, or before it was ready once, with what it says itself.
+   */
   readonly run: Effect.Effect<never, Failure, ChildProcessSpawner>
   /** As it is now; none while it is not ready. */
   readonly running: () => Running | undefined
@@ -55,6 +58,13 @@ export const make = (declared: Service, world: World): Supervisor => {
   let running: Running | undefined
   let child: Child | undefined
   let asked = false
+  let wasReady = false
+  // Its own error, kept back until it is known whether it is the end.
+  let verdict: string | undefined
+  const release = (): void => {
+    if (verdict !== undefined) world.pass(service.name, verdict)
+    verdict = undefined
+  }
   let last = Lines.tail(3)
   const quoted = (): string =>
     last.all().length === 0 ? "it said nothing" : `it said: ${last.all().map(cut).join(" / ")}`
@@ -77,6 +87,8 @@ export const make = (declared: Service, world: World): Supervisor => {
         orElse: () => failure("TRP0106", service.name, `after ${patience}: ${why()}; ${quoted()}`)
       })
       running = { name: service.name, url, pid: child.pid }
+      wasReady = true
+      release()
       yield* Deferred.succeed(ready, running)
       const took = (yield* Clock.currentTimeMillis) - began
       if (again) world.say(`${service.name} is ready again after ${(took / 1000).toFixed(1)} s (process ${child.pid})`)
@@ -88,7 +100,9 @@ export const make = (declared: Service, world: World): Supervisor => {
         last = Lines.tail(3)
         child = yield* world.start(service, (line) => {
           last.push(line)
-          world.pass(service.name, line)
+          if (wasReady || !/^TRP\d{4} /.test(line)) return world.pass(service.name, line)
+          release()
+          verdict = line
         })
         return yield* Effect.raceFirst(child.ended, Effect.andThen(becomeReady(child, again), Effect.never))
       })
@@ -110,14 +124,19 @@ export const make = (declared: Service, world: World): Supervisor => {
         world.say(`${service.name} was killed (${how}), starting it again`)
         continue
       }
+      const portTaken = last.all().some((line) => line.includes("TRP0107"))
+      if (!wasReady && !portTaken) {
+        if (verdict === undefined) return yield* failure("TRP0105", service.name, `${how}; ${quoted()}`)
+        world.say(`${service.name} ended (${how}) before it was ready`)
+        return yield* new Failure({ code: verdict.slice(0, 7), message: verdict })
+      }
+      release()
       const decision = Restarts.next(restarts, yield* Clock.currentTimeMillis)
       if (decision === "give up") {
         return yield* failure("TRP0105", service.name, `${how}, ${Restarts.atMost} restarts in a minute; ${quoted()}`)
       }
       restarts = decision.restarts
-      if (last.all().some((line) => line.includes("TRP0107"))) {
-        service = at(service, yield* world.port(service.port))
-      }
+      if (portTaken) service = at(service, yield* world.port(service.port))
       world.say(`${service.name} ended (${how}), starting it again in ${decision.delay} ms`)
       yield* Effect.sleep(Duration.millis(decision.delay))
     }

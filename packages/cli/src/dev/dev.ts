@@ -24,7 +24,8 @@ export interface Options {
 
 /**
  * Servers, then databases, then the services, each a process; until Ctrl-C, or with `once` until the program of `--then`
- * has run. Everything ends in the reverse order. When something fails, doctor says what it finds, on stderr.
+ * has run. Everything ends in the reverse order. When something fails, what doctor finds failing besides is said before
+ * it, on stderr.
  */
 export const dev = (options: Options) =>
   Effect.gen(function* () {
@@ -38,19 +39,23 @@ export const dev = (options: Options) =>
       natsUrl: yield* Settings.optional("NATS_URL", options.natsUrl),
       databaseUrl: yield* Settings.optional("DATABASE_URL", options.databaseUrl)
     }
+    yield* Servers.check(named)
     const code = yield* Effect.scoped(
       Effect.gen(function* () {
-        const open = Effect.tapError(Servers.open(named), () => findings(named, []))
+        const open = Effect.tapError(Servers.open(named), (error) => findings(error, named, []))
         // Servers start in processes of their own, meanwhile this one loads code.
         const [servers, loaded] = yield* Effect.all([open, loadAll(files)], { concurrency: 2 })
+        // Until databases and streams are there, doctor would only find that they are not.
+        let prepared: typeof loaded = []
         const work = Effect.gen(function* () {
           const names = loaded.map(({ service }) => service.name)
           const urls = yield* Databases.provide(servers.databaseUrl, names)
           const services = yield* prepare(loaded, urls, servers.natsUrl, port)
+          prepared = loaded
           return yield* serve({ services, servers, after, once: options.once, json: options.json })
         })
         const both = { natsUrl: Option.some(servers.natsUrl), databaseUrl: Option.some(servers.databaseUrl) }
-        return yield* Effect.tapError(Effect.scoped(work), () => findings(both, loaded))
+        return yield* Effect.tapError(Effect.scoped(work), (error) => findings(error, both, prepared))
       })
     )
     if (code !== 0) return yield* new Ended({ code })

@@ -1,11 +1,13 @@
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import { lineOf } from "../Failure.ts"
 import type { Loaded } from "../service/index.ts"
 import * as Notices from "./Notices.ts"
 
-/** What doctor finds fault with, on stderr: after something went wrong. */
+/** After a run failed with `error`: what doctor finds failing besides, on stderr. Nothing where it finds nothing. */
 export const findings = (
+  error: unknown,
   servers: {
     readonly natsUrl: Option.Option<Redacted.Redacted>
     readonly databaseUrl: Option.Option<Redacted.Redacted>
@@ -14,11 +16,11 @@ export const findings = (
 ) =>
   Effect.gen(function* () {
     const { diagnose } = yield* Effect.promise(() => import("../doctor/diagnose.ts"))
-    const { report } = yield* Effect.promise(() => import("../doctor/report.ts"))
-    Notices.say("something failed; this is what troupe doctor finds:")
+    const { lines } = yield* Effect.promise(() => import("../doctor/report.ts"))
     const found = yield* diagnose({ ...servers, services: loaded.map(({ service }) => service.name) })
-    const faults = found.filter(({ status }) => status !== "ok")
-    process.stderr.write(
-      `${faults.length === 0 ? "nothing: servers, streams and databases are fine" : report(faults)}\n`
-    )
+    const line = lineOf(error)
+    const faults = found.filter(({ says, status }) => status === "fail" && !line.startsWith(says))
+    if (faults.length === 0) return
+    Notices.say("something failed; this is what troupe doctor finds:")
+    process.stderr.write(`${lines(faults).join("\n")}\n`)
   })

@@ -2,6 +2,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
 import * as Banner from "./Banner.ts"
 import * as Child from "./Child.ts"
 import * as Keys from "./Keys.ts"
@@ -68,8 +69,12 @@ const allRunning = (fleet: ReadonlyArray<Supervisor.Supervisor>) =>
   })
 
 const announce = ({ after, json, servers, services }: Options, up: ReadonlyArray<Supervisor.Running>) => {
-  if (!json)
-    return Console.log(Banner.lines({ services: up, started: servers.started, keys: Keys.available() }).join("\n"))
+  if (!json) {
+    const { started } = servers
+    const isOurs = started.some(({ variable }) => variable === "DATABASE_URL")
+    const databaseUrl = isOurs ? Redacted.value(servers.databaseUrl) : undefined
+    return Console.log(Banner.lines({ services: up, started, databaseUrl, keys: Keys.available() }).join("\n"))
+  }
   if (after !== undefined) return Effect.void
   const files = new Map(services.map(({ file, name }) => [name, file]))
   return Console.log(JSON.stringify({ services: up.map((one) => ({ ...one, file: files.get(one.name) })) }))

@@ -1,6 +1,6 @@
 import { type Finding, fail, ok } from "./Finding.ts"
 
-/** Clocks may differ by so much; timers and leases are longer. */
+/** Clocks may differ by so much, in ms, before the times of messages mislead. */
 const most = 1_000
 
 /**
@@ -15,5 +15,5 @@ export const clock = (check: string, said: number, before: number, after: number
       : `${Math.abs(off / 1000).toFixed(3)} s ${off > 0 ? "ahead of" : "behind"} this machine`
   return Math.abs(off) < most
     ? ok(check, says)
-    : fail(check, says, "let NTP set both clocks; timers and leases follow them")
+    : fail(check, says, "let NTP set both clocks; the times of messages come from them")
 }

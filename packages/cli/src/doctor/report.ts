@@ -3,17 +3,20 @@ import type { Finding } from "./Finding.ts"
 
 const styles = { ok: "green", warn: "yellow", fail: "red" } as const
 
-/** A line for each finding, what to do in a second one, and a sum. `colour` for a terminal. */
-export const report = (findings: ReadonlyArray<Finding>, colour = false): string => {
+/** A line for each finding, what to do in a second one. `colour` for a terminal. */
+export const lines = (findings: ReadonlyArray<Finding>, colour = false): ReadonlyArray<string> => {
   const width = Math.max(...findings.map(({ check }) => check.length))
   const mark = (status: Finding["status"]): string =>
     colour ? styleText(styles[status], status.padEnd(4), { validateStream: false }) : status.padEnd(4)
-  const lines = findings.flatMap(({ check, says, status, todo }) => [
+  return findings.flatMap(({ check, says, status, todo }) => [
     `${mark(status)}  ${check.padEnd(width)}  ${says}`,
     ...(todo === undefined ? [] : [`      ${"".padEnd(width)}  → ${todo}`])
   ])
-  return [...lines, "", sum(findings)].join("\n")
 }
+
+/** The findings, and a sum. */
+export const report = (findings: ReadonlyArray<Finding>, colour = false): string =>
+  [...lines(findings, colour), "", sum(findings)].join("\n")
 
 const sum = (findings: ReadonlyArray<Finding>): string => {
   const count = (status: Finding["status"]) => findings.filter((one) => one.status === status).length
