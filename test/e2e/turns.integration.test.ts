@@ -22,12 +22,14 @@ it.live(
       const world = yield* World.make
       yield* world.start()
       const counter = world.contract.Counter.at("k")
-      const record = (n: number, then: "reply" | "refuse" | "throw" | "defer") => ask(counter.record({ n, then }))
+      const record = (n: number, then: "reply" | "refuse" | "throw" | "defer" | "shout") =>
+        ask(counter.record({ n, then }))
       yield* Effect.gen(function* () {
         assert.strictEqual(yield* record(1, "reply"), 1)
         assert.deepStrictEqual(yield* recorded(world), [["k", 1]])
         assert.strictEqual((yield* Effect.flip(record(2, "refuse")))._tag, "TooMuch")
         assert.strictEqual((yield* Effect.flip(record(3, "throw")))._tag, "ClientError")
+        assert.strictEqual((yield* Effect.flip(record(3, "shout")))._tag, "ClientError", "what cannot be sent")
         assert.deepStrictEqual(yield* recorded(world), [["k", 1]], "refused and failed turns leave no row")
         assert.strictEqual(yield* record(4, "reply"), 5)
 

@@ -14,7 +14,7 @@ class Counter extends Contract.actor({
     add: Contract.command({ payload: { n: Schema.Int }, reply: Schema.Int, errors: [TooMuch] }),
     /** Adds, and writes a row by `Db` first: the row and the state stand or fall together. */
     record: Contract.command({
-      payload: { n: Schema.Int, then: Schema.Literals(["reply", "refuse", "throw", "defer"]) },
+      payload: { n: Schema.Int, then: Schema.Literals(["reply", "refuse", "throw", "defer", "shout"]) },
       reply: Schema.Int,
       errors: [TooMuch]
     }),
@@ -58,6 +58,7 @@ export const counters = (name: string) => {
         .pipe(Effect.orDie)
       if (then === "refuse") return yield* new TooMuch({ n })
       if (then === "throw") throw new Error("recorded, then failed")
+      if (then === "shout") self.emit.shouted({ text: "a".repeat(2_000_000) })
       if (then === "defer")
         yield* db.query((tx) => tx.execute(sql`insert into app.deferred values (${n})`)).pipe(Effect.orDie)
       self.set(self.state + n)

@@ -57,6 +57,7 @@ export const run = (
     let failure: Failure = { code: "TRP0301", reason: "" }
     const log = { id: delivery.id, key: delivery.key }
     for (let attempt = 1; attempt <= attempts; attempt++) {
+      // Encoded inside the savepoint: what is refused, or cannot be sent, leaves nothing of what it wrote by `Db` either.
       const exit = yield* Effect.exit(
         transact(
           Effect.flatMap(
@@ -64,14 +65,16 @@ export const run = (
               duration: limit,
               orElse: () => Effect.die(new TooSlow())
             }),
-            (turn) => (turn.error === undefined ? Effect.succeed(turn) : Effect.fail(new Undo(turn)))
+            (turn) => {
+              const done = encodeSafely(consumer, delivery, turn, maxPayload)
+              return "code" in done || turn.error !== undefined ? Effect.fail(new Undo(done)) : Effect.succeed(done)
+            }
           )
-        ).pipe(Effect.catch((error) => (error instanceof Undo ? Effect.succeed(error.turn) : Effect.fail(error))))
+        ).pipe(Effect.catch((error) => (error instanceof Undo ? Effect.succeed(error.done) : Effect.fail(error))))
       )
       if (Exit.isSuccess(exit)) {
-        const done = encodeSafely(consumer, delivery, exit.value, maxPayload)
-        if (!("code" in done)) return done
-        failure = done
+        if (!("code" in exit.value)) return exit.value
+        failure = exit.value
         break
       }
       const why = Cause.squash(exit.cause)
@@ -95,11 +98,11 @@ class TooSlow extends Error {
     super(`it ran for more than ${limit}`)
   }
 }
-/** Carries a refused turn out of its savepoint. */
+/** Carries a turn that keeps nothing out of its savepoint. */
 class Undo {
-  readonly turn: Turn.Turn
-  constructor(turn: Turn.Turn) {
-    this.turn = turn
+  readonly done: Done | Failure
+  constructor(done: Done | Failure) {
+    this.done = done
   }
 }
 
