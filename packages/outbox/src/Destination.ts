@@ -150,10 +150,14 @@ export const run = (
     Effect.gen(function* () {
       const sql = yield* Sql
       yield* Effect.logWarning(Codes.text("TRP0207", row.subject, why))
+      // Once: an own event stays above the lane's last position, and is met again at each take-over while it is kept.
       yield* Effect.tryPromise(
         () => sql`insert into troupe.dead (consumer, p, key, message_id, stream, sequence, subject, headers, body, code, reason)
-          values (${origin.fence.consumer}, ${origin.fence.p}, ${row.subject.split(".").at(-1) ?? null}, ${row.id}, ${stream}, 0,
-            ${row.subject}, ${row.headers}, ${Buffer.from(row.body)}, 'TRP0207', ${why})`
+          select ${origin.fence.consumer}::int, ${origin.fence.p}::int, ${row.subject.split(".").at(-1) ?? null}::text,
+            ${row.id}::text, ${stream}::text, 0, ${row.subject}::text, ${row.headers}::text, ${Buffer.from(row.body)}::bytea,
+            'TRP0207', ${why}::text
+           where not exists (select from troupe.dead d
+             where d.consumer = ${origin.fence.consumer} and d.message_id = ${row.id} and d.sequence = 0)`
       )
       passed([row])
     })
