@@ -91,19 +91,17 @@ const adopt = (options: Options, owned: ReadonlyArray<Owned>): Effect.Effect<num
         inbox: [],
         states: [],
         outbox,
-        dead: [],
-        watermarks: relay.watermarks(),
-        adopted: rows.map((row) => Number(row["id"])),
+        more: { watermarks: relay.watermarks(), adopted: rows.map((row) => ({ id: Number(row["id"]) })) },
         bytes: outbox.reduce((sum, row) => sum + row.body.length, 0)
       }
     })
-    const passed = yield* Effect.tryPromise(() => Commit.commit(sql, works))
-    for (const { fence, outbox, pos, watermarks } of works) {
-      if (!passed.has(Commit.numbered(fence))) return yield* Effect.fail(`partition ${fence.p} has another owner`)
+    const verdictOf = yield* Effect.tryPromise(() => Commit.commit(sql, works))
+    for (const { fence, more, outbox, pos } of works) {
+      if (verdictOf(fence) !== "committed") return yield* Effect.fail(`partition ${fence.p} has another owner`)
       const one = owned[fence.p]!
       one.fence = { ...fence, n: fence.n + 1 }
       one.pos = pos
-      one.relay.committed({ outbox, watermarks })
+      one.relay.committed({ outbox, more })
     }
     return rows.length
   })

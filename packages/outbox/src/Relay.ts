@@ -15,7 +15,7 @@ export interface Relay {
    * What was committed: its outbox rows, in order, are published from memory, and what memory cannot hold is read from
    * the table; its watermarks are written.
    */
-  committed(work: Pick<Commit.Work, "outbox" | "watermarks">): void
+  committed(work: Pick<Commit.Work, "outbox" | "more">): void
   /** How far each destination has come beyond what is written: for the next commit. */
   watermarks(): ReadonlyArray<Commit.WatermarkRow>
 }
@@ -56,7 +56,7 @@ export const make = (origin: Origin): Effect.Effect<Relay, unknown, Nats | Sql |
     yield* Effect.forkScoped(writeWhenIdle(origin, watermarks, written))
     return {
       committed: (work) => {
-        written(work.watermarks)
+        written(work.more.watermarks ?? [])
         for (const row of work.outbox) to(row.stream).offer(row)
       },
       watermarks

@@ -46,7 +46,7 @@ export interface OutboxRow {
 }
 export interface DeadRow {
   readonly key: string | null
-  readonly messageId: string | null
+  readonly message: string | null
   readonly stream: string
   readonly sequence: number
   readonly subject: string
@@ -55,6 +55,32 @@ export interface DeadRow {
   readonly body: Uint8Array
   readonly code: string
   readonly reason: string
+  /** The id that a redriven message had first. */
+  readonly origin: string | null
+}
+/** A message that waits for its retry, or behind one of its key that does. */
+export interface ParkedRow extends Omit<DeadRow, "key"> {
+  /** The subject token. */
+  readonly key: string
+  /** Its place among the messages of its key. */
+  readonly n: number
+  readonly attempts: number
+  /** ms until it is tried again; none: it waits behind another one. */
+  readonly delay: number | null
+}
+export interface TimerRow {
+  /** The subject token of the key that set it. */
+  readonly key: string
+  /** A key has one timer of a name: setting it again replaces it. */
+  readonly name: string
+  /** ms, by Postgres' clock from the commit on. */
+  readonly delay: number
+  readonly id: string
+  readonly stream: string
+  readonly subject: string
+  /** JSON. */
+  readonly headers: string
+  readonly body: string
 }
 export interface WatermarkRow {
   readonly stream: string
@@ -62,6 +88,23 @@ export interface WatermarkRow {
   readonly sequence: number
   /** When the stream was created, as it says. */
   readonly created: string
+}
+
+/** What is staged seldom. */
+export interface More {
+  readonly watermarks?: ReadonlyArray<WatermarkRow>
+  /** Rows of `troupe.enqueued` that the outbox rows stand for. */
+  readonly adopted?: ReadonlyArray<{ readonly id: number }>
+  readonly dead?: ReadonlyArray<DeadRow>
+  /** Dead letters that are no more: redriven or discarded. */
+  readonly undead?: ReadonlyArray<{ readonly id: number }>
+  readonly wishes?: ReadonlyArray<{ readonly id: number; readonly result: string }>
+  readonly parked?: ReadonlyArray<ParkedRow>
+  readonly unparked?: ReadonlyArray<Pick<ParkedRow, "key" | "n">>
+  readonly retried?: ReadonlyArray<Pick<ParkedRow, "key" | "n" | "attempts" | "delay" | "code" | "reason">>
+  readonly timers?: ReadonlyArray<TimerRow>
+  /** Timers that fired or were cancelled: before `timers` are set. */
+  readonly cleared?: ReadonlyArray<Pick<TimerRow, "key" | "name">>
 }
 
 /** The staged work of one partition: everything of it is committed together with its mark, or nothing. */
@@ -73,10 +116,7 @@ export interface Work {
   readonly inbox: ReadonlyArray<InboxRow>
   readonly states: ReadonlyArray<StateRow>
   readonly outbox: ReadonlyArray<OutboxRow>
-  readonly dead: ReadonlyArray<DeadRow>
-  readonly watermarks: ReadonlyArray<WatermarkRow>
-  /** Ids of `troupe.enqueued` that the outbox rows stand for. */
-  readonly adopted: ReadonlyArray<number>
+  readonly more: More
   /** About what it takes on the wire. */
   readonly bytes: number
 }
@@ -85,33 +125,41 @@ export interface Work {
 export const clean = (text: string, limit: number): string =>
   text.slice(0, limit).toWellFormed().replaceAll("\0", "\u2400")
 
-/** A partition as one number, as the SQL functions return it. */
+/** A partition as one number, as the SQL functions take and return it. */
 export const numbered = (fence: { readonly consumer: number; readonly p: number }): number =>
   fence.consumer * 4096 + fence.p
 
-/** Commits work of any number of partitions in one round trip. Answers the partitions (`numbered`) that passed the fence. */
-export const commit = async (sql: postgres.Sql, works: ReadonlyArray<Work>): Promise<ReadonlySet<number>> => {
-  const rows = await sql.unsafe(text, parameters(works) as Array<never>, { prepare: true })
-  return passed(rows)
-}
+/** What became of a partition's work: committed, refused by the fence, or some message of it was handled before. */
+export type Verdict = "committed" | "fenced" | "repeated"
+/** By partition. */
+export type Verdicts = (fence: Fence) => Verdict
+
+/** Commits work of any number of partitions in one round trip. Of those that are not committed nothing is written. */
+export const commit = async (sql: postgres.Sql, works: ReadonlyArray<Work>): Promise<Verdicts> =>
+  verdicts(await sql.unsafe(text, parameters(works) as Array<never>, { prepare: true }))
 
 /** The same inside a transaction of Drizzle's, for a partition whose handlers use it. */
 export const commitIn = async (
   tx: { execute(query: SQL): PromiseLike<ReadonlyArray<Record<string, unknown>>> },
   work: Work
-): Promise<boolean> => passed(await tx.execute(statement(text, parameters([work])))).has(numbered(work.fence))
+): Promise<Verdict> => verdicts(await tx.execute(statement(text, parameters([work]))))(work.fence)
 
 /** Locks a partition for this transaction, and says whether it is still ours. */
 export const fenceIn = async (
   tx: { execute(query: SQL): PromiseLike<ReadonlyArray<Record<string, unknown>>> },
   fence: Fence
 ): Promise<boolean> => {
-  const parameters = [[fence.consumer], [fence.p], [fence.token], [fence.n]]
-  return passed(await tx.execute(statement(fenceText, parameters))).has(numbered(fence))
+  const rows = await tx.execute(statement(fenceText, [[fence.consumer], [fence.p], [fence.token], [fence.n]]))
+  return numbers(rows).has(numbered(fence))
 }
 
-const passed = (rows: ReadonlyArray<Record<string, unknown>>): ReadonlySet<number> =>
+const numbers = (rows: ReadonlyArray<Record<string, unknown>>): ReadonlySet<number> =>
   new Set(((rows[0]?.["ok"] ?? []) as ReadonlyArray<string | number>).map(Number))
+
+const verdicts = (rows: ReadonlyArray<Record<string, unknown>>): Verdicts => {
+  const found = numbers(rows)
+  return (fence) => (found.has(numbered(fence)) ? "committed" : found.has(-numbered(fence)) ? "repeated" : "fenced")
+}
 
 /** A statement with `$1 ..` and its parameters, as Drizzle takes it. */
 const statement = (text: string, parameters: ReadonlyArray<unknown>): SQL =>
@@ -124,24 +172,22 @@ const statement = (text: string, parameters: ReadonlyArray<unknown>): SQL =>
       ])
   )
 
-/** The columns of each group of arrays, after consumer and partition. */
+/** The columns of each group of arrays. */
 const groups = {
-  fenceAndMark: ["uuid", "bigint", "bigint", "text"],
-  inbox: ["uuid", "text", "text", "text"],
-  state: ["text", "bigint", "int", "text"],
-  outbox: ["bigint", "text", "uuid", "text", "text", "text"],
-  dead: ["text", "text", "text", "bigint", "text", "text", "text", "text", "text"],
-  watermark: ["text", "bigint", "bigint", "text"],
-  adopted: ["bigint"]
+  fence: ["int", "uuid", "bigint", "bigint", "text"],
+  inbox: ["int", "uuid", "text", "text", "text"],
+  state: ["int", "text", "bigint", "int", "text"],
+  outbox: ["int", "bigint", "text", "uuid", "text", "text", "text"]
 }
-const types = Object.values(groups).flatMap((group) => ["int", "int", ...group])
 const call = (name: string, types: ReadonlyArray<string>): string =>
-  `select ${name}(${types.map((type, i) => `$${i + 1}::${type}[]`).join(", ")}) as ok`
-const text = call("troupe.commit_v1", types)
-const fenceText = call("troupe.fence_v1", ["int", "int", "uuid", "bigint"])
+  `select ${name}(${types.map((type, i) => `$${i + 1}::${type}`).join(", ")}) as ok`
+const arraysOf = (types: ReadonlyArray<string>) => types.map((type) => `${type}[]`)
+// By way of text: postgres.js encodes what the server calls json.
+const text = call("troupe.commit_v2", [...arraysOf(Object.values(groups).flat()), "text::json"])
+const fenceText = call("troupe.fence_v1", arraysOf(["int", "int", "uuid", "bigint"]))
 
 /** The work as columns, in the order of the function's parameters. */
-const parameters = (works: ReadonlyArray<Work>): ReadonlyArray<ReadonlyArray<unknown>> => [
+const parameters = (works: ReadonlyArray<Work>): ReadonlyArray<unknown> => [
   ...columns(works, (work) => [work], [
     ({ fence }) => fence.token,
     ({ fence }) => fence.n,
@@ -168,39 +214,37 @@ const parameters = (works: ReadonlyArray<Work>): ReadonlyArray<ReadonlyArray<unk
     (row) => row.headers,
     (row) => row.body
   ]),
-  ...columns(works, (work) => work.dead, [
-    (row) => row.key,
-    (row) => row.messageId,
-    (row) => row.stream,
-    (row) => row.sequence,
-    (row) => row.subject,
-    (row) => row.headers,
-    (row) => Buffer.from(row.body).toString("base64"),
-    (row) => row.code,
-    (row) => row.reason
-  ]),
-  ...columns(works, (work) => work.watermarks, [
-    (row) => row.stream,
-    (row) => row.pos,
-    (row) => row.sequence,
-    (row) => row.created
-  ]),
-  ...columns(works, (work) => work.adopted, [(id) => id])
+  moreOf(works)
 ]
 
-/** The rows of all works as columns: consumer and partition first. */
+/** The rows of all works as columns: the partition first. */
 const columns = <Row>(
   works: ReadonlyArray<Work>,
   rows: (work: Work) => ReadonlyArray<Row>,
   fields: ReadonlyArray<(row: Row) => unknown>
 ): ReadonlyArray<ReadonlyArray<unknown>> => {
-  const out: Array<Array<unknown>> = [[], [], ...fields.map(() => [])]
+  const out: Array<Array<unknown>> = [[], ...fields.map(() => [])]
   for (const work of works) {
     for (const row of rows(work)) {
-      out[0]!.push(work.fence.consumer)
-      out[1]!.push(work.fence.p)
-      for (let i = 0; i < fields.length; i++) out[i + 2]!.push(fields[i]!(row))
+      out[0]!.push(numbered(work.fence))
+      for (let i = 0; i < fields.length; i++) out[i + 1]!.push(fields[i]!(row))
     }
   }
   return out
 }
+
+/** What is staged seldom as one object of all rows, or null. */
+const moreOf = (works: ReadonlyArray<Work>): string | null => {
+  const more: Record<string, Array<object>> = {}
+  for (const work of works) {
+    const cp = numbered(work.fence)
+    for (const [group, rows] of Object.entries(work.more)) {
+      if (rows.length > 0) (more[group] ??= []).push(...rows.map((row: object) => ({ cp, ...row, ...bodyOf(row) })))
+    }
+  }
+  return Object.keys(more).length === 0 ? null : JSON.stringify(more)
+}
+
+/** Bytes travel as base64. */
+const bodyOf = (row: object): object =>
+  "body" in row && row.body instanceof Uint8Array ? { body: Buffer.from(row.body).toString("base64") } : {}

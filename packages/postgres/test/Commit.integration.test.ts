@@ -32,12 +32,12 @@ const work = (fence: Commit.Fence, more: Partial<Commit.Work> = {}): Commit.Work
   inbox: [],
   states: [],
   outbox: [],
-  dead: [],
-  watermarks: [],
-  adopted: [],
+  more: {},
   bytes: 0,
   ...more
 })
+/** Commits one work. */
+const verdict = async (sql: postgres.Sql, one: Commit.Work) => (await Commit.commit(sql, [one]))(one.fence)
 const take = async (sql: postgres.Sql, consumer: number, partitions: ReadonlyArray<number>) =>
   (await Ownership.take(sql, consumer, partitions, crypto.randomUUID())).map(({ fence }) => fence)
 
@@ -51,11 +51,12 @@ describe("the fence", () => {
         await take(two, consumer, [0])
         const row = { id: crypto.randomUUID(), outcome: null, body: null, hash: null }
         const state = { key: "k", version: 1, shape: 1, body: "1" }
-        const passed = await Commit.commit(one, [
+        const verdictOf = await Commit.commit(one, [
           work(zombie!, { inbox: [row], states: [state] }),
           work(kept!, { inbox: [{ ...row, id: crypto.randomUUID() }], states: [{ ...state, key: "other" }] })
         ])
-        assert.deepStrictEqual([...passed], [Commit.numbered(kept!)])
+        assert.strictEqual(verdictOf(zombie!), "fenced")
+        assert.strictEqual(verdictOf(kept!), "committed")
         assert.deepStrictEqual(
           (await one`select p from troupe.inbox`).map((row) => row["p"]),
           [1]
@@ -74,14 +75,10 @@ describe("the fence", () => {
       yield* Effect.promise(async () => {
         const consumer = (await Ownership.consumer(one, "x.X", 4))!
         const [fence] = await take(one, consumer, [0])
-        assert.strictEqual((await Commit.commit(one, [work(fence!)])).size, 1)
-        assert.strictEqual((await Commit.commit(one, [work(fence!)])).size, 0, "the same mark twice")
-        assert.strictEqual(
-          (await Commit.commit(one, [work({ ...fence!, n: fence!.n + 2 })])).size,
-          0,
-          "a mark that jumps"
-        )
-        assert.strictEqual((await Commit.commit(one, [work({ ...fence!, n: fence!.n + 1 })])).size, 1)
+        assert.strictEqual(await verdict(one, work(fence!)), "committed")
+        assert.strictEqual(await verdict(one, work(fence!)), "fenced", "the same mark twice")
+        assert.strictEqual(await verdict(one, work({ ...fence!, n: fence!.n + 2 })), "fenced", "a mark that jumps")
+        assert.strictEqual(await verdict(one, work({ ...fence!, n: fence!.n + 1 })), "committed")
         assert.strictEqual((await one`select from troupe.mark`).length, 2, "the last two marks are kept")
       })
     }).pipe(Effect.scoped)
@@ -100,7 +97,7 @@ describe("the fence", () => {
             // The other way round: a lock order of their own would deadlock.
             const [a, b] = await Promise.all([Commit.commit(one, works), Commit.commit(two, works.toReversed())])
             for (const fence of fences) {
-              const winners = [a, b].filter((passed) => passed.has(Commit.numbered(fence))).length
+              const winners = [a, b].filter((verdictOf) => verdictOf(fence) === "committed").length
               assert.strictEqual(winners, 1, `round ${round}, partition ${fence.p}`)
             }
           }
@@ -119,10 +116,8 @@ describe("the fence", () => {
           Effect.promise(async () => {
             let [fence] = await take(sql, consumer, [0])
             for (let i = 0; i < 200; i++) {
-              const passed = await Commit.commit(sql, [
-                work(fence!, { inbox: [{ id: crypto.randomUUID(), outcome: null, body: null, hash: null }] })
-              ])
-              if (passed.size === 1) {
+              const row = { id: crypto.randomUUID(), outcome: null, body: null, hash: null }
+              if ((await verdict(sql, work(fence!, { inbox: [row] }))) === "committed") {
                 committed.push(`${fence!.n + 1}`)
                 fence = { ...fence!, n: fence!.n + 1 }
               } else {
@@ -145,6 +140,29 @@ describe("the fence", () => {
 })
 
 describe("a commit", () => {
+  it.live("of a message that was handled before writes nothing of its partition, and says so", () =>
+    Effect.gen(function* () {
+      const { one } = yield* hosts
+      yield* Effect.promise(async () => {
+        const consumer = (await Ownership.consumer(one, "x.X", 4))!
+        const [first, second] = await take(one, consumer, [0, 1])
+        const row = { id: crypto.randomUUID(), outcome: "reply", body: "1", hash: null }
+        assert.strictEqual(await verdict(one, work(first!, { inbox: [row] })), "committed")
+        const again = { ...first!, n: first!.n + 1 }
+        const fresh = { ...row, id: crypto.randomUUID() }
+        const verdictOf = await Commit.commit(one, [
+          work(again, { inbox: [fresh, row], states: [{ key: "k", version: 1, shape: 1, body: "1" }] }),
+          work(second!, { inbox: [row] })
+        ])
+        assert.strictEqual(verdictOf(again), "repeated")
+        assert.strictEqual(verdictOf(second!), "committed", "ids are known per partition")
+        assert.strictEqual((await one`select from troupe.inbox`).length, 2)
+        assert.strictEqual((await one`select from troupe.state`).length, 0)
+        assert.strictEqual(await verdict(one, work(again, { inbox: [fresh] })), "committed", "the mark did not move")
+      })
+    }).pipe(Effect.scoped)
+  )
+
   it.live("raises when a state is not of the version that was loaded, and keeps nothing", () =>
     Effect.gen(function* () {
       const { one } = yield* hosts
@@ -155,7 +173,7 @@ describe("a commit", () => {
         const next = { ...fence!, n: fence!.n + 1 }
         const lost = await Commit.commit(one, [work(fence!, state(2, "lost"))]).catch((e) => e)
         assert.strictEqual(lost.code, "TR001", "a key that was written before is gone")
-        assert.strictEqual((await Commit.commit(one, [work(fence!, state(1, "1"))])).size, 1)
+        assert.strictEqual(await verdict(one, work(fence!, state(1, "1"))), "committed")
         const refused = await Commit.commit(one, [work(next, state(1, "2"))]).catch((e) => e)
         assert.strictEqual(refused.code, "TR001")
         assert.strictEqual((await one`select body from troupe.state`)[0]!["body"], "1")
@@ -180,20 +198,35 @@ describe("a commit", () => {
               { id: crypto.randomUUID(), outcome: null, body: "null", hash: "" }
             ],
             outbox: [{ pos: 1, stream: "S", id: crypto.randomUUID(), subject: "a.b", headers: body, body }],
-            dead: [
-              {
-                key: null,
-                messageId: "NULL",
-                stream: "S",
-                sequence: 1,
-                subject: "",
-                headers: body,
-                body: bytes,
-                code: "c",
-                reason: body
-              }
-            ],
-            watermarks: [{ stream: "S", pos: 1, sequence: 2 ** 40, created: "now" }]
+            more: {
+              dead: [
+                {
+                  key: null,
+                  message: "NULL",
+                  origin: null,
+                  stream: "S",
+                  sequence: 1,
+                  subject: "",
+                  headers: body,
+                  body: bytes,
+                  code: "c",
+                  reason: "r"
+                }
+              ],
+              timers: [
+                {
+                  key: "k",
+                  name: "n",
+                  delay: 1,
+                  id: crypto.randomUUID(),
+                  stream: "S",
+                  subject: "a",
+                  headers: body,
+                  body
+                }
+              ],
+              watermarks: [{ stream: "S", pos: 1, sequence: 2 ** 40, created: "now" }]
+            }
           })
         ])
         assert.deepStrictEqual(
@@ -202,6 +235,7 @@ describe("a commit", () => {
         )
         assert.deepStrictEqual([...(await one`select body from troupe.dead`)[0]!["body"]], [...bytes])
         assert.strictEqual((await one`select headers from troupe.outbox`)[0]!["headers"], body)
+        assert.strictEqual((await one`select body from troupe.timer`)[0]!["body"], body)
         const [again] = await Ownership.take(one, consumer, [3], crypto.randomUUID())
         assert.deepStrictEqual(again!.cursors, { CMD_x: { seq: 7, id: `"{,}\\` } })
       })
@@ -216,7 +250,7 @@ describe("migrations", () => {
       yield* Effect.promise(() => one`drop schema troupe cascade`)
       const run = Migrations.run({ url: Redacted.make(url) })
       const both = yield* Effect.all([run, run], { concurrency: 2 })
-      assert.deepStrictEqual(both.flat(), ["troupe/0001_troupe.sql"])
+      assert.deepStrictEqual(both.flat(), ["troupe/0001_troupe.sql", "troupe/0002_commit.sql"])
       yield* Migrations.check(one, "here")
       yield* Effect.promise(() => one`update troupe.migration set sha256 = 'other'`)
       assert.strictEqual((yield* Effect.flip(run)).code, "TRP0508")

@@ -57,13 +57,14 @@ export const deadRow = ({ code, incoming: { message, stream }, why }: Refusal): 
   for (const name of message.headers?.keys() ?? []) headers[name] = message.headers!.get(name)
   return {
     key: textOf(Subject.parse(message.subject)?.key),
-    messageId: textOf(headers["ce-id"]),
+    message: textOf(headers["ce-id"]),
     stream,
     sequence: message.seq,
     subject: Commit.clean(message.subject, 2_000),
     headers: JSON.stringify(headers),
     body: message.data,
     code,
-    reason: Attempt.bounded(why)
+    reason: Attempt.bounded(why),
+    origin: null
   }
 }

@@ -29,6 +29,8 @@ export interface Done {
   /** The state that it set. */
   readonly state: { readonly value: unknown; readonly text: string } | undefined
   readonly staged: ReadonlyArray<Staged>
+  readonly timers: ReadonlyArray<Commit.TimerRow>
+  readonly cleared: ReadonlyArray<Pick<Commit.TimerRow, "key" | "name">>
   /** Why the message is given up. */
   readonly dead: { readonly code: Codes.Code; readonly reason: string } | undefined
 }
@@ -139,6 +141,8 @@ export const given = (delivery: Delivery, { code, reason }: Failure): Done => ({
   body: delivery.hash === null ? null : JSON.stringify({ code, detail: reason.split("\n")[0] }),
   state: undefined,
   staged: [],
+  timers: [],
+  cleared: [],
   dead: { code, reason }
 })
 
@@ -183,7 +187,7 @@ const encode = (consumer: Consumer, delivery: Delivery, turn: Turn.Turn, maxPayl
     if (size > maxPayload) return refuse(`${row.envelope.type}: ${size} bytes, over max_payload ${maxPayload}`)
     staged.push(row)
   }
-  return { delivery, outcome, body, state, staged, dead: undefined }
+  return { delivery, outcome, body, state, staged, timers: [], cleared: [], dead: undefined }
 }
 
 /** What headers that the publisher adds may take, in bytes. */

@@ -17,6 +17,8 @@ export interface Memory {
   readonly pos: number
   readonly cursors: Commit.Cursors
   readonly cache: Cache
+  /** For so many batches the inbox is asked before handlers run: lately messages came again. */
+  readonly wary: number
 }
 
 /** A batch that ran, ready to be committed; and what is to be done once it is. */
@@ -30,6 +32,8 @@ export interface Options {
   readonly maxPayload: number
   /** Inside a transaction of the partition's: handlers may use `Db`, and run one after another on its connection. */
   readonly transaction: boolean
+  /** Ask the inbox before handlers run. Without it the commit finds what was handled before, and writes nothing. */
+  readonly check: boolean
   /** Why the messages are given up without being run: Postgres refused what they wanted. */
   readonly condemned?: string | undefined
   readonly watermarks: () => ReadonlyArray<Commit.WatermarkRow>
@@ -59,7 +63,7 @@ export const handle = (
       if ("code" in opened) refusals.push(opened)
       else deliveries.push(opened)
     }
-    const { inbox, states } = yield* load(consumer, memory, deliveries)
+    const { inbox, states } = yield* load(consumer, memory, deliveries, options.check)
 
     const fresh = new Map<string, Delivery>()
     for (const delivery of deliveries) {
@@ -124,8 +128,10 @@ export const handle = (
       const reply = Answers.answerTo(consumer, delivery, answer)
       if (reply !== undefined) replies.push(reply)
     }
+    const all = [...done.values()]
     const cursors = { ...memory.cursors }
-    for (const { message, stream } of incoming) {
+    for (const { message, stream, waited } of incoming) {
+      if (waited !== undefined) continue
       cursors[stream] = { seq: message.seq, id: message.headers?.get("ce-id").slice(0, 200) ?? "" }
     }
     return {
@@ -133,7 +139,7 @@ export const handle = (
         fence: memory.fence,
         pos,
         cursors,
-        inbox: [...done.values()].map((one) => ({ id: one.delivery.id, ...Answers.answerOf(one) })),
+        inbox: all.map((one) => ({ id: one.delivery.id, ...Answers.answerOf(one) })),
         states: [...changed].map(([key, { text, version }]) => ({
           key,
           version,
@@ -141,9 +147,12 @@ export const handle = (
           body: text
         })),
         outbox: rows,
-        dead,
-        watermarks: options.watermarks(),
-        adopted: [],
+        more: {
+          watermarks: options.watermarks(),
+          dead,
+          timers: all.flatMap(({ timers }) => timers),
+          cleared: all.flatMap(({ cleared }) => cleared)
+        },
         bytes
       },
       replies,
@@ -161,15 +170,19 @@ const sizeOf = ({ body, staged, state }: Attempt.Done): number =>
 
 type Known = Entry | { readonly version: number; readonly unreadable: string }
 
-const load = (consumer: Consumer, memory: Memory, deliveries: ReadonlyArray<Delivery>) =>
+const load = (consumer: Consumer, memory: Memory, deliveries: ReadonlyArray<Delivery>, check: boolean) =>
   Effect.gen(function* () {
-    if (deliveries.length === 0) return { inbox: new Map<string, Answer>(), states: new Map<string, Known>() }
+    const keys = new Set<string>()
+    for (const { token } of deliveries) if (!memory.cache.has(token)) keys.add(token)
+    const ids = check ? new Set(deliveries.map(({ id }) => id)) : []
+    if (keys.size === 0 && (!check || deliveries.length === 0))
+      return { inbox: new Map<string, Answer>(), states: new Map<string, Known>() }
     const loader = yield* Loader
     const { inbox, states } = yield* loader.load({
       consumer: consumer.id,
       p: memory.fence.p,
-      ids: [...new Set(deliveries.map(({ id }) => id))],
-      keys: [...new Set(deliveries.map(({ token }) => token))].filter((token) => memory.cache.get(token) === undefined)
+      ids: [...ids],
+      keys: [...keys]
     })
     const known = [...states].map(([token, { body, shape, version }]): [string, Known] => {
       const decoded = consumer.state.decode(body, shape)

@@ -8,6 +8,7 @@ export interface Entry {
 
 /** Least recently used states of one partition. */
 export interface Cache {
+  has(token: string): boolean
   get(token: string): Entry | undefined
   set(token: string, entry: Entry): void
 }
@@ -20,6 +21,7 @@ export const make = (limit: { readonly entries: number; readonly size: number })
     entries.delete(token)
   }
   return {
+    has: (token) => entries.has(token),
     get: (token) => {
       const entry = entries.get(token)
       if (entry !== undefined) {

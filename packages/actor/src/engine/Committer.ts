@@ -25,8 +25,8 @@ const limit = 32 * 1024 ** 2
 export class Committer extends Context.Service<
   Committer,
   {
-    /** Answers whether the work passed the fence. Must not be interrupted: what was handed in may be committed. */
-    commit(work: Commit.Work): Effect.Effect<boolean, CommitLost | CommitRefused>
+    /** Must not be interrupted: what was handed in may be committed. */
+    commit(work: Commit.Work): Effect.Effect<Commit.Verdict, CommitLost | CommitRefused>
   }
 >()("@troupe/actor/Committer") {
   static readonly layer: Layer.Layer<Committer, never, Sql> = Layer.effect(
@@ -35,11 +35,10 @@ export class Committer extends Context.Service<
       const sql = yield* Sql
       const call = (
         works: ReadonlyArray<Commit.Work>
-      ): Effect.Effect<ReadonlyArray<Exit.Exit<boolean, CommitLost | CommitRefused>>> =>
+      ): Effect.Effect<ReadonlyArray<Exit.Exit<Commit.Verdict, CommitLost | CommitRefused>>> =>
         Effect.tryPromise({ try: () => Commit.commit(sql, works), catch: failed }).pipe(
           Effect.matchEffect({
-            onSuccess: (passed) =>
-              Effect.succeed(works.map(({ fence }) => Exit.succeed(passed.has(Commit.numbered(fence))))),
+            onSuccess: (verdictOf) => Effect.succeed(works.map(({ fence }) => Exit.succeed(verdictOf(fence)))),
             // One partition's refusal is not the others': each alone.
             onFailure: (error) =>
               error._tag === "CommitRefused" && works.length > 1

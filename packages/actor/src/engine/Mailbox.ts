@@ -1,11 +1,35 @@
-import type { JsMsg } from "@nats-io/jetstream"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 
-/** A message and the stream that it was read from. */
+/** A message of JetStream's, or one that waited in Postgres. */
+export interface Message {
+  /** Its sequence in the stream; 0 when it was never in one. */
+  readonly seq: number
+  readonly subject: string
+  readonly headers?: { get(name: string): string; keys(): Array<string> } | undefined
+  readonly data: Uint8Array
+  /** The stream's time. */
+  readonly time: Date
+}
+/** A message and where it comes from. */
 export interface Incoming {
   readonly stream: string
-  readonly message: JsMsg
+  readonly message: Message
+  /** It waited in Postgres; none: it was read from the stream. */
+  readonly waited?: Parked | Timer
+}
+export interface Parked {
+  readonly kind: "parked"
+  /** The row of `troupe.parked`. */
+  readonly key: string
+  readonly n: number
+  readonly attempts: number
+}
+export interface Timer {
+  readonly kind: "timer"
+  /** The row of `troupe.timer`. */
+  readonly key: string
+  readonly name: string
 }
 
 /** What was read and is not handled yet, of all streams of one partition. Bounded by count and bytes. */

@@ -21,6 +21,9 @@ import * as Mailbox from "./Mailbox.ts"
 /** States kept in memory per partition: entries, and characters of what they are stored as. */
 const cached = { entries: 1_000, size: 4 * 1024 ** 2 }
 
+/** After a message that was handled before, the inbox is asked first for so many batches: such messages seldom come alone. */
+const whenRepeated = 100
+
 /** Another owner took the partition, or this one no longer knows how far it is. */
 class Fenced extends Error {
   override readonly name = "Fenced"
@@ -92,7 +95,7 @@ const session = (
     const lane = consumer.part.kind === "actor" ? Subject.filter("evt", consumer.service, p, actor) : undefined
     const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, lane })
 
-    let memory: Memory = { ...taken, cache: Cache.make(cached) }
+    let memory: Memory = { ...taken, cache: Cache.make(cached), wary: 0 }
     const mailbox = Mailbox.make()
     const readers = consumer.sources.map(({ filter, stream }) =>
       Reader.read({
@@ -174,13 +177,15 @@ const handleBatch = (
 ): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced | TooMuch, Services> =>
   Effect.gen(function* () {
     const { capabilities } = yield* Nats
-    const options = { maxPayload: capabilities.maxPayload, watermarks: relay.watermarks, condemned }
+    const check = memory.wary > 0 || condemned !== undefined
+    const options = { maxPayload: capabilities.maxPayload, watermarks: relay.watermarks, condemned, check }
     const hit = yield* FailPoints
     // Handlers run in a fiber of the transaction's own, and are interrupted there when they take too long. Once they have
     // begun to write, the batch is finished and answered.
     const transacted = Effect.uninterruptible(
-      Effect.flatMap(inTransaction(consumer, memory, incoming, { ...options, transaction: true }), (handled) =>
-        finish(consumer, memory, handled, relay)
+      Effect.flatMap(
+        inTransaction(consumer, memory, incoming, { ...options, check: true, transaction: true }),
+        (handled) => finish(consumer, memory, handled, relay)
       )
     )
     const usesDb = incoming.some(({ message }) => consumer.usesDb.has(message.headers?.get("ce-type") ?? ""))
@@ -193,14 +198,17 @@ const handleBatch = (
     }
     yield* hit("before commit")
     // What was handed to the committer may be committed: from here to the end of `finish` nothing interrupts.
-    return yield* Effect.uninterruptible(
+    const verdict = yield* Effect.uninterruptible(
       Effect.gen(function* () {
         const committer = yield* Committer
-        const passed = yield* committer.commit(handled.success.work)
-        if (!passed) return yield* Effect.fail(fenced(memory))
-        return yield* finish(consumer, memory, handled.success, relay)
+        const verdict = yield* committer.commit(handled.success.work)
+        return verdict === "committed" ? yield* finish(consumer, memory, handled.success, relay) : verdict
       })
     )
+    if (verdict === "fenced") return yield* Effect.fail(fenced(memory))
+    if (verdict !== "repeated") return verdict
+    if (check) return yield* new CommitLost({ cause: new Error("the inbox has what it did not have a moment ago") })
+    return yield* handleBatch(consumer, { ...memory, wary: whenRepeated }, incoming, relay)
   })
 
 const fenced = ({ fence }: Memory): Fenced => new Fenced(`partition ${fence.p} has another owner`)
@@ -224,7 +232,8 @@ const inTransaction = (
           const handled = yield* handle(consumer, memory, incoming, options)
           yield* hit("before commit")
           committing = true
-          if (!(yield* db.query((tx) => Commit.commitIn(tx, handled.work)))) return yield* Effect.fail(fenced(memory))
+          const verdict = yield* db.query((tx) => Commit.commitIn(tx, handled.work))
+          if (verdict !== "committed") return yield* Effect.fail(fenced(memory))
           return handled
         })
       )
@@ -257,5 +266,6 @@ const finish = (
     }
     relay.committed(work)
     for (const [token, { size, value, version }] of states) memory.cache.set(token, { version, value, size })
-    return { fence: { ...work.fence, n: work.fence.n + 1 }, pos: work.pos, cursors: work.cursors, cache: memory.cache }
+    const fence = { ...work.fence, n: work.fence.n + 1 }
+    return { fence, pos: work.pos, cursors: work.cursors, cache: memory.cache, wary: Math.max(0, memory.wary - 1) }
   })
