@@ -14,6 +14,7 @@ const one: DeadLetters.DeadLetter = {
   headers: { "ce-type": "orders.Order.place" },
   body: new TextEncoder().encode('{"lines":[]}'),
   code: "TRP0301",
+  origin: undefined,
   reason: "boom\nand more",
   at: new Date("2026-01-02T03:04:05.678Z")
 }

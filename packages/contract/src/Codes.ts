@@ -64,6 +64,14 @@ export const codes = {
     what: "the database refused what the handler wants",
     todo: "read the cause; mend the handler or the table"
   },
+  TRP0307: {
+    what: "too much waits behind a message that fails",
+    todo: "mend what fails, or discard it; then redrive this one"
+  },
+  TRP0308: {
+    what: "too many keys fail",
+    todo: "mend the handler or what it needs; the partition goes on by itself"
+  },
   TRP0401: { what: "cannot connect to NATS", todo: "check NATS_URL and that nats-server runs" },
   TRP0402: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },
   TRP0403: {
@@ -91,7 +99,12 @@ export const codes = {
   },
   TRP0601: { what: "no such dead letter", todo: "list them with troupe dead list" },
   TRP0602: { what: "the command line cannot be read", todo: "see it with --help" },
-  TRP0603: { what: "something unexpected happened", todo: "report it with this line" }
+  TRP0603: { what: "something unexpected happened", todo: "report it with this line" },
+  TRP0604: { what: "the dead letter stays", todo: "read the cause; discard it if nobody needs it" },
+  TRP0605: {
+    what: "nobody has done it yet",
+    todo: "see that the service runs; what was wished is kept, and done by the next owner of the partition"
+  }
 } as const satisfies { readonly [code: `TRP${number}`]: { readonly what: string; readonly todo: string } }
 
 /** One of the codes. */

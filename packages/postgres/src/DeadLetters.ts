@@ -1,4 +1,9 @@
+import { Codes } from "@troupe/contract"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import type postgres from "postgres"
 import { DbError } from "./Db.ts"
 
@@ -18,7 +23,26 @@ export interface DeadLetter {
   /** Of `Codes`. */
   readonly code: string
   readonly reason: string
+  /** The id that it had first, when it was redriven before. */
+  readonly origin: string | undefined
   readonly at: Date
+}
+
+/**
+ * A dead letter could not be redriven or discarded: there is none with this id (TRP0601), it cannot be (TRP0604), or
+ * nobody did it in time (TRP0605). Its message is for a person.
+ */
+export class WishError extends Schema.TaggedError<WishError>()("WishError", {
+  code: Schema.Literals(["TRP0601", "TRP0604", "TRP0605"]),
+  message: Schema.String
+}) {}
+
+/** Who wishes, and how long to wait for it. */
+export interface WishOptions {
+  /** Kept with the wish: a person or a program. */
+  readonly by: string
+  /** Default 10 seconds. After it the wish is kept, and done by the next owner of the partition. */
+  readonly timeout?: Duration.Input
 }
 
 /** The newest first, at most `limit` (default 100). */
@@ -41,8 +65,57 @@ export const get = (sql: postgres.Sql, id: number): Effect.Effect<DeadLetter | u
     (rows) => rows[0]
   )
 
+/**
+ * Has a dead letter handled once more, in front of what waits for its key, under a new id that this answers. The owner of
+ * its partition does it. Nobody waits for a reply any longer: none is sent.
+ */
+export const redrive = (
+  sql: postgres.Sql,
+  id: number,
+  options: WishOptions
+): Effect.Effect<{ readonly messageId: string }, DbError | WishError> => wish(sql, id, "redrive", options)
+
+/** Has a dead letter deleted; a key that waited for it goes on. The owner of its partition does it. */
+export const discard = (
+  sql: postgres.Sql,
+  id: number,
+  options: WishOptions
+): Effect.Effect<void, DbError | WishError> => Effect.asVoid(wish(sql, id, "discard", options))
+
+const wish = (
+  sql: postgres.Sql,
+  id: number,
+  kind: "redrive" | "discard",
+  { by, timeout = "10 seconds" }: WishOptions
+) =>
+  Effect.gen(function* () {
+    const failed = (code: WishError["code"], why: string) =>
+      new WishError({ code, message: Codes.text(code, String(id), why) })
+    const [wished] = yield* ask(
+      () => sql`insert into troupe.wish (consumer, p, kind, dead, by)
+        select consumer, p, ${kind}, id, ${by} from troupe.dead where id = ${id} returning id`
+    )
+    if (wished === undefined) return yield* failed("TRP0601", "there is none with this id")
+    const done = yield* ask(
+      () => sql`select result from troupe.wish where id = ${wished["id"]} and done is not null`
+    ).pipe(
+      Effect.repeat({ until: (rows) => rows.length > 0, schedule: Schedule.spaced("50 millis") }),
+      Effect.timeoutOption(timeout)
+    )
+    if (Option.isNone(done))
+      return yield* failed("TRP0605", `after ${Duration.format(Duration.fromInputUnsafe(timeout))}`)
+    const result: WishResult = JSON.parse(done.value[0]!["result"])
+    return "code" in result ? yield* failed(result.code, result.why) : result
+  })
+
+/** What an owner writes of a wish, as JSON. */
+export type WishResult = { readonly messageId: string } | { readonly code: "TRP0601" | "TRP0604"; readonly why: string }
+
+const ask = (run: () => Promise<ReadonlyArray<postgres.Row>>): Effect.Effect<ReadonlyArray<postgres.Row>, DbError> =>
+  Effect.tryPromise({ try: async () => await run(), catch: (cause) => new DbError({ cause }) })
+
 const query = (run: () => Promise<ReadonlyArray<postgres.Row>>): Effect.Effect<ReadonlyArray<DeadLetter>, DbError> =>
-  Effect.tryPromise({ try: async () => (await run()).map(fromRow), catch: (cause) => new DbError({ cause }) })
+  Effect.map(ask(run), (rows) => rows.map(fromRow))
 
 const fromRow = (row: postgres.Row): DeadLetter => ({
   id: Number(row["id"]),
@@ -57,5 +130,6 @@ const fromRow = (row: postgres.Row): DeadLetter => ({
   body: row["body"],
   code: row["code"],
   reason: row["reason"],
+  origin: row["origin"] ?? undefined,
   at: row["at"]
 })
