@@ -133,6 +133,21 @@ Actor.make(Trips.Trip, pure).commands({
     self.send(Wallets.Wallet.at(self.key).charge({ cents: 1 }))
     // @ts-expect-error an event is no command
     self.send(Trips.Trip.events.left.from(self.key, {}))
+    // Its own type needs no listing, neither now nor later.
+    self.send(Trips.Trip.at(self.key).status())
+    self.send(Trips.Trip.at(self.key).status(), { after: "1 hour" })
+    self.timer("left", { minutes: 15 }, Trips.Trip.at(self.key).cancel({ reason: "late" }))
+    self.cancelTimer("left")
+    // @ts-expect-error `sends` does not list wallets
+    self.timer("left", "15 minutes", Wallets.Wallet.at(self.key).charge({ cents: 1 }))
+    // @ts-expect-error `sends` does not list wallets
+    self.send(Wallets.Wallet.at(self.key).charge({ cents: 1 }), { after: "15 minutes" })
+    // @ts-expect-error no duration
+    self.timer("left", "15 minuts", Trips.Trip.at(self.key).status())
+    // @ts-expect-error misspelt
+    self.send(Trips.Trip.at(self.key).status(), { afer: "1 hour" })
+    // @ts-expect-error an event is no command
+    self.timer("left", 1, Trips.Trip.events.left.from(self.key, {}))
     // @ts-expect-error not a state
     self.set("1")
     // @ts-expect-error the state is replaced by `set`
@@ -202,6 +217,10 @@ const payer = Subscriber.make("payer", { ...pure, sends: [Wallets.Wallet] }).on(
     is<Equal<typeof event.key, TripId>>()
     self.set(event.payload.cents)
     self.send(Wallets.Wallet.at(event.key).charge({ cents: event.payload.cents }))
+    self.timer("later", "1 hour", Wallets.Wallet.at(event.key).charge({ cents: 1 }))
+    self.cancelTimer("later")
+    // @ts-expect-error `sends` does not list trips
+    self.timer("later", "1 hour", Trips.Trip.at(event.key).status())
     // @ts-expect-error `sends` does not list trips
     self.send(Trips.Trip.at(event.key).status())
   }
@@ -290,8 +309,11 @@ check(
 check(
   given(payer)
     .when(Trips.Trip.events.booked.from(id, { cents: 1, currency: "EUR" }))
-    .expect({ state: 1 })
+    .expect({ state: 1, timers: [{ name: "later", delay: "1 hour", message: me.status() }], cancelledTimers: ["x"] })
 )
+const asking = given(plain).when(me.status())
+// @ts-expect-error a timer has a delay
+asking.expect({ timers: [{ name: "later", message: me.status() }] })
 // @ts-expect-error not a state
 given(plain, "1")
 // @ts-expect-error another actor's command
@@ -300,7 +322,7 @@ const cancelling = given(plain).when(me.cancel({ reason: "" }))
 // @ts-expect-error an error that `cancel` does not have
 cancelling.expect({ error: new AlreadyBooked() })
 // @ts-expect-error not the reply of `status`
-given(plain).when(me.status()).expect({ reply: "full" })
+asking.expect({ reply: "full" })
 const hearing = given(payer).when(Trips.Trip.events.booked.from(id, { cents: 1, currency: "EUR" }))
 // @ts-expect-error events have no reply
 hearing.expect({ reply: 1 })

@@ -25,8 +25,8 @@ export interface AnyActor {
 
 /** An actor whose handlers are not there yet. */
 export interface Unhandled<Name extends string, A extends Contract.AnyActor, S, Sends extends string> {
-  /** One handler per command of the contract. */
-  commands<R = never>(handlers: Handlers<A, S, Sends, R> & OnlyDb<R>): Actor<Name, A, S, Sends, R>
+  /** One handler per command of the contract. They may send to actors of their own type without listing it. */
+  commands<R = never>(handlers: Handlers<A, S, Sends | Name, R> & OnlyDb<R>): Actor<Name, A, S, Sends, R>
 }
 
 /** Starts an actor of the contract: its state first, then `commands`. */

@@ -1,4 +1,5 @@
 import type { Contract, Message } from "@troupe/contract"
+import type * as Duration from "effect/Duration"
 
 /** One function per event of the actor. Staged: published when the turn commits. */
 export type Emit<A extends Contract.AnyActor> = {
@@ -30,8 +31,18 @@ export interface Staged<State, Sends extends string> {
   random(): number
   /** Replaces the state. A subscriber without state cannot call it. */
   set(state: Settable<State>): void
-  /** Sends a command to an actor that `sends` lists. */
-  send(message: MessageTo<Sends>): void
+  /**
+   * Sends a command to an actor that `sends` lists, or from an actor to its own type. `after`: not before so much time has passed
+   * since the turn's commit, by Postgres' clock; from 0 to 10 years. To move or cancel it later, use `timer`.
+   */
+  send(message: MessageTo<Sends>, options?: { readonly after?: Duration.Input }): void
+  /**
+   * Sends a command later, as `send` with `after` does, under a name: a key has one timer of a name, and setting it again
+   * replaces it. A name has 1 to 200 characters and does not begin with `~`. A wrong name or delay throws.
+   */
+  timer(name: string, delay: Duration.Input, message: MessageTo<Sends>): void
+  /** Cancels this key's timer of that name; it never fires then. Nothing happens when there is none. */
+  cancelTimer(name: string): void
 }
 
 /** What a handler of an actor may do. */

@@ -3,6 +3,7 @@ import type { Db } from "@troupe/postgres"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -10,6 +11,7 @@ import * as Random from "effect/Random"
 import type { AnyActor } from "./Actor.ts"
 import { run } from "./Handler.ts"
 import type { AnySubscriber } from "./Subscriber.ts"
+import * as Timer from "./Timer.ts"
 
 /** What one turn wants, before anything is encoded or committed. */
 export interface Turn<State = unknown> {
@@ -19,13 +21,23 @@ export interface Turn<State = unknown> {
   readonly reply: unknown
   /** The typed error that the command was refused with; then nothing else is kept. */
   readonly error: unknown
-  /** Events and commands, in the order they were staged. */
+  /** In the order they were staged; of several things done to one timer only the last. */
   readonly staged: ReadonlyArray<StagedItem>
 }
-/** An event or a command that a handler staged. */
+/** What a handler staged. */
 export type StagedItem =
   | { readonly kind: "event"; readonly name: string; readonly payload: unknown }
   | { readonly kind: "command"; readonly message: Message }
+  | TimerItem
+  | { readonly kind: "cancel"; readonly name: string }
+/** A command that is sent when its delay is over. A delayed send has no name. */
+export interface TimerItem {
+  readonly kind: "timer"
+  readonly name: string | undefined
+  /** ms, from the commit on. */
+  readonly delay: number
+  readonly message: Message
+}
 
 /** The message of a turn, as far as a handler may see it. */
 export interface Input {
@@ -95,8 +107,18 @@ const turn = (
         state = next
         changed = true
       },
-      send: (message: Message) => {
-        stage({ kind: "command", message })
+      send: (message: Message, { after }: { readonly after?: Duration.Input } = {}) => {
+        stage(
+          after === undefined
+            ? { kind: "command", message }
+            : { kind: "timer", name: undefined, delay: Timer.delayOf(after), message }
+        )
+      },
+      timer: (name: string, delay: Duration.Input, message: Message) => {
+        stage({ kind: "timer", name: Timer.named(name), delay: Timer.delayOf(delay), message })
+      },
+      cancelTimer: (name: string) => {
+        stage({ kind: "cancel", name: Timer.named(name) })
       },
       fail: (error: unknown): never => {
         throw new Refusal(error)
@@ -107,13 +129,28 @@ const turn = (
       Effect.provideService(Random.Random, random),
       Effect.flatMap((exit): Effect.Effect<Turn> => {
         open = false
-        if (Exit.isSuccess(exit)) return Effect.succeed({ state, changed, reply: exit.value, error: undefined, staged })
+        if (Exit.isSuccess(exit)) {
+          return Effect.succeed({
+            state,
+            changed,
+            reply: exit.value,
+            error: undefined,
+            staged: lastOfEachTimer(staged)
+          })
+        }
         const error = Option.getOrElse(Cause.findErrorOption(exit.cause), () => refused(exit.cause))
         if (error === undefined) return Effect.failCause(exit.cause as Cause.Cause<never>)
         return Effect.succeed({ state: before, changed: false, reply: undefined, error, staged: [] })
       })
     )
   })
+
+const lastOfEachTimer = (staged: ReadonlyArray<StagedItem>): ReadonlyArray<StagedItem> => {
+  const last = new Map(staged.map((item) => [timerNameOf(item), item]))
+  return staged.filter((item) => timerNameOf(item) === undefined || last.get(timerNameOf(item)) === item)
+}
+const timerNameOf = (item: StagedItem): string | undefined =>
+  item.kind === "timer" || item.kind === "cancel" ? item.name : undefined
 
 /**
  * A state is shared by all turns that read it until one is committed: a handler that changed it in place, and then failed,
@@ -176,6 +213,11 @@ export const eventsOf = (turn: Turn, actor: string, key: string): ReadonlyArray<
   turn.staged.flatMap((item) =>
     item.kind === "event" ? [{ type: `${actor}.${item.name}`, key, payload: item.payload }] : []
   )
-/** The staged commands of a turn. */
+/** The staged commands of a turn, without those that are sent later. */
 export const sentBy = (turn: Turn): ReadonlyArray<Message> =>
   turn.staged.flatMap((item) => (item.kind === "command" ? [item.message] : []))
+/** The timers that a turn sets, with its delayed sends. */
+export const timersOf = (turn: Turn): ReadonlyArray<TimerItem> => turn.staged.filter((item) => item.kind === "timer")
+/** The names of the timers that a turn cancels. */
+export const cancelledBy = (turn: Turn): ReadonlyArray<string> =>
+  turn.staged.flatMap((item) => (item.kind === "cancel" ? [item.name] : []))

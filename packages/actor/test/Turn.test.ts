@@ -77,6 +77,8 @@ describe("a refusal by `self.fail`", () => {
     effect: (self) =>
       Effect.sync(() => {
         self.emit.closed()
+        self.timer("t", 1, Shop.Till.at("t-1").close())
+        self.cancelTimer("other")
         self.fail(new Broke({ cents: 1 }))
       })
   }
@@ -122,7 +124,10 @@ describe("a handler that goes on after its turn", () => {
   const late = (self: Self) => ({
     set: () => self.set(1),
     emit: () => self.emit.closed(),
-    send: () => self.send(Bank.Safe.at("t-1").put({ cents: 1 }))
+    send: () => self.send(Bank.Safe.at("t-1").put({ cents: 1 })),
+    sendLater: () => self.send(Bank.Safe.at("t-1").put({ cents: 1 }), { after: 1 }),
+    timer: () => self.timer("t", 1, Bank.Safe.at("t-1").put({ cents: 1 })),
+    cancelTimer: () => self.cancelTimer("t")
   })
   const ends: Record<string, (self: Self) => void> = {
     succeeded: () => {},
@@ -146,6 +151,90 @@ describe("a handler that goes on after its turn", () => {
       for (const stage of Object.values(late(kept))) assert.throws(stage, "the turn is over")
       assert.strictEqual(JSON.stringify(exit), before)
     })
+  )
+})
+
+describe("timers", () => {
+  const put = (cents: number) => Bank.Safe.at("t-1").put({ cents })
+  const fine = (handler: (self: Self) => void) => Effect.exit(close(handler))
+
+  it.effect("are staged in order with everything else; a delayed send is one without a name", () =>
+    Effect.gen(function* () {
+      const turn = yield* close((self) => {
+        self.timer("late", "15 minutes", put(1))
+        self.emit.closed()
+        self.send(put(2), { after: { hours: 1 } })
+        self.send(put(3))
+        self.cancelTimer("other")
+        self.timer("own", 0, Shop.Till.at(self.key).close())
+      })
+      assert.deepStrictEqual(turn.staged, [
+        { kind: "timer", name: "late", delay: 900_000, message: put(1) },
+        { kind: "event", name: "closed", payload: {} },
+        { kind: "timer", name: undefined, delay: 3_600_000, message: put(2) },
+        { kind: "command", message: put(3) },
+        { kind: "cancel", name: "other" },
+        { kind: "timer", name: "own", delay: 0, message: Shop.Till.at("t-1").close() }
+      ])
+      assert.deepStrictEqual(Turn.sentBy(turn), [put(3)])
+      assert.deepStrictEqual(Turn.cancelledBy(turn), ["other"])
+      assert.deepStrictEqual(
+        Turn.timersOf(turn).map(({ name }) => name),
+        ["late", undefined, "own"]
+      )
+    })
+  )
+
+  it.effect("of one name: the last counts; delayed sends are each their own", () =>
+    Effect.gen(function* () {
+      const turn = yield* close((self) => {
+        self.timer("set twice", 1, put(1))
+        self.timer("cancelled", 1, put(2))
+        self.cancelTimer("set again")
+        self.timer("set twice", 2, put(3))
+        self.cancelTimer("cancelled")
+        self.timer("set again", 3, put(4))
+        self.send(put(5), { after: 4 })
+        self.send(put(5), { after: 4 })
+      })
+      assert.deepStrictEqual(turn.staged, [
+        { kind: "timer", name: "set twice", delay: 2, message: put(3) },
+        { kind: "cancel", name: "cancelled" },
+        { kind: "timer", name: "set again", delay: 3, message: put(4) },
+        { kind: "timer", name: undefined, delay: 4, message: put(5) },
+        { kind: "timer", name: undefined, delay: 4, message: put(5) }
+      ])
+    })
+  )
+
+  it.effect.each(["", "~own", "a\0b", "\ud800", "n".repeat(201), 1 as never])("refuse the name %j", (name) =>
+    Effect.gen(function* () {
+      for (const stage of [(self: Self) => self.timer(name, 1, put(1)), (self: Self) => self.cancelTimer(name)]) {
+        const exit = yield* fine(stage)
+        assert.isTrue(Exit.isFailure(exit))
+        assert.match(String(exit), /is no name for a timer: 1 to 200 characters/)
+      }
+    })
+  )
+
+  const wrong = [-1, Number.NaN, "Infinity", "-1 seconds", { weeks: 600 }] as const
+  it.effect.each(wrong)("refuse the delay %j", (delay) =>
+    Effect.gen(function* () {
+      for (const stage of [
+        (self: Self) => self.timer("t", delay, put(1)),
+        (self: Self) => self.send(put(1), { after: delay })
+      ]) {
+        const exit = yield* fine(stage)
+        assert.isTrue(Exit.isFailure(exit))
+        assert.match(String(exit), /is no delay for a timer: from 0 to 10 years/)
+      }
+    })
+  )
+
+  it.effect("take ten years, and a name of 200 characters", () =>
+    fine((self) => self.timer("n".repeat(200), "3650 days", put(1))).pipe(
+      Effect.map((exit) => assert.isTrue(Exit.isSuccess(exit)))
+    )
   )
 })
 

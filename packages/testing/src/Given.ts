@@ -1,5 +1,6 @@
 import type { Actor, Subscriber, Turn } from "@troupe/actor"
 import type { Contract, EventMessage, Message } from "@troupe/contract"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { compare, type Expectation, written } from "./internal/Compare.ts"
 import { command, event, type Wired } from "./internal/Wired.ts"
@@ -15,6 +16,16 @@ export interface Expected<State, Reply, Error> {
   readonly events?: ReadonlyArray<EventMessage>
   /** Made by the contract: `Payments.Payment.at(key).authorize({ ... })`, in the order they were sent. */
   readonly sent?: ReadonlyArray<Message>
+  /** The timers that it sets and its delayed sends, in that order of the handler; of several of one name the last. */
+  readonly timers?: ReadonlyArray<ExpectedTimer>
+  /** The names of the timers that it cancels, in that order of the handler. */
+  readonly cancelledTimers?: ReadonlyArray<string>
+}
+/** `self.timer(name, delay, message)`; or `self.send(message, { after: delay })`, which has no name. A fired timer is just `when(message)`. */
+export interface ExpectedTimer {
+  readonly name?: string
+  readonly delay: Duration.Input
+  readonly message: Message
 }
 
 /** One turn, ready to be checked. */

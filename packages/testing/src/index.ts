@@ -1,1 +1,10 @@
-export { check, type Expected, given, type Given, type GivenSubscriber, type How, type When } from "./Given.ts"
+export {
+  check,
+  type Expected,
+  type ExpectedTimer,
+  given,
+  type Given,
+  type GivenSubscriber,
+  type How,
+  type When
+} from "./Given.ts"

@@ -109,6 +109,53 @@ describe("a turn", () => {
   })
 })
 
+describe("the timers of a turn", () => {
+  const serve = (plates: number) => Room.Table.at("s-1").serve({ plates })
+  const turn = given(
+    stoveThat((self) => {
+      self.timer("cold", "1 minute", me.clean())
+      self.send(serve(1), { after: "2 minutes" })
+      self.send(serve(2))
+      self.timer("cold", "90 seconds", me.clean())
+      self.cancelTimer("burnt")
+    })
+  ).when(me.clean())
+
+  it.effect("are checked by name, delay and message, apart from what is sent at once", () =>
+    turn.expect({
+      timers: [
+        { delay: 120_000, message: serve(1) },
+        { name: "cold", delay: { minutes: 1.5 }, message: me.clean() }
+      ],
+      cancelledTimers: ["burnt"],
+      sent: [serve(2)]
+    })
+  )
+
+  it("are not as expected when one differs in anything", async () => {
+    const cold = { name: "cold", delay: "90 seconds", message: me.clean() } as const
+    const sent = { delay: "2 minutes", message: serve(1) } as const
+    const wrong = [
+      { timers: [] },
+      { timers: [cold, sent] },
+      { timers: [sent, { ...cold, name: "hot" }] },
+      { timers: [sent, { ...cold, delay: "1 minute" }] },
+      { timers: [sent, { ...cold, message: Kitchen.Stove.at("s-2").clean() }] },
+      { timers: [{ ...sent, name: "sent" }, cold] },
+      { timers: [{ ...sent, message: serve(2) }, cold] },
+      { cancelledTimers: [] },
+      { cancelledTimers: ["cold"] }
+    ] as const
+    for (const expected of wrong) assert.match((await failure(turn.expect(expected))).message, /imers not as expected/)
+    assert.deepStrictEqual((await failure(turn.expect({ timers: [sent] }))).actual, {
+      timers: [
+        { delay: "2m", to: "room.Table.serve", key: "s-1", payload: { plates: 1 } },
+        { name: "cold", delay: "1m 30s", to: "kitchen.Stove.clean", key: "s-1", payload: {} }
+      ]
+    })
+  })
+})
+
 describe("a wrong expectation", () => {
   const turn = given(stove).when(me.cook({ dish: soup, at }))
   const json = { name: "soup", portions: 2 }
@@ -241,10 +288,14 @@ describe("what the wire would refuse", () => {
 
   it("fails when it is sent to an actor that is not listed, and not to itself", async () => {
     const other = { target: { ...me.clean().target, service: "bar" }, to: "bar.Stove.clean", key: "s-1", payload: {} }
-    await told(
-      cleaning((self) => self.send(other)),
-      "kitchen.Stove.clean sends bar.Stove.clean, which its `sends` does not list"
-    )
+    const text = "kitchen.Stove.clean sends bar.Stove.clean, which its `sends` does not list"
+    for (const send of [
+      (self: Careless) => self.send(other),
+      (self: Careless) => self.send(other, { after: 1 }),
+      (self: Careless) => self.timer("t", 1, other)
+    ]) {
+      await told(cleaning(send), text)
+    }
     await check(
       given(stoveThat((self) => self.send(me.clean())))
         .when(me.clean())

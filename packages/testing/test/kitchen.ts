@@ -100,7 +100,9 @@ export interface Careless {
   readonly emit: { cooked(payload: unknown): void }
   random(): number
   set(state: unknown): void
-  send(message: unknown): void
+  send(message: unknown, options?: unknown): void
+  timer(name: string, delay: unknown, message: unknown): void
+  cancelTimer(name: string): void
   fail(error: unknown): never
 }
 

@@ -31,6 +31,16 @@ class Counter extends Contract.actor({
     float: Contract.command({}),
     /** What the engine says of time and chance. */
     dice: Contract.command({ reply: Schema.Struct({ now: Schema.Number, roll: Schema.Number }) }),
+    /** Sets a timer of `add`, cancels it when there is no delay, and then does what `then` says. */
+    later: Contract.command({
+      payload: {
+        name: Schema.String,
+        ms: Schema.NullOr(Schema.Number),
+        n: Schema.Int,
+        then: Schema.Literals(["reply", "write", "refuse"])
+      },
+      errors: [TooMuch]
+    }),
     /** Sends `add` to other keys. */
     spread: Contract.command({ payload: { to: Schema.Array(Schema.String) } })
   },
@@ -86,6 +96,12 @@ export const counters = (name: string) => {
       void Promise.reject(new Error("floated"))
     },
     dice: (_, self) => ({ now: self.now, roll: self.random() }),
+    *later({ ms, n, name, then }, self) {
+      if (ms === null) self.cancelTimer(name)
+      else self.timer(name, ms, contract.Counter.at(self.key).add({ n }))
+      if (then === "refuse") return yield* new TooMuch({ n })
+      if (then === "write") yield* (yield* Db).query((tx) => tx.execute(sql`select 1`)).pipe(Effect.orDie)
+    },
     spread({ to }, self) {
       for (const key of to) self.send(contract.Counter.at(key).add({ n: 1 }))
     }

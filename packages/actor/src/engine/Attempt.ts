@@ -9,6 +9,7 @@ import { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import type { Delivery } from "./Delivery.ts"
 import * as Id from "./id.ts"
+import type * as Timers from "./Timers.ts"
 
 /** What a turn staged, encoded: a row of the outbox but for its position. */
 export interface Staged {
@@ -29,8 +30,8 @@ export interface Done {
   /** The state that it set. */
   readonly state: { readonly value: unknown; readonly text: string } | undefined
   readonly staged: ReadonlyArray<Staged>
-  readonly timers: ReadonlyArray<Commit.TimerRow>
-  readonly cleared: ReadonlyArray<Pick<Commit.TimerRow, "key" | "name">>
+  readonly timers: Timers.Changes["timers"]
+  readonly cleared: Timers.Changes["cleared"]
   /** Why the message is given up. */
   readonly dead: { readonly code: Codes.Code; readonly reason: string } | undefined
 }
@@ -179,15 +180,19 @@ const encode = (consumer: Consumer, delivery: Delivery, turn: Turn.Turn, maxPayl
     state = { value: encoded.value, text: encoded.text }
   }
   const staged: Array<Staged> = []
+  const timers: Array<Commit.TimerRow> = []
+  const cleared = Turn.cancelledBy(turn).map((name) => ({ key: delivery.token, name }))
   for (const [ordinal, item] of turn.staged.entries()) {
+    if (item.kind === "cancel") continue
     const row =
       item.kind === "event" ? event(consumer, delivery, item, ordinal) : command(consumer, delivery, item, ordinal)
     if (typeof row === "string") return refuse(row)
     const size = Buffer.byteLength(row.body) + JSON.stringify(Envelope.toHeaders(row.envelope)).length + overhead
     if (size > maxPayload) return refuse(`${row.envelope.type}: ${size} bytes, over max_payload ${maxPayload}`)
-    staged.push(row)
+    if (item.kind === "timer") timers.push(timer(delivery, item, row))
+    else staged.push(row)
   }
-  return { delivery, outcome, body, state, staged, timers: [], cleared: [], dead: undefined }
+  return { delivery, outcome, body, state, staged, timers, cleared, dead: undefined }
 }
 
 /** What headers that the publisher adds may take, in bytes. */
@@ -223,7 +228,7 @@ const event = (
 const command = (
   consumer: Consumer,
   delivery: Delivery,
-  { message: { key, payload, target, to } }: Extract<Turn.StagedItem, { kind: "command" }>,
+  { message: { key, payload, target, to } }: Extract<Turn.StagedItem, { message: unknown }>,
   ordinal: number
 ): Staged | string => {
   if (!consumer.sends.has(`${target.service}.${target.actor}`)) return `${to}: \`sends\` does not list it`
@@ -239,6 +244,19 @@ const command = (
     event: false
   }
 }
+
+const timer = (delivery: Delivery, { delay, name }: Turn.TimerItem, row: Staged): Commit.TimerRow => ({
+  key: delivery.token,
+  // No handler can give this name: a delayed send is on its own.
+  name: name ?? `~${row.envelope.id}`,
+  delay,
+  id: row.envelope.id,
+  stream: row.stream,
+  subject: row.subject,
+  // Without a time of its own its time is that of its firing.
+  headers: JSON.stringify(Envelope.toHeaders({ ...row.envelope, time: undefined })),
+  body: row.body
+})
 
 const follows = (consumer: Consumer, { envelope, id }: Delivery, ordinal: number) => ({
   id: Id.derived(consumer.name, id, ordinal),

@@ -10,6 +10,7 @@ import type { Consumer } from "./Consumer.ts"
 import { type Delivery, open, type Refusal } from "./Delivery.ts"
 import { type Answer, Loader } from "./Loader.ts"
 import type { Incoming } from "./Mailbox.ts"
+import * as Timers from "./Timers.ts"
 
 /** What the owner of a partition knows between two commits. */
 export interface Memory {
@@ -147,12 +148,7 @@ export const handle = (
           body: text
         })),
         outbox: rows,
-        more: {
-          watermarks: options.watermarks(),
-          dead,
-          timers: all.flatMap(({ timers }) => timers),
-          cleared: all.flatMap(({ cleared }) => cleared)
-        },
+        more: { watermarks: options.watermarks(), dead, ...Timers.settled(all) },
         bytes
       },
       replies,
@@ -161,8 +157,11 @@ export const handle = (
   })
 
 /** About what it takes in the commit. */
-const sizeOf = ({ body, staged, state }: Attempt.Done): number =>
-  staged.reduce((sum, row) => sum + row.body.length + 1_000, 500 + (body?.length ?? 0) + (state?.text.length ?? 0))
+const sizeOf = ({ body, cleared, staged, state, timers }: Attempt.Done): number =>
+  [...staged, ...timers].reduce(
+    (sum, row) => sum + row.body.length + 1_000,
+    500 + (body?.length ?? 0) + (state?.text.length ?? 0) + 300 * cleared.length
+  )
 
 // ---------------------------------------------------------------------------------------------------------------------
 // what is known already

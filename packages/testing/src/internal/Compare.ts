@@ -1,6 +1,8 @@
 import { Turn } from "@troupe/actor"
 import type { EventMessage, Message } from "@troupe/contract"
+import * as Duration from "effect/Duration"
 import * as Equal from "effect/Equal"
+import type { ExpectedTimer } from "../Given.ts"
 import { checked, through, type Wired } from "./Wired.ts"
 
 /** What a test expects, untyped. */
@@ -10,6 +12,8 @@ export interface Expectation {
   readonly state?: unknown
   readonly events?: ReadonlyArray<EventMessage>
   readonly sent?: ReadonlyArray<Message>
+  readonly timers?: ReadonlyArray<ExpectedTimer>
+  readonly cancelledTimers?: ReadonlyArray<string>
 }
 
 /** What a turn did, as JSON: so it is stored and sent, and so a diff shows it. */
@@ -18,7 +22,8 @@ export type Written = { readonly [what in keyof Expectation]: unknown }
 /** Writes all that a turn wants, as the engine does before it commits; throws for what it would refuse. */
 export const written = (wired: Wired, turn: Turn.Turn): Written => {
   const sent = Turn.sentBy(turn)
-  for (const { target, to } of sent) {
+  const timers = Turn.timersOf(turn)
+  for (const { target, to } of [...sent, ...timers.map(({ message }) => message)]) {
     if (!wired.sends.has(`${target.service}.${target.actor}`))
       throw new Error(`${wired.name} sends ${to}, which its \`sends\` does not list`)
   }
@@ -28,7 +33,9 @@ export const written = (wired: Wired, turn: Turn.Turn): Written => {
       : { error: error(wired, "an error", turn.error) }),
     state: state(wired, "the state", turn.state),
     events: Turn.eventsOf(turn, wired.actor, wired.key).map((event) => emitted(wired, event)),
-    sent: sent.map(addressed)
+    sent: sent.map(addressed),
+    timers: timers.map(timed),
+    cancelledTimers: Turn.cancelledBy(turn)
   }
 }
 
@@ -38,7 +45,7 @@ export const compare = (wired: Wired, seen: Written, expected: Expectation): voi
   const wanted: Record<string, unknown> = {}
   // A refusal that nobody expected is never what a test means, whatever else it checks.
   if ("error" in seen && !("error" in expected)) actual["error"] = seen.error
-  for (const what of ["reply", "error", "state", "events", "sent"] as const) {
+  for (const what of ["reply", "error", "state", "events", "sent", "timers", "cancelledTimers"] as const) {
     if (!(what in expected)) continue
     if (what in seen) actual[what] = seen[what]
     wanted[what] = want(wired, expected, what)
@@ -61,6 +68,10 @@ const want = (wired: Wired, expected: Expectation, what: keyof Expectation): unk
       return expected.events?.map((event) => emitted(wired, event))
     case "sent":
       return expected.sent?.map(addressed)
+    case "timers":
+      return expected.timers?.map(timed)
+    case "cancelledTimers":
+      return expected.cancelledTimers
   }
 }
 
@@ -86,4 +97,15 @@ const addressed = ({ key, payload, target, to }: Message): unknown => ({
   to,
   key: checked(to, key),
   payload: through(`the payload of ${to}`, target.payload, payload).json
+})
+
+/** Its delay as a person reads it: `15m`. */
+const timed = ({
+  delay,
+  message,
+  name
+}: Pick<ExpectedTimer, "delay" | "message"> & { readonly name?: string | undefined }): unknown => ({
+  ...(name === undefined ? {} : { name }),
+  delay: Duration.format(Duration.fromInputUnsafe(delay)),
+  ...(addressed(message) as object)
 })
