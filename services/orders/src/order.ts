@@ -11,7 +11,10 @@ export class OrderState extends Schema.Class<OrderState>("OrderState")({
 /** An article that the shop lists and never has. */
 const soldOut = "unobtainium"
 
-/** Placed once, paid by the payments service, cancelled by whoever asks. */
+/** How long an order waits to be paid. */
+export const patience = "15 minutes"
+
+/** Placed once, paid by the payments service, cancelled by whoever asks and when it is not paid in time. */
 export const order = Actor.make(Orders.Order, {
   state: OrderState,
   initial: { status: "empty", cents: 0 },
@@ -24,12 +27,17 @@ export const order = Actor.make(Orders.Order, {
     self.set({ status: "placed", cents })
     self.emit.placed({ cents, currency: "EUR", customer })
     self.send(Payments.Payment.at(self.key).authorize({ cents }))
+    self.timer("unpaid", patience, Orders.Order.at(self.key).cancel({ reason: `not paid within ${patience}` }))
     return { cents }
   },
   cancel({ reason }, self) {
     if (self.state.status !== "placed") return
     self.set({ ...self.state, status: "cancelled" })
+    self.cancelTimer("unpaid")
     self.emit.cancelled({ reason })
+  },
+  settle(_, self) {
+    self.cancelTimer("unpaid")
   },
   status: (_, self) => self.state.status
 })

@@ -13,7 +13,7 @@ export class Progress extends Schema.Class<Progress>("Progress")({
 
 const ready = (progress: Progress): boolean => progress.placed && progress.paid && !progress.cancelled
 
-/** The saga: ships what is both placed and paid, cancels what cannot be paid. Events may come in any order. */
+/** The saga: settles what is paid, ships what is both placed and paid, cancels what cannot be paid. Events may come in any order. */
 export const fulfilment = Subscriber.make("fulfilment", {
   state: Progress,
   initial: { placed: false, paid: false, cancelled: false, cents: 0 },
@@ -25,6 +25,7 @@ export const fulfilment = Subscriber.make("fulfilment", {
   })
   .on(Payments.Payment.events.authorized, ({ key }, self) => {
     self.set({ ...self.state, paid: true })
+    self.send(Orders.Order.at(key).settle())
     if (ready(self.state)) self.send(Shipping.Shipment.at(key).dispatch({ cents: self.state.cents }))
   })
   .on(Payments.Payment.events.declined, ({ key, payload: { reason } }, self) => {

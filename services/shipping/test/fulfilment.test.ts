@@ -9,6 +9,7 @@ const id = OrderId.make("o-1")
 const placed = Orders.Order.events.placed.from(id, { cents: 900, currency: "EUR", customer: "ada" })
 const authorized = Payments.Payment.events.authorized.from(id, { cents: 900 })
 const dispatch = Shipping.Shipment.at(id).dispatch({ cents: 900 })
+const settle = Orders.Order.at(id).settle()
 const nothing = { placed: false, paid: false, cancelled: false, cents: 0 }
 
 describe("fulfilment", () => {
@@ -18,16 +19,16 @@ describe("fulfilment", () => {
       .expect({ state: { ...nothing, placed: true, cents: 900 }, sent: [] })
   )
 
-  it.effect("waits for the order when the payment comes first", () =>
+  it.effect("settles what is paid, and waits for the order when the payment comes first", () =>
     given(fulfilment)
       .when(authorized)
-      .expect({ state: { ...nothing, paid: true }, sent: [] })
+      .expect({ state: { ...nothing, paid: true }, sent: [settle] })
   )
 
   it.effect("ships when the payment comes after the order", () =>
     given(fulfilment, { ...nothing, placed: true, cents: 900 })
       .when(authorized)
-      .expect({ sent: [dispatch] })
+      .expect({ sent: [settle, dispatch] })
   )
 
   it.effect("ships when the order comes after the payment", () =>
@@ -45,6 +46,6 @@ describe("fulfilment", () => {
   it.effect("does not ship what was cancelled before it was paid", () =>
     given(fulfilment, { ...nothing, placed: true, cancelled: true, cents: 900 })
       .when(authorized)
-      .expect({ sent: [] })
+      .expect({ sent: [settle] })
   )
 })

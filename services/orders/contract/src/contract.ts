@@ -30,6 +30,8 @@ class Order extends Contract.actor({
       errors: [OutOfStock, AlreadyPlaced]
     }),
     cancel: Contract.command({ payload: { reason: Schema.String } }),
+    /** It is paid: nothing waits for that any more. */
+    settle: Contract.command({}),
     status: Contract.command({ reply: Schema.Literals(["empty", "placed", "cancelled"]) })
   },
   events: {
