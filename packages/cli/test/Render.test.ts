@@ -16,17 +16,19 @@ const one: DeadLetters.DeadLetter = {
   code: "TRP0301",
   origin: undefined,
   reason: "boom\nand more",
-  at: new Date("2026-01-02T03:04:05.678Z")
+  at: new Date("2026-01-02T03:04:05.678Z"),
+  wished: undefined
 }
+const wished = { kind: "redrive", by: "ada\u001b", at: new Date("2026-01-02T04:00:00.000Z") }
 
 describe("dead letters", () => {
   it("are a table, one line each, that no message can break", () => {
     assert.strictEqual(table([]), "no dead letters")
-    const lines = table([one, { ...one, id: 4, key: undefined, reason: "\u001b[31mred" }]).split("\n")
+    const lines = table([one, { ...one, id: 4, key: undefined, reason: "\u001b[31mred", wished }]).split("\n")
     assert.deepStrictEqual(lines, [
-      "ID  AT                   CONSUMER      KEY  CODE     REASON",
-      "17  2026-01-02T03:04:05  orders.Order  o-1  TRP0301  boom\\x0aand more",
-      "4   2026-01-02T03:04:05  orders.Order  -    TRP0301  \\x1b[31mred"
+      "ID  AT                   CONSUMER      KEY  CODE     WISHED   REASON",
+      "17  2026-01-02T03:04:05  orders.Order  o-1  TRP0301  -        boom\\x0aand more",
+      "4   2026-01-02T03:04:05  orders.Order  -    TRP0301  redrive  \\x1b[31mred"
     ])
   })
 
@@ -35,6 +37,15 @@ describe("dead letters", () => {
     for (const part of ["TRP0301 boom", "CMD_orders at 9", "ce-type: orders.Order.place", "12 bytes", '"lines": []']) {
       assert.include(shown, part)
     }
+  })
+
+  it("tell what is wished for them, and which message they were first", () => {
+    const shown = page({ ...one, wished, origin: "first" })
+    assert.include(shown, "wished    redrive, by ada\\x1b at 2026-01-02T04:00:00.000Z, not done yet")
+    assert.include(shown, "origin    first")
+    for (const none of ["wished", "origin"]) assert.notInclude(page(one), none)
+    assert.deepStrictEqual(row({ ...one, wished }).wished, { ...wished, at: "2026-01-02T04:00:00.000Z" })
+    assert.isNull(row(one).wished)
   })
 
   it("are complete for programs; a list leaves out headers and payload", () => {

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Migrations } from "@troupe/postgres"
+import { userInfo } from "node:os"
+import { type DeadLetters, Migrations } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import { database, query } from "./database.ts"
-import { type Ended, troupe } from "./troupe.ts"
+import { type Ended, start, troupe } from "./troupe.ts"
 
 const nowhere = { NATS_URL: "nats://127.0.0.1:1", DATABASE_URL: "postgres://me:secret@127.0.0.1:1/none" }
 const unset = { NATS_URL: undefined, DATABASE_URL: undefined }
@@ -70,7 +72,7 @@ describe("troupe migrate", () => {
       assert.strictEqual(first.err, "")
       assert.match(
         first.out,
-        /applied troupe\/0001_troupe\.sql to postgres:[^\n]*\napplied app\/0001_greeting\.sql to /
+        /applied troupe\/0001_troupe\.sql to postgres:[^\n]*\n(?:applied troupe\/.*\n)*applied app\/0001_greeting\.sql to /
       )
       assert.notInclude(first.out, new URL(Redacted.value(url)).password || "\u0000")
       assert.deepStrictEqual([...(yield* query(url, "select id from app.greeting"))], [])
@@ -100,6 +102,132 @@ describe("troupe migrate", () => {
   )
 })
 
+/** Three dead letters of one actor. */
+const letters = `
+  insert into troupe.consumer (name, partitions) values ('orders.Order', 16), ('orders.journal', 16);
+  insert into troupe.dead (consumer, p, key, message_id, stream, sequence, subject, headers, body, code, reason)
+  select 1, 3, 'o-' || n, 'm-' || n, 'CMD_orders', n, 'cmd.orders.3.Order.place.o-' || n,
+    '{"ce-type":"orders.Order.place"}', convert_to('{"cents":' || n || '}', 'UTF8'), 'TRP0301', 'boom ' || n
+  from generate_series(1, 3) n`
+
+/** Does what is wished for these dead letters, as the owner of their partition would, once all of it is wished. */
+const owner = (url: Redacted.Redacted, results: { readonly [dead: number]: DeadLetters.WishResult }) =>
+  Effect.gen(function* () {
+    const dead = Object.keys(results)
+    const open = query(
+      url,
+      `select id, dead, kind, by from troupe.wish where done is null and dead in (${dead}) order by id`
+    )
+    const wishes = yield* Effect.repeat(open, {
+      until: (rows) => rows.length === dead.length,
+      schedule: Schedule.spaced("20 millis")
+    })
+    for (const { dead, id } of wishes) {
+      const result = JSON.stringify(results[Number(dead)])
+      yield* query(url, `update troupe.wish set done = now(), result = '${result}' where id = ${id}`)
+    }
+    return wishes.map(({ by, dead, kind }) => [Number(dead), kind, by])
+  })
+
+describe("troupe dead redrive, troupe dead discard", () => {
+  const setUp = Effect.gen(function* () {
+    const { url } = yield* database
+    yield* Migrations.run({ url })
+    yield* query(url, letters)
+    return { url, env: { DATABASE_URL: Redacted.value(url) } }
+  })
+
+  it.live("wish it of the owner, and say what became of each", () =>
+    Effect.gen(function* () {
+      const { env, url } = yield* setUp
+      const one = yield* start(["dead", "redrive", "2", "--by", "ada"], env)
+      assert.deepStrictEqual(yield* owner(url, { 2: { messageId: "new-2" } }), [[2, "redrive", "ada"]])
+      assert.deepStrictEqual(yield* one.ended, { code: 0, out: "2 redriven as new-2\n", err: "" })
+
+      const several = yield* start(["dead", "discard", "3", "1", "3", "9", "--json"], env)
+      const done = yield* owner(url, { 1: { code: "TRP0604", why: "it cannot be" }, 3: { messageId: "" } })
+      assert.deepStrictEqual(
+        done.map(([dead, kind]) => [dead, kind]),
+        [
+          [1, "discard"],
+          [3, "discard"]
+        ],
+        "the oldest first, each once"
+      )
+      assert.strictEqual(done[0]![2], userInfo().username)
+      const { code, err, out } = yield* several.ended
+      assert.strictEqual(code, 1)
+      const json = JSON.parse(out)
+      assert.deepStrictEqual(json.discarded, [{ id: 3 }])
+      assert.sameMembers(
+        json.failed.map((one: { id: number; code: string }) => `${one.id} ${one.code}`),
+        ["1 TRP0604", "9 TRP0601"]
+      )
+      assert.match(err, /^TRP0604 the dead letter stays · 1 · it cannot be · /m)
+      assert.match(err, /^TRP0601 no such dead letter · 9 · /m)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("keep what nobody does in time, and say so; list and show tell it", () =>
+    Effect.gen(function* () {
+      const { env, url } = yield* setUp
+      // Of so many some wait for a place: they are wished all the same, and hardly waited for.
+      yield* query(
+        url,
+        `insert into troupe.dead (consumer, p, key, message_id, stream, sequence, subject, headers, body, code, reason)
+         select consumer, p, key, message_id, stream, n, subject, headers, body, code, reason
+           from troupe.dead, generate_series(1, 97) n where id = 1`
+      )
+      const ended = yield* troupe(["dead", "redrive", "--all", "--timeout", "1", "--by", "ada"], env)
+      assert.strictEqual(ended.code, 1)
+      assert.strictEqual(ended.out, "")
+      const lines = ended.err.trimEnd().split("\n")
+      assert.strictEqual(lines.length, 100)
+      const waited = lines.map(
+        (line) => /^TRP0605 nobody has done it yet · \d+ · after (\S+) · .*is kept/.exec(line)?.[1]
+      )
+      assert.deepStrictEqual(new Set(waited), new Set(["1s", "100ms"]))
+      const wishes = yield* query(url, "select dead from troupe.wish where done is null order by id")
+      assert.deepStrictEqual(
+        wishes.map((row) => Number(row["dead"])),
+        Array.from({ length: 100 }, (_, i) => i + 1)
+      )
+      const { out } = yield* troupe(["dead", "list", "--json"], env)
+      assert.deepInclude(JSON.parse(out).dead[0].wished, { kind: "redrive", by: "ada" })
+      assert.match((yield* troupe(["dead", "show", "2"], env)).out, /^wished +redrive, by ada at .*, not done yet$/m)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("take all of a code or of a consumer, as list does", () =>
+    Effect.gen(function* () {
+      const { env, url } = yield* setUp
+      yield* query(
+        url,
+        "update troupe.dead set code = 'TRP0302' where id = 1; update troupe.dead set consumer = 2 where id = 2"
+      )
+      const which = ["--code", "TRP0301", "--consumer", "orders.Order"]
+      const { out } = yield* troupe(["dead", "list", ...which, "--json"], env)
+      assert.deepStrictEqual(
+        JSON.parse(out).dead.map((one: { id: number }) => one.id),
+        [3]
+      )
+      const running = yield* start(["dead", "discard", "--all", ...which], env)
+      yield* owner(url, { 3: { messageId: "" } })
+      assert.deepStrictEqual(yield* running.ended, { code: 0, out: "3 discarded\n", err: "" })
+      const none = yield* troupe(["dead", "discard", "--all", "--code", "TRP0209"], env)
+      assert.deepStrictEqual(none, { code: 0, out: "no dead letters\n", err: "" })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("want ids or --all", () =>
+    Effect.gen(function* () {
+      failedWith(yield* troupe(["dead", "redrive"], nowhere), /^TRP0602 .*name ids, or --all/)
+      failedWith(yield* troupe(["dead", "redrive", "1", "--all"], nowhere), /^TRP0602 .*name ids, or --all/)
+      failedWith(yield* troupe(["dead", "discard", "1", "--code", "TRP0301"], nowhere), /^TRP0602 .*go with --all/)
+    })
+  )
+})
+
 describe("troupe dead", () => {
   it.live("lists and shows what was given up", () =>
     Effect.gen(function* () {
@@ -108,14 +236,7 @@ describe("troupe dead", () => {
       failedWith(yield* troupe(["dead", "list"], env), /^TRP0503 .*troupe migrate/)
       yield* Migrations.run({ url })
       assert.strictEqual((yield* troupe(["dead", "list"], env)).out, "no dead letters\n")
-      yield* query(
-        url,
-        `insert into troupe.consumer (name, partitions) values ('orders.Order', 16);
-        insert into troupe.dead (consumer, p, key, message_id, stream, sequence, subject, headers, body, code, reason)
-        select 1, 3, 'o-' || n, 'm-' || n, 'CMD_orders', n, 'cmd.orders.3.Order.place.o-' || n,
-          '{"ce-type":"orders.Order.place"}', convert_to('{"cents":' || n || '}', 'UTF8'), 'TRP0301', 'boom ' || n
-        from generate_series(1, 3) n`
-      )
+      yield* query(url, letters)
       const { out } = yield* troupe(["dead", "list", "--limit", "2"], env)
       assert.deepStrictEqual(out.match(/boom \d/g), ["boom 3", "boom 2"])
       const json = JSON.parse((yield* troupe(["dead", "list", "--json"], env)).out)

@@ -26,6 +26,14 @@ export interface DeadLetter {
   /** The id that it had first, when it was redriven before. */
   readonly origin: string | undefined
   readonly at: Date
+  /** What somebody wished for it that nobody has done yet: the oldest such wish. */
+  readonly wished: { readonly kind: string; readonly by: string; readonly at: Date } | undefined
+}
+
+/** Which dead letters: of this code, of this consumer; default all. */
+export interface Which {
+  readonly code?: string | null
+  readonly consumer?: string | null
 }
 
 /**
@@ -48,21 +56,40 @@ export interface WishOptions {
 /** The newest first, at most `limit` (default 100). */
 export const list = (
   sql: postgres.Sql,
-  options: { readonly limit?: number } = {}
-): Effect.Effect<ReadonlyArray<DeadLetter>, DbError> =>
-  query(
-    () => sql`select d.*, c.name as consumer_name from troupe.dead d join troupe.consumer c on c.id = d.consumer
-    order by d.id desc limit ${options.limit ?? 100}`
-  )
+  { limit = 100, ...which }: Which & { readonly limit?: number } = {}
+): Effect.Effect<ReadonlyArray<DeadLetter>, DbError> => read(sql, which, null, limit)
 
 /** One dead letter by its id. */
 export const get = (sql: postgres.Sql, id: number): Effect.Effect<DeadLetter | undefined, DbError> =>
+  Effect.map(read(sql, {}, id, 1), (rows) => rows[0])
+
+/** The ids of all of them, the oldest first. */
+export const ids = (
+  sql: postgres.Sql,
+  { code = null, consumer = null }: Which = {}
+): Effect.Effect<ReadonlyArray<number>, DbError> =>
   Effect.map(
-    query(
-      () => sql`select d.*, c.name as consumer_name from troupe.dead d join troupe.consumer c on c.id = d.consumer
-      where d.id = ${id}`
+    ask(
+      () => sql`select d.id from troupe.dead d join troupe.consumer c on c.id = d.consumer
+        where (${code}::text is null or d.code = ${code}) and (${consumer}::text is null or c.name = ${consumer})
+        order by d.id`
     ),
-    (rows) => rows[0]
+    (rows) => rows.map((row) => Number(row["id"]))
+  )
+
+const read = (sql: postgres.Sql, { code = null, consumer = null }: Which, id: number | null, limit: number) =>
+  Effect.map(
+    ask(
+      () => sql`select d.*, c.name as consumer_name, w.kind as wish_kind, w.by as wish_by, w.at as wish_at
+        from troupe.dead d join troupe.consumer c on c.id = d.consumer
+        left join lateral (
+          select * from troupe.wish w where w.consumer = d.consumer and w.p = d.p and w.dead = d.id and w.done is null
+          order by w.id limit 1) w on true
+        where (${id}::bigint is null or d.id = ${id}) and (${code}::text is null or d.code = ${code})
+          and (${consumer}::text is null or c.name = ${consumer})
+        order by d.id desc limit ${limit}`
+    ),
+    (rows) => rows.map(fromRow)
   )
 
 /**
@@ -114,9 +141,6 @@ export type WishResult = { readonly messageId: string } | { readonly code: "TRP0
 const ask = (run: () => Promise<ReadonlyArray<postgres.Row>>): Effect.Effect<ReadonlyArray<postgres.Row>, DbError> =>
   Effect.tryPromise({ try: async () => await run(), catch: (cause) => new DbError({ cause }) })
 
-const query = (run: () => Promise<ReadonlyArray<postgres.Row>>): Effect.Effect<ReadonlyArray<DeadLetter>, DbError> =>
-  Effect.map(ask(run), (rows) => rows.map(fromRow))
-
 const fromRow = (row: postgres.Row): DeadLetter => ({
   id: Number(row["id"]),
   consumer: row["consumer_name"],
@@ -131,5 +155,6 @@ const fromRow = (row: postgres.Row): DeadLetter => ({
   code: row["code"],
   reason: row["reason"],
   origin: row["origin"] ?? undefined,
-  at: row["at"]
+  at: row["at"],
+  wished: row["wish_kind"] === null ? undefined : { kind: row["wish_kind"], by: row["wish_by"], at: row["wish_at"] }
 })

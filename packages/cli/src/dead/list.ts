@@ -1,13 +1,24 @@
 import { DeadLetters } from "@troupe/postgres"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { open, type Options } from "./open.ts"
 import { row, table } from "./render.ts"
 
-export const list = (options: Options & { readonly limit: number }) =>
+export interface ListOptions extends Options {
+  readonly limit: number
+  readonly code: Option.Option<string>
+  readonly consumer: Option.Option<string>
+}
+
+export const list = (options: ListOptions) =>
   open(options, (sql) =>
     Effect.gen(function* () {
-      const letters = yield* DeadLetters.list(sql, { limit: options.limit })
+      const letters = yield* DeadLetters.list(sql, {
+        limit: options.limit,
+        code: Option.getOrNull(options.code),
+        consumer: Option.getOrNull(options.consumer)
+      })
       yield* Console.log(options.json ? JSON.stringify({ dead: letters.map(row) }) : table(letters))
     })
   )

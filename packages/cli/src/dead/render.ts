@@ -13,10 +13,12 @@ export const row = (one: DeadLetter) => ({
   partition: one.partition,
   key: one.key ?? null,
   messageId: one.messageId ?? null,
+  origin: one.origin ?? null,
   stream: one.stream,
   sequence: one.sequence,
   subject: one.subject,
-  bytes: one.body.length
+  bytes: one.body.length,
+  wished: one.wished === undefined ? null : { ...one.wished, at: one.wished.at.toISOString() }
 })
 
 /** All of it, for programs. */
@@ -31,9 +33,10 @@ export const table = (letters: ReadonlyArray<DeadLetter>): string => {
     one.consumer,
     cut(one.key ?? "-", 40),
     one.code,
+    one.wished?.kind ?? "-",
     cut(one.reason, 100)
   ])
-  const head = ["ID", "AT", "CONSUMER", "KEY", "CODE", "REASON"]
+  const head = ["ID", "AT", "CONSUMER", "KEY", "CODE", "WISHED", "REASON"]
   const widths = head.map((_, i) => Math.max(...[head, ...rows].map((cells) => cells[i]?.length ?? 0)))
   const line = (cells: ReadonlyArray<string>) =>
     cells
@@ -53,7 +56,9 @@ export const page = (one: DeadLetter): string => {
     ["consumer", `${one.consumer}, partition ${one.partition}`],
     ["key", visible(one.key ?? "-")],
     ["message", visible(one.messageId ?? "-")],
-    ["from", `${one.stream} at ${one.sequence}, ${visible(one.subject)}`]
+    ...(one.origin === undefined ? [] : [["origin", visible(one.origin)] as const]),
+    ["from", `${one.stream} at ${one.sequence}, ${visible(one.subject)}`],
+    ...(one.wished === undefined ? [] : [["wished", wish(one.wished)] as const])
   ]
   const headers = Object.entries(one.headers).map(([name, value]) => `  ${visible(name)}: ${visible(value)}`)
   const size = `${one.body.length} bytes${encoding === "hex" ? ", hex" : ""}${truncated ? ", the first 64 KiB" : ""}`
@@ -65,6 +70,9 @@ export const page = (one: DeadLetter): string => {
     ...(text === "" ? [] : [text])
   ].join("\n")
 }
+
+const wish = ({ at, by, kind }: NonNullable<DeadLetter["wished"]>): string =>
+  `${kind}, by ${visible(by)} at ${at.toISOString()}, not done yet`
 
 const cut = (text: string, length: number): string => {
   const one = visible(text)
