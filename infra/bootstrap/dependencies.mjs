@@ -7,7 +7,7 @@ import { explain, Failure } from "./failure.mjs"
 import { withLock } from "./lock.mjs"
 import { step } from "./progress.mjs"
 
-const skipped = new Set(["node_modules", "dist", "src"])
+const skipped = new Set(["node_modules", "dist", "src", "peers"])
 
 // The workspace's folders lie at most three levels deep (services/X/contract).
 const manifests = (folder, depth = 0) =>
