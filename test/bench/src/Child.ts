@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type BenchError, failure } from "./BenchError.ts"
+import * as Cache from "./Cache.ts"
 
 /** A process of a bench: the driver, a host, a peer's service or server. It ends with its scope. */
 export interface Child {
@@ -19,7 +22,7 @@ const kept = 200
 export const start = (
   command: string,
   args: ReadonlyArray<string>,
-  options: { readonly cwd?: string } = {}
+  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {}
 ): Effect.Effect<Child, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -33,9 +36,9 @@ export const start = (
       for (const stream of [process.stdout, process.stderr]) {
         let rest = ""
         stream.setEncoding("utf8").on("data", (text: string) => {
-          const [last = "", ...complete] = (rest + text).split("\n").reverse()
-          rest = last
-          lines.push(...complete.reverse())
+          const complete = (rest + text).split("\n")
+          rest = complete.pop() ?? ""
+          lines.push(...complete)
           lines.splice(0, lines.length - kept)
           changed()
         })
@@ -106,10 +109,15 @@ const watch = (pid: number | undefined): ChildProcess => {
   return guard
 }
 
-/** A TypeScript file of ours, with its settings as JSON. */
+/**
+ * A TypeScript file of ours, with its settings as JSON. With compiled code from the cache, as `troupe run` has it: without,
+ * a process carries the compiler with it.
+ */
 export const node = (
   file: URL,
   settings: object,
   flags: ReadonlyArray<string> = []
 ): Effect.Effect<Child, never, Scope.Scope> =>
-  start(process.execPath, [...flags, "--conditions=@troupe/source", file.pathname, JSON.stringify(settings)])
+  start(process.execPath, [...flags, "--conditions=@troupe/source", fileURLToPath(file), JSON.stringify(settings)], {
+    env: { NODE_COMPILE_CACHE: join(Cache.folder(), "compiled"), ...process.env }
+  })

@@ -98,7 +98,7 @@ export const parse = (args: ReadonlyArray<string>): Options | BenchError => {
   const bench = benches.find((known) => known === name)
   if (bench === undefined) return refused(name ?? "bench", `the benches are ${benches.join(", ")}`)
   if (positionals.length !== (bench === "report" ? 2 : 1)) return refused(bench, `${positionals.length - 1} arguments`)
-  const numbers = { rounds: 1, seconds: 1, rows: 1_000, hosts: 2, kills: 1, freezes: 0, actors: 1, timers: 0 }
+  const numbers = { rounds: 1, seconds: 1, rows: 1_000, hosts: 1, kills: 1, freezes: 0, actors: 1, timers: 0 }
   const counts: { [name: string]: number } = {}
   for (const [flag, least] of Object.entries(numbers)) {
     const count = Number(values[flag as keyof typeof numbers])

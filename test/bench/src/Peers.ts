@@ -1,19 +1,12 @@
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { homedir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import { type BenchError, failure } from "./BenchError.ts"
+import * as Cache from "./Cache.ts"
 import { say } from "./Progress.ts"
-
-/** The folder that the bootstrap uses too. */
-const cache = (): string =>
-  process.env["TROUPE_CACHE"] ||
-  (process.getuid?.() === 0
-    ? "/var/cache/troupe"
-    : join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "troupe"))
 
 const source = fileURLToPath(new URL("../peers/", import.meta.url))
 
@@ -25,7 +18,7 @@ export const install: Effect.Effect<string, BenchError> = Effect.gen(function* (
   const lock = createHash("sha256")
     .update(readFileSync(join(source, "package-lock.json")))
     .digest("hex")
-  const folder = join(cache(), `bench-peers@${lock.slice(0, 12)}`)
+  const folder = join(Cache.folder(), `bench-peers@${lock.slice(0, 12)}`)
   const installed = join(folder, "installed")
   const fresh = !existsSync(installed)
   if (fresh) rmSync(folder, { recursive: true, force: true })

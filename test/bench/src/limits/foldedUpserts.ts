@@ -21,11 +21,11 @@ const headers = JSON.stringify({ "ce-id": randomUUID(), "ce-type": "bench.Counte
 const totals = new Map<string, number>()
 let pos = 0
 let done = 0
-let stopped = false
+const ending = { is: false }
 
 /** Each lane has keys of its own, so that two statements never wait for each other. */
 const lane = async (index: number): Promise<void> => {
-  while (!stopped) {
+  while (!ending.is) {
     const calls = Array.from({ length: Math.ceil(callers / lanes) }, () => {
       const key = `key-${((Math.random() * (keys / lanes)) | 0) * lanes + index}`
       const total = (totals.get(key) ?? 0) + 1
@@ -54,7 +54,7 @@ const before = done
 const since = performance.now()
 await sleep(seconds * 1_000)
 const rate = Math.round(((done - before) / (performance.now() - since)) * 1_000)
-stopped = true
+ending.is = true
 await all
 console.log(`rate ${rate}`)
 await sql.end()

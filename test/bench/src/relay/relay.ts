@@ -21,10 +21,15 @@ export const run = (options: Options.Options, print: Print): Effect.Effect<void,
     const { rows, snapshot } = options
     const servers = yield* Servers.start(options)
     const raw: { [mode in Limits.Mode]?: number } = {}
-    for (const mode of Limits.modes) {
-      say(`publishing ${rows} messages with nothing else to do, by ${mode} ...`)
-      raw[mode] = yield* Limits.publish(servers, mode, rows)
-    }
+    // Before and after, and the better one counts: a machine is not the same all the time.
+    const alone = Effect.gen(function* () {
+      for (const mode of Limits.modes) {
+        const rate = yield* Limits.publish(servers, mode, rows)
+        say(`${rows} messages with nothing else to do, by ${mode}: ${rate} a second`)
+        raw[mode] = Math.max(raw[mode] ?? 0, rate)
+      }
+    })
+    yield* alone
     const databaseUrl = yield* Servers.migrated(servers, "relay")
     const sql = yield* Servers.connected(databaseUrl)
     const settings = { natsUrl: servers.natsUrl, databaseUrl }
@@ -35,23 +40,32 @@ export const run = (options: Options.Options, print: Print): Effect.Effect<void,
     if (snapshot) yield* holdSnapshot(databaseUrl)
 
     const started = performance.now()
-    yield* Hosts.start(settings)
-    const points = yield* Effect.promise(() => watch(servers, rows))
+    const points = yield* Effect.scoped(
+      Effect.andThen(
+        Hosts.start(settings),
+        Effect.promise(() => watch(servers, rows))
+      )
+    )
     const [first] = points
     const last = points.at(-1)
-    if (first === undefined || last === undefined || last.count < rows)
-      return yield* failure("the backlog stands still", `EVT_${service}`, `${last?.count ?? 0} of ${rows}`, "look at the relay")
-    const relayed = Math.round(rows / ((last.at - started) / 1_000))
+    if (first === undefined || last === undefined || last.count !== rows)
+      return yield* failure(
+        "the backlog is not in the stream once",
+        `EVT_${service}`,
+        `${last?.count ?? 0} of ${rows}`,
+        "look at the relay"
+      )
+    yield* alone
+    const relay = ((last.count - first.count) / (last.at - first.at)) * 1_000
     const rates = tenths(points)
-    const fastest = Math.max(...Object.values(raw))
     print({
       bench: "relay",
       rows,
       snapshot,
-      relay: Math.round(((last.count - first.count) / (last.at - first.at)) * 1_000),
-      withStart: relayed,
+      relay: Math.round(relay),
+      withStart: Math.round(rows / ((last.at - started) / 1_000)),
       raw,
-      ratio: short((((last.count - first.count) / (last.at - first.at)) * 1_000) / fastest),
+      ratio: short(relay / Math.max(...Object.values(raw))),
       tenths: rates,
       steadiness: short(Math.min(...rates) / Math.max(...rates)),
       durability: servers.durability

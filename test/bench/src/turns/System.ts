@@ -22,17 +22,15 @@ export interface System {
   readonly crash: Effect.Effect<void, BenchError>
 }
 
-type Start = (
-  servers: Servers,
-  options: Options.Options
-) => Effect.Effect<System, BenchError, Scope.Scope>
+type Start = (servers: Servers, options: Options.Options) => Effect.Effect<System, BenchError, Scope.Scope>
 
 export const start = (name: Options.System): Start => starts[name]
 
 const troupe: Start = (servers, { profile }) =>
   Effect.gen(function* () {
     const databaseUrl = yield* Effect.mapError(migrated(servers, "troupe"), (cause) => unusable("troupe", cause))
-    const flags = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`, "--cpu-prof-name=host.cpuprofile"]
+    const flags =
+      profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`, "--cpu-prof-name=host.cpuprofile"]
     const service = yield* again(
       Effect.map(Hosts.start({ natsUrl: servers.natsUrl, databaseUrl }, flags), (child) => ({ child, url: "" }))
     )
@@ -59,7 +57,10 @@ const restate: Start = () =>
 [ingress]\nbind-address = "127.0.0.1:${ingress}"\n[admin]\nbind-address = "127.0.0.1:${admin}"
 [log-server]\nrocksdb-disable-wal-fsync = false\n`
     )
-    const binary = join(folder, `node_modules/@restatedev/restate-server-${process.platform}-${process.arch}/bin/restate-server`)
+    const binary = join(
+      folder,
+      `node_modules/@restatedev/restate-server-${process.platform}-${process.arch}/bin/restate-server`
+    )
     yield* Effect.try({
       try: () => chmodSync(binary, 0o755),
       catch: (cause) => unusable("restate", cause)
@@ -114,7 +115,12 @@ const starts: { readonly [name in Options.System]: Start } = { troupe, restate, 
 const unusable = (name: string, cause: unknown): BenchError =>
   cause instanceof BenchError
     ? cause
-    : failure("a system cannot be used here", name, cause instanceof Error ? cause.message : String(cause), "leave it out by --only")
+    : failure(
+        "a system cannot be used here",
+        name,
+        cause instanceof Error ? cause.message : String(cause),
+        "leave it out by --only"
+      )
 
 interface Running {
   readonly child: Child.Child

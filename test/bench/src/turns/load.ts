@@ -35,10 +35,10 @@ export const run = async (
   const errors: Array<string> = []
   let measured = 0
   let measuring = false
-  let stopped = false
+  const ending = { is: false }
   let calls = 0
   const caller = async (): Promise<void> => {
-    while (!stopped && errors.length < 10) {
+    while (!ending.is && errors.length < 10) {
       const key = names[(Math.random() * keys) | 0] ?? ""
       const since = performance.now()
       try {
@@ -61,7 +61,7 @@ export const run = async (
   measuring = false
   const used = process.cpuUsage(cpu)
   told("end")
-  stopped = true
+  ending.is = true
   await all
   return {
     rate: measured / (ms / 1_000),

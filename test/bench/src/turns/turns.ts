@@ -26,10 +26,7 @@ interface Contestant {
 }
 
 /** Every system does the same work in turns, A B C D A B C D ..., and is then killed, started again and counted. */
-export const run = (
-  options: Options.Options,
-  print: Print
-): Effect.Effect<void, unknown, Scope.Scope> =>
+export const run = (options: Options.Options, print: Print): Effect.Effect<void, unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const servers = yield* Servers.start(options)
     const errors: { [name: string]: string } = {}
@@ -129,7 +126,12 @@ const check = (servers: Servers.Servers, one: Contestant): Effect.Effect<void, B
       const took = ((performance.now() - since) / 1_000).toFixed(1)
       say(`${one.name}: killed and started again, all counters read after ${took} s`)
       if (Number(sum) !== one.calls)
-        return yield* failure("the counts differ", one.name, `${one.calls} calls, counted ${sum}`, "find out which is right")
+        return yield* failure(
+          "the counts differ",
+          one.name,
+          `${one.calls} calls, counted ${sum}`,
+          "find out which is right"
+        )
       one.messages += keys
       if (one.name !== "troupe") return
       const seen = yield* eventsIn(servers).pipe(
