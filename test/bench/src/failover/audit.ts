@@ -1,6 +1,6 @@
 import { jetstream } from "@nats-io/jetstream"
 import type postgres from "postgres"
-import { name as service } from "../counter/Counter.ts"
+import { name as service } from "../counter/contract.ts"
 import type { Servers } from "../Servers.ts"
 
 /** What must not be: none of these may be above 0. */

@@ -1,7 +1,7 @@
 // The callers, in a process of their own: node driver.ts '{"target": ..., "load": ...}'. Without a load it sums all counters.
 import { Agent, request } from "node:http"
 import { connect } from "@troupe/client/node"
-import { Bench } from "../counter/Counter.ts"
+import { Bench } from "../counter/contract.ts"
 import { quantile } from "../Figures.ts"
 import { type Call, type Load, run, sum } from "./load.ts"
 

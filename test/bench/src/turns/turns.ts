@@ -3,7 +3,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { type BenchError, failure } from "../BenchError.ts"
 import * as Child from "../Child.ts"
-import { name as service } from "../counter/Counter.ts"
+import { name as service } from "../counter/contract.ts"
 import { median, short } from "../Figures.ts"
 import type { Line, Print } from "../Line.ts"
 import * as Limits from "../limits/Limits.ts"
@@ -106,6 +106,7 @@ const drive = (
       const after = yield* look
       const [, text = ""] = yield* child.said(/^measured (.*)$/)
       const measured: Measured = JSON.parse(text)
+      yield* child.ended
       const [error] = measured.errors
       if (error !== undefined)
         return yield* failure("calls failed", one.name, error, "a call that failed makes the count worthless")
