@@ -1,18 +1,19 @@
-// A stream of a service's shape, and a process that does nothing but publish to it.
+// A stream of a service's shape, and a process that does nothing but publish to it: in each lane one batch under way.
 import { jetstreamManager } from "@nats-io/jetstream"
-import { startFastIngest } from "@nats-io/jetstream/internal"
-import { headers as natsHeaders, type MsgHdrs, nuid } from "@nats-io/nats-core"
+import { createInbox, MsgHdrsImpl } from "@nats-io/nats-core"
 import { connect } from "@nats-io/transport-node"
 import { Nats, Topology } from "@troupe/nats"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import type { Mode } from "./Limits.ts"
 import * as Rows from "../relay/rows.ts"
+import type { Mode } from "./Limits.ts"
 
 const { messages, mode, natsUrl }: { natsUrl: string; mode: Mode; messages: number } = JSON.parse(
   process.argv[2] ?? "{}"
 )
 const service = "raw"
+const batchSize = 500
+
 await Effect.runPromise(
   Topology.ensure("evt", service, Topology.limits).pipe(
     Effect.provide(Nats.layer({ url: Redacted.make(natsUrl), name: service }))
@@ -20,53 +21,69 @@ await Effect.runPromise(
 )
 const nats = await connect({ servers: natsUrl.replace("nats://", "") })
 const rows = Rows.make(service, messages)
+const lanes = Array.from({ length: Rows.partitions }, (_, p) => rows.filter((row) => row.p === p))
 
-const headersOf = (row: Rows.Row): MsgHdrs => {
-  const headers = natsHeaders()
-  for (const name in row.headers) headers.set(name, row.headers[name] ?? "")
-  headers.set("Nats-Msg-Id", row.id)
-  return headers
+const encoder = new TextEncoder()
+
+/** Headers as bytes at once: set one by one they would be what takes longest. */
+class Headers extends MsgHdrsImpl {
+  readonly #text: string
+  constructor(row: Rows.Row, more: string) {
+    super()
+    this.#text = `NATS/1.0\r\nNats-Msg-Id: ${row.id}\r\n${Object.entries(row.headers)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join("")}${more}\r\n`
+  }
+  override encode(): Uint8Array {
+    return encoder.encode(this.#text)
+  }
 }
 
-const fastIngest = async (): Promise<void> => {
-  const [first, ...rest] = rows
-  if (first === undefined) return
-  const ingest = await startFastIngest(nats, first.subject, first.body, {
-    allowGaps: false,
-    ackInterval: 200,
-    headers: headersOf(first)
-  })
-  for (const row of rest) await ingest.add(row.subject, row.body, { headers: headersOf(row) })
-  await ingest.end()
-}
+const inbox = createInbox()
+const waiting = new Map<string, { resolve(): void; reject(error: Error): void }>()
+nats.subscribe(`${inbox}.>`, {
+  callback: (_, message) => {
+    const batch = message.subject
+      .slice(inbox.length + 1)
+      .split(".", 1)
+      .join()
+    const answer = message.json<{ readonly type?: string; readonly error?: { readonly description: string } }>()
+    // With a type it only tells the pace.
+    if (answer.type !== undefined) return
+    if (answer.error === undefined) waiting.get(batch)?.resolve()
+    else waiting.get(batch)?.reject(new Error(answer.error.description))
+  }
+})
 
-/** Each lane has one batch under way. */
-const atomicBatches = async (): Promise<void> => {
-  const lanes = Array.from({ length: Rows.partitions }, (_, p) => rows.filter((row) => row.p === p))
-  await Promise.all(
-    lanes.map(async (lane) => {
-      for (let from = 0; from < lane.length; from += 500) {
-        const batch = lane.slice(from, from + 500)
-        const id = nuid.next()
-        for (const [i, row] of batch.entries()) {
-          const headers = headersOf(row)
-          headers.set("Nats-Batch-Id", id)
-          headers.set("Nats-Batch-Sequence", String(i + 1))
-          if (i < batch.length - 1) nats.publish(row.subject, row.body, { headers })
-          else {
-            headers.set("Nats-Batch-Commit", "1")
-            const answer = await nats.request(row.subject, row.body, { headers, timeout: 10_000 })
-            const { error } = answer.json<{ readonly error?: { readonly description: string } }>()
-            if (error !== undefined) throw new Error(error.description)
-          }
-        }
-      }
+/** ADR-50 of nats-architecture-and-design: what a message of a batch is, by its headers or by where it is answered. */
+const publish = (row: Rows.Row, batch: string, nth: number, last: boolean): void => {
+  if (mode === "fastIngest") {
+    const operation = last ? 2 : nth === 1 ? 0 : 1
+    const reply = `${inbox}.${batch}.${batchSize}.fail.${nth}.${operation}.$FI`
+    nats.publish(row.subject, row.body, { headers: new Headers(row, ""), reply })
+  } else {
+    const more = `Nats-Batch-Id: ${batch}\r\nNats-Batch-Sequence: ${nth}\r\n${last ? "Nats-Batch-Commit: 1\r\n" : ""}`
+    nats.publish(row.subject, row.body, {
+      headers: new Headers(row, more),
+      ...(last ? { reply: `${inbox}.${batch}` } : {})
     })
-  )
+  }
+}
+
+const run = async (lane: ReadonlyArray<Rows.Row>, p: number): Promise<void> => {
+  for (let from = 0; from < lane.length; from += batchSize) {
+    const some = lane.slice(from, from + batchSize)
+    const batch = `${p}-${from}`
+    const answered = Promise.withResolvers<void>()
+    waiting.set(batch, answered)
+    for (const [i, row] of some.entries()) publish(row, batch, i + 1, i === some.length - 1)
+    await answered.promise
+    waiting.delete(batch)
+  }
 }
 
 const since = performance.now()
-await (mode === "fastIngest" ? fastIngest() : atomicBatches())
+await Promise.all(lanes.map(run))
 const rate = Math.round((messages / (performance.now() - since)) * 1_000)
 const jsm = await jetstreamManager(nats)
 const stored = (await jsm.streams.info(`EVT_${service}`)).state.messages
