@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, statSync, writeFileSync } from "node:fs"
+import { availableParallelism, totalmem } from "node:os"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import { type BenchError, failure } from "./BenchError.ts"
@@ -20,7 +21,11 @@ export const run = ({ results }: Options.Options): Effect.Effect<void, BenchErro
       const text = readFileSync(page, "utf8")
       const from = text.indexOf(marks[0]) + marks[0].length
       const to = text.indexOf(marks[1])
-      writeFileSync(page, `${text.slice(0, from)}\n\n${Report.render(lines)}\n\n${text.slice(to)}`)
+      const day = statSync(results ?? "")
+        .mtime.toISOString()
+        .slice(0, 10)
+      const machine = `Measured on ${day}: ${availableParallelism()} cores, ${Math.round(totalmem() / 1024 ** 3)} GB, Node.js ${process.versions.node}.`
+      writeFileSync(page, `${text.slice(0, from)}\n\n${machine}\n\n${Report.render(lines)}\n\n${text.slice(to)}`)
     },
     catch: (cause) => failure("the page was not written", results ?? "", String(cause), "give it a file of JSON lines")
   })

@@ -30,19 +30,19 @@ export const run = (options: Options.Options, print: Print): Effect.Effect<void,
   Effect.gen(function* () {
     const servers = yield* Servers.start(options)
     const errors: { [name: string]: string } = {}
+    const fail = (name: Options.System, error: BenchError): void => {
+      errors[name] ??= error.message
+      say(`${name}: ${error.message}`)
+    }
     const contestants: Array<Contestant> = []
     for (const name of options.only) {
       say(`starting ${name} ...`)
       const started = yield* Effect.result(System.start(name)(servers, options))
       if (started._tag === "Success") contestants.push({ name, system: started.success, calls: 0, messages: 0 })
-      else errors[name] = started.failure.message
+      else fail(name, started.failure)
     }
     for (const callers of options.callers) {
       const measured = new Map<Options.System, Array<Round>>()
-      const fail = (name: Options.System, error: BenchError): void => {
-        errors[name] ??= error.message
-        say(`${name}: ${error.message}`)
-      }
       for (let round = 1; round <= options.rounds; round++) {
         for (const one of contestants) {
           if (errors[one.name] !== undefined) continue
