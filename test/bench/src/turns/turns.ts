@@ -134,7 +134,7 @@ const check = (servers: Servers.Servers, one: Contestant): Effect.Effect<void, B
           "find out which is right"
         )
       one.messages += keys
-      if (one.name !== "troupe") return
+      if (one.name !== "troupe") return undefined
       const seen = yield* eventsIn(servers).pipe(
         Effect.repeat({
           until: (seen) => seen >= one.messages,
@@ -142,7 +142,13 @@ const check = (servers: Servers.Servers, one: Contestant): Effect.Effect<void, B
         })
       )
       if (seen !== one.messages)
-        yield* failure("events are missing", one.name, `${seen} of ${one.messages} in the stream`, "look at the relay")
+        return yield* failure(
+          "events are missing",
+          one.name,
+          `${seen} of ${one.messages} in the stream`,
+          "look at the relay"
+        )
+      return undefined
     })
   )
 
