@@ -5,19 +5,27 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { ClientError, Rejected } from "./ClientError.ts"
 import { deliver } from "./internal/deliver.ts"
 import { connect, type ConnectOptions, type Dial } from "./internal/Link.ts"
 import { listen } from "./internal/listen.ts"
+import { Places } from "./internal/places.ts"
 
 /** How one command is sent. */
 export interface AskOptions {
-  /** For everything: waiting for a place, sending, handling, the answer. Default: 5 seconds. */
+  /**
+   * For everything: waiting for a place, sending, handling, the answer. Default: 5 seconds. A command that is asked for is
+   * not handled after it: its id is then settled, and whoever asks again with it hears TRP0212.
+   */
   readonly timeout?: Duration.Input
   /** A command with an id that was handled before is answered again, not handled again. Default: a new UUIDv7. */
   readonly id?: string
+  /**
+   * What to do while the service's stream is full: `fail` with `StreamFull`, which can be tried again, or `wait` within the
+   * timeout, trying again after 25 ms to 1 s. Default: `fail`.
+   */
+  readonly whenFull?: "fail" | "wait"
 }
 
 type Events<Refs extends ReadonlyArray<Contract.AnyEventRef>> = Contract.EventOf<Refs[number]>
@@ -73,7 +81,7 @@ export const layer =
       Effect.gen(function* () {
         const random = yield* SecureRandom.SecureRandom
         const link = yield* connect(dial, options)
-        const places = yield* Semaphore.make(options.maxInFlight ?? 10_000)
+        const places = new Places(options.maxInFlight ?? 1_024)
         const source = options.name ?? "client"
 
         const deliverOne = Effect.fnUntraced(function* (message: Message, answer: boolean, options: AskOptions = {}) {
@@ -81,7 +89,8 @@ export const layer =
           const span = yield* Effect.currentSpan
           const traceparent = `00-${span.traceId.padStart(32, "0")}-${span.spanId}-${span.sampled ? "01" : "00"}`
           const timeout = Duration.fromInputUnsafe(options.timeout ?? "5 seconds")
-          return yield* deliver(link, places, { message, id, source, timeout, answer, traceparent })
+          const whenFull = options.whenFull ?? "fail"
+          return yield* deliver(link, places, { message, id, source, timeout, answer, whenFull, traceparent })
         })
         const span = (verb: string, message: Message) =>
           // A stack for each span would cost more than the rest.

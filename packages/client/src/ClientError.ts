@@ -1,12 +1,14 @@
 import { Codes } from "@troupe/contract"
 import * as Schema from "effect/Schema"
 
-/** Nothing came back in time. The command may still be handled: ask again with the same id. */
+/** Nothing came back in time. The command may have been handled: ask again with the same id. TRP0212 then says that it never was. */
 export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", { after: Schema.String }) {}
 /** The server refuses this connection's user a subject. */
 export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", { subject: Schema.String }) {}
-/** The service's stream is full: it takes nothing until the service has caught up. */
+/** The service's stream is full: it takes nothing until the service has caught up. Nothing was sent. */
 export class StreamFull extends Schema.TaggedError<StreamFull>()("StreamFull", { stream: Schema.String }) {}
+/** This client has so many messages under way (`maxInFlight`), and none of them ended in time. Nothing was sent. */
+export class TooManyUnderWay extends Schema.TaggedError<TooManyUnderWay>()("TooManyUnderWay", { limit: Schema.Int }) {}
 /** The message with its headers is larger than the server takes. Nothing was sent. */
 export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { bytes: Schema.Int, limit: Schema.Int }) {}
 /** The key has no subject token: empty, over 200 bytes percent-encoded, or not Unicode. Nothing was sent. */
@@ -19,7 +21,16 @@ export class Rejected extends Schema.TaggedError<Rejected>()("Rejected", {
   detail: Schema.String
 }) {}
 
-const Reason = Schema.Union([TimedOut, NotAllowed, StreamFull, TooLarge, BadKey, NotConnected, Rejected])
+const Reason = Schema.Union([
+  TimedOut,
+  NotAllowed,
+  StreamFull,
+  TooManyUnderWay,
+  TooLarge,
+  BadKey,
+  NotConnected,
+  Rejected
+])
 /** Why a command did not get through. */
 export type Reason = typeof Reason.Type
 
@@ -36,7 +47,7 @@ export class ClientError extends Schema.TaggedError<ClientError>()("ClientError"
   /** Whether the same message may get through later. Keep its id: what was handled is then answered, not handled again. */
   get retryable(): boolean {
     const { _tag } = this.reason
-    return _tag === "TimedOut" || _tag === "StreamFull" || _tag === "NotConnected"
+    return _tag === "TimedOut" || _tag === "StreamFull" || _tag === "TooManyUnderWay" || _tag === "NotConnected"
   }
 }
 
@@ -48,6 +59,8 @@ const describe = (reason: Reason): readonly [code: string, why: string] => {
       return ["TRP0211", reason.subject]
     case "StreamFull":
       return ["TRP0406", reason.stream]
+    case "TooManyUnderWay":
+      return ["TRP0213", `${reason.limit} at once`]
     case "TooLarge":
       return ["TRP0207", `${reason.bytes} bytes with headers, ${reason.limit} allowed`]
     case "BadKey":

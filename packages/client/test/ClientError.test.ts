@@ -1,11 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
-import { BadKey, ClientError, NotAllowed, NotConnected, Rejected, StreamFull, TimedOut, TooLarge } from "@troupe/client"
+import {
+  BadKey,
+  ClientError,
+  NotAllowed,
+  NotConnected,
+  Rejected,
+  StreamFull,
+  TimedOut,
+  TooLarge,
+  TooManyUnderWay
+} from "@troupe/client"
 
 const to = "shop.Shelf.take"
 const reasons = [
   [new TimedOut({ after: "5s" }), true, "TRP0210 no answer in time · shop.Shelf.take · after 5s · "],
   [new NotAllowed({ subject: "cmd.x" }), false, "TRP0211 not allowed · shop.Shelf.take · cmd.x · "],
   [new StreamFull({ stream: "CMD_shop" }), true, "TRP0406 the stream is full · shop.Shelf.take · CMD_shop · "],
+  [
+    new TooManyUnderWay({ limit: 8 }),
+    true,
+    "TRP0213 too much is under way · shop.Shelf.take · 8 at once · send it again with the same id, "
+  ],
   [
     new TooLarge({ bytes: 9, limit: 8 }),
     false,

@@ -50,6 +50,14 @@ export const codes = {
   },
   TRP0210: { what: "no answer in time", todo: "ask again with the same id, or with a longer timeout" },
   TRP0211: { what: "not allowed", todo: "grant the connection's user this subject" },
+  TRP0212: {
+    what: "the time was over before it was handled",
+    todo: "send it with a new id if it is still wanted: under this one it will not be handled"
+  },
+  TRP0213: {
+    what: "too much is under way",
+    todo: "send it again with the same id, send less at once, or raise maxInFlight"
+  },
   TRP0301: { what: "the handler failed", todo: "read the cause; mend the handler" },
   TRP0302: { what: "the handler took too long", todo: "let it do less; do outside I/O elsewhere" },
   TRP0303: {

@@ -21,7 +21,7 @@ export interface Envelope {
   readonly traceparent?: string | undefined
   /** Where an `ask` waits for its reply: see `isReplyTo`. */
   readonly replyTo?: string | undefined
-  /** How long an `ask` waits, in ms from the stream's time of the message. */
+  /** How long an `ask` waits, in ms from the stream's time of the message; then the command is not handled any more. */
   readonly deadlineMs?: number | undefined
   /** Position of an event in its lane. */
   readonly position?: number | undefined

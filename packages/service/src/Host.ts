@@ -1,4 +1,4 @@
-import { Committer, Consumer, Loader, Partition } from "@troupe/actor/engine"
+import { Committer, Consumer, Deadlines, Loader, Partition } from "@troupe/actor/engine"
 import { type Capabilities, Nats, type NatsError, Topology } from "@troupe/nats"
 import { Adopter, Pruner } from "@troupe/outbox"
 import { Db, Migrations, type PostgresError, Sql } from "@troupe/postgres"
@@ -62,7 +62,7 @@ export class Host extends Context.Service<
       })
     )
     return Layer.effect(Host, start(service, options)).pipe(
-      Layer.provide(Layer.mergeAll(Committer.layer, Loader.layer)),
+      Layer.provide(Layer.mergeAll(Committer.layer, Loader.layer, Deadlines.layer)),
       Layer.provide(servers)
     )
   }

@@ -15,9 +15,22 @@ export interface Settings extends Pick<HostOptions, "limits" | "capabilities"> {
   readonly natsUrl: string
   readonly databaseUrl: string
   readonly crash?: CrashPoint
+  /** So far, in ms, its machine's clock is ahead. */
+  readonly aheadMs?: number
 }
 
 const settings: Settings = JSON.parse(process.argv[2] ?? "{}")
+const { aheadMs = 0 } = settings
+if (aheadMs !== 0) {
+  globalThis.Date = class Ahead extends Date {
+    constructor(...of: ReadonlyArray<unknown>) {
+      super(...((of.length === 0 ? [Ahead.now()] : of) as [number]))
+    }
+    static override now(): number {
+      return super.now() + aheadMs
+    }
+  } as DateConstructor
+}
 const { service } = counters(settings.name)
 const host = Host.layer(service, {
   ...settings,

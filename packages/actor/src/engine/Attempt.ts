@@ -1,4 +1,4 @@
-import { Codes, Envelope, Key, Subject } from "@troupe/contract"
+import { Codes, Envelope, Key, type Reply, Subject } from "@troupe/contract"
 import { type Db } from "@troupe/postgres"
 import { Commit, passes, sqlState } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Turn from "../Turn.ts"
 import { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
+import { Deadlines } from "./Deadlines.ts"
 import type { Delivery } from "./Delivery.ts"
 import * as Id from "./id.ts"
 import type * as Timers from "./Timers.ts"
@@ -59,7 +60,9 @@ export const run = (
   Effect.gen(function* () {
     let failure: Failure = { code: "TRP0301", reason: "" }
     const log = { id: delivery.id, key: delivery.key }
+    const deadlines = yield* Deadlines
     for (let attempt = 1; attempt <= attempts; attempt++) {
+      if (attempt > 1 && (yield* deadlines.over(delivery))) break
       // Encoded inside the savepoint: what is refused, or cannot be sent, leaves nothing of what it wrote by `Db` either.
       const exit = yield* Effect.exit(
         transact(
@@ -145,6 +148,19 @@ export const given = (delivery: Delivery, { code, reason }: Failure): Done => ({
   timers: [],
   cleared: [],
   dead: { code, reason }
+})
+
+/** A command that nobody waits for any more is not run, and will not be: its id has this answer from now on. */
+export const expired = (delivery: Delivery): Done => ({
+  delivery,
+  outcome: "rejected",
+  body: JSON.stringify({
+    code: "TRP0212",
+    detail: `it had ${delivery.envelope.deadlineMs} ms from ${delivery.incoming.message.time.toISOString()} on`
+  } satisfies Reply.Rejection & { code: Codes.Code }),
+  state: undefined,
+  staged: [],
+  dead: undefined
 })
 
 /** A handler may stage what no type allows: that is its failure, not ours. */

@@ -7,6 +7,7 @@ import * as Attempt from "./Attempt.ts"
 import type { Cache, Entry } from "./Cache.ts"
 import type { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
+import { Deadlines } from "./Deadlines.ts"
 import { type Delivery, open, type Refusal } from "./Delivery.ts"
 import { type Answer, Loader } from "./Loader.ts"
 import type { Incoming } from "./Mailbox.ts"
@@ -70,6 +71,7 @@ export const handle = (
     for (const delivery of deliveries) {
       if (!inbox.has(delivery.id) && !fresh.has(delivery.id)) fresh.set(delivery.id, delivery)
     }
+    const deadlines = yield* Deadlines
     const keys = Map.groupBy(fresh.values(), ({ token }) => token)
     const done = new Map<string, Attempt.Done>()
     let bytes = 0
@@ -88,7 +90,9 @@ export const handle = (
                 ? Attempt.given(delivery, { code: "TRP0306", reason: options.condemned })
                 : "unreadable" in loaded
                   ? Attempt.given(delivery, { code: "TRP0304", reason: loaded.unreadable })
-                  : yield* Attempt.run(consumer, delivery, value, options.maxPayload, transact)
+                  : (yield* deadlines.over(delivery))
+                    ? Attempt.expired(delivery)
+                    : yield* Attempt.run(consumer, delivery, value, options.maxPayload, transact)
             done.set(delivery.id, one)
             bytes += sizeOf(one)
             if (bytes > stagedLimit && fresh.size > 1) return yield* Effect.fail(new TooMuch())

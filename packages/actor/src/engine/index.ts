@@ -1,5 +1,6 @@
 // For Troupe's own packages only: what runs actors and subscribers. No promise of stability.
 export { Committer } from "./Committer.ts"
 export * as Consumer from "./Consumer.ts"
+export * as Deadlines from "./Deadlines.ts"
 export { Loader } from "./Loader.ts"
 export * as Partition from "./Partition.ts"

@@ -30,7 +30,10 @@ export interface ConnectOptions {
   readonly timeout?: Duration.Input
   /** Begins the subjects where answers arrive: `_INBOX` (the default) or `_INBOX.` and one token, for users who may hear no other. */
   readonly inboxPrefix?: string
-  /** Messages under way at once; more wait, within their timeout. Default: 10,000. */
+  /**
+   * Messages under way at once: not answered, or for `send` not acknowledged. More wait in order, within their timeout;
+   * then they fail with `TooManyUnderWay`. Default: 1,024.
+   */
   readonly maxInFlight?: number
 }
 

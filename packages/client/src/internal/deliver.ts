@@ -3,10 +3,18 @@ import { MsgHdrsImpl } from "@nats-io/nats-core/internal"
 import { Envelope, Key, type Message, Reply, Subject } from "@troupe/contract"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import type * as Semaphore from "effect/Semaphore"
-import { BadKey, ClientError, NotConnected, type Reason, Rejected, TimedOut, TooLarge } from "../ClientError.ts"
+import {
+  BadKey,
+  ClientError,
+  NotConnected,
+  type Reason,
+  Rejected,
+  TimedOut,
+  TooLarge,
+  TooManyUnderWay
+} from "../ClientError.ts"
 import type { Link } from "./Link.ts"
+import type { Places } from "./places.ts"
 import * as PubAck from "./pubAck.ts"
 import { type Signal, Signals } from "./signals.ts"
 
@@ -19,6 +27,7 @@ export interface Delivery {
   readonly timeout: Duration.Duration
   /** Whether to wait for the answer; otherwise it is done when the stream has the message. */
   readonly answer: boolean
+  readonly whenFull: "fail" | "wait"
 }
 
 /** How long an answer is waited for before the message is published again: doubled each time, ms. */
@@ -33,26 +42,26 @@ const pause = { first: 25, longest: 1_000 }
  */
 export const deliver = (
   link: Link,
-  places: Semaphore.Semaphore,
+  places: Places,
   delivery: Delivery
 ): Effect.Effect<Reply.Reply | undefined, ClientError> =>
   Effect.suspend(() => {
     const end = performance.now() + Duration.toMillis(delivery.timeout)
-    const one = Effect.acquireUseRelease(
-      Effect.sync(() => make(link, delivery)),
-      (sending) =>
-        sending instanceof Sending
-          ? attempts(link, delivery, sending, end)
-          : Effect.fail(new ClientError({ to: delivery.message.to, reason: sending })),
-      (sending) => Effect.sync(() => sending instanceof Sending && sending.end())
-    )
-    return Effect.flatMap(places.withPermitsIfAvailable(1)(one), (done) =>
-      Option.isSome(done)
-        ? Effect.succeed(done.value)
-        : Effect.timeoutOrElse(places.withPermits(1)(one), {
-            duration: delivery.timeout,
-            orElse: () => timedOut(delivery)
-          })
+    const fail = (reason: Reason) => Effect.fail(new ClientError({ to: delivery.message.to, reason }))
+    let sending: Sending | Reason | undefined
+    return Effect.acquireUseRelease(
+      Effect.sync(() => places.enter()),
+      (place) =>
+        Effect.flatMap(place.within(end - performance.now()), (given) => {
+          if (!given) return fail(new TooManyUnderWay({ limit: places.limit }))
+          sending = make(link, delivery)
+          return sending instanceof Sending ? attempts(link, delivery, sending, end) : fail(sending)
+        }),
+      (place) =>
+        Effect.sync(() => {
+          if (sending instanceof Sending) sending.end()
+          place.leave()
+        })
     )
   })
 
@@ -96,7 +105,8 @@ const attempts = Effect.fnUntraced(function* (
       }
       // Once the stream has it, only an answer or the end of the time can tell more.
       if (acked) continue
-      if (!signal.passing) return yield* fail(signal.reason)
+      const waits = delivery.whenFull === "wait" && signal.reason._tag === "StreamFull"
+      if (!signal.passing && !waits) return yield* fail(signal.reason)
       last = signal.reason
       until = now() + rest
       rest = Math.min(rest * 2, pause.longest)

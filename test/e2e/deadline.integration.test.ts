@@ -1,0 +1,39 @@
+import { assert, it } from "@effect/vitest"
+import { ask, type ClientError, send } from "@troupe/client"
+import { DeadLetters } from "@troupe/postgres"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as World from "./src/world.ts"
+
+it.live(
+  "a command whose time is over is not run, by a host whose clock is an hour ahead; one in time is",
+  () =>
+    Effect.gen(function* () {
+      const world = yield* World.make
+      const first = yield* world.start()
+      first.kill("SIGTERM")
+      yield* first.ended
+      const counter = world.contract.Counter.at("k")
+      yield* Effect.gen(function* () {
+        const early = yield* Effect.flip(ask(counter.add({ n: 100 }), { id: "late", timeout: "50 millis" }))
+        assert.strictEqual((early as ClientError).reason._tag, "TimedOut")
+        yield* send(counter.add({ n: 1 }))
+        const inTime = yield* Effect.forkScoped(ask(counter.add({ n: 10 }), { timeout: "50 seconds" }))
+
+        yield* world.start({ aheadMs: 3_600_000 })
+        assert.strictEqual(yield* Fiber.join(inTime), 11)
+        yield* World.settled(world)
+        const rows = yield* Effect.promise(() => world.sql`select outcome, body from troupe.inbox order by outcome`)
+        // Those of `log` have no outcome.
+        const outcomes = rows.flatMap(({ outcome }) => outcome ?? [])
+        assert.deepStrictEqual(outcomes, ["rejected", "reply", "reply"])
+        assert.deepStrictEqual(yield* DeadLetters.list(world.sql), [])
+        // It is settled: who asks again hears so at once, and may send it under a new id.
+        const again = yield* Effect.flip(ask(counter.add({ n: 100 }), { id: "late", timeout: "50 seconds" }))
+        assert.deepInclude((again as ClientError).reason, { _tag: "Rejected", code: "TRP0212" })
+        assert.isFalse((again as ClientError).retryable)
+        assert.strictEqual(yield* ask(counter.add({ n: 100 })), 111)
+      }).pipe(Effect.provide(world.client))
+    }).pipe(Effect.scoped),
+  60_000
+)
