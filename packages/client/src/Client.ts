@@ -1,4 +1,4 @@
-import type { Contract, Message, Reply } from "@troupe/contract"
+import { type Contract, Envelope, type Message, type Reply } from "@troupe/contract"
 import * as Context from "effect/Context"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Duration from "effect/Duration"
@@ -86,8 +86,7 @@ export const layer =
 
         const deliverOne = Effect.fnUntraced(function* (message: Message, answer: boolean, options: AskOptions = {}) {
           const id = options.id ?? (yield* random.uuidV7())
-          const span = yield* Effect.currentSpan
-          const traceparent = `00-${span.traceId.padStart(32, "0")}-${span.spanId}-${span.sampled ? "01" : "00"}`
+          const traceparent = Envelope.traceparent(yield* Effect.currentSpan)
           const timeout = Duration.fromInputUnsafe(options.timeout ?? "5 seconds")
           const whenFull = options.whenFull ?? "fail"
           return yield* deliver(link, places, { message, id, source, timeout, answer, whenFull, traceparent })

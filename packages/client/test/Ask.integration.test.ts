@@ -161,14 +161,10 @@ describe("an ask", () => {
     const left = shop.ask(tea.take({ n: 3 }), wait)
     const sent = shop.send(tea.take({ n: 4 }), wait)
     const jsm = await jetstreamManager(service.nc)
-    let done = false
-    const both = Promise.all([left, sent]).then(() => (done = true))
     // The service catches up: what it has handled makes room.
-    while (!done) {
-      await jsm.streams.purge("CMD_shop")
-      await new Promise(setImmediate)
-    }
-    await both
+    const both = Promise.all([left, sent])
+    const later = () => new Promise((resolve) => setImmediate(resolve, "later"))
+    while ((await Promise.race([both, later()])) === "later") await jsm.streams.purge("CMD_shop")
     assert.sameMembers(
       service.got.map(({ body }) => body),
       ['{"n":1}', '{"n":3}', '{"n":4}']

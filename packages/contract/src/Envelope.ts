@@ -95,6 +95,28 @@ export const fromHeaders = (get: (name: string) => string | null | undefined): E
 export const isReplyTo = (subject: string): boolean =>
   /^_INBOX(\.[^\s.*>]+){2,3}$/.test(subject) && subject.length <= 256
 
+/** Where a trace goes on: the span that caused what follows. */
+export interface Span {
+  /** 32 hex digits; fewer stand for their end. */
+  readonly traceId: string
+  /** 16 hex digits. */
+  readonly spanId: string
+  readonly sampled: boolean
+}
+
+/** A span as `traceparent` names it (W3C Trace Context, level 1). */
+export const traceparent = ({ sampled, spanId, traceId }: Span): string =>
+  `00-${traceId.padStart(32, "0")}-${spanId}-${sampled ? "01" : "00"}`
+
+/** The span that a `traceparent` names, of this version or of a later one; `undefined` when it names none. */
+export const readTraceparent = (text: string | undefined): Span | undefined => {
+  const [, version, traceId = "", spanId = "", flags = "", more] = w3c.exec(text ?? "") ?? []
+  if (version === undefined || version === "ff" || (version === "00" && more !== "")) return undefined
+  if (/^0*$/.test(traceId) || /^0*$/.test(spanId)) return undefined
+  return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 }
+}
+const w3c = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(|-.*)$/
+
 const encodeHeader = (value: string): string =>
   plain.test(value) ? value : value.toWellFormed().replace(special, (char) => encodeURIComponent(char))
 const decodeHeader = (value: string): string | undefined => {

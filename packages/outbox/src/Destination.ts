@@ -6,6 +6,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import { FailPoints } from "./FailPoint.ts"
+import { published } from "./Published.ts"
 
 /** Whose outbox it is. */
 export interface Origin {
@@ -136,6 +137,7 @@ export const run = (
           : yield* Publisher.single(messages[0]!, expected)
       const sent = messages.length > 1 && capabilities.atomicBatch ? rows : rows.slice(0, 1)
       yield* hit("after publish")
+      yield* published(stream, sent.length)
       passed(sent)
       state.singles = Math.max(0, state.singles - sent.length)
       state.sequence = Math.max(state.sequence, ack.sequence)

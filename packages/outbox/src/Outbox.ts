@@ -2,6 +2,7 @@ import { Envelope, Key, type Message, Subject } from "@troupe/contract"
 import { DbError, type Handle, Transaction } from "@troupe/postgres"
 import { sql } from "drizzle-orm"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 
@@ -30,7 +31,8 @@ export const enqueue = (
   options: Options = {}
 ): Effect.Effect<void, EnqueueError | DbError, Transaction> =>
   Effect.gen(function* () {
-    const row = rowOf(message, options)
+    const span = yield* Effect.option(Effect.currentParentSpan)
+    const row = rowOf(message, options, Option.getOrUndefined(span))
     if (row instanceof EnqueueError) return yield* row
     const { handle } = yield* Transaction
     yield* Effect.tryPromise({ try: () => store(handle, row), catch: (cause) => new DbError({ cause }) })
@@ -52,7 +54,7 @@ interface Row {
   readonly body: string
 }
 
-const rowOf = ({ key, payload, target, to }: Message, options: Options): Row | EnqueueError => {
+const rowOf = ({ key, payload, target, to }: Message, options: Options, span?: Envelope.Span): Row | EnqueueError => {
   const token = Key.encode(key)
   if (token === undefined)
     return new EnqueueError({ to, why: `the key ${JSON.stringify(key.slice(0, 80))} has no subject token` })
@@ -68,7 +70,8 @@ const rowOf = ({ key, payload, target, to }: Message, options: Options): Row | E
     key,
     time,
     contract: target.contract,
-    correlationId: id
+    correlationId: id,
+    traceparent: span && Envelope.traceparent(span)
   })
   return {
     id,

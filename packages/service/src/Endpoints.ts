@@ -4,6 +4,7 @@ import { Codes } from "@troupe/contract"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -17,15 +18,24 @@ export class EndpointsError extends Schema.TaggedError<EndpointsError>()("Endpoi
   message: Schema.String
 }) {}
 
+/** What the endpoints say. */
+export interface Source {
+  readonly health: Effect.Effect<Health>
+  /** In the text format of Prometheus. */
+  readonly metrics: Effect.Effect<string>
+}
+
 /**
- * Serves `/livez` and `/readyz` as JSON: 200, or 503 with what is the matter. Answers the url. At the end it waits half a
- * second for requests that are under way.
+ * Serves `/livez`, `/readyz` and `/startupz` as JSON: 200, or 503 with what is the matter; started is who was ready once.
+ * And `/metrics` for Prometheus. Answers the url. At the end it waits half a second for requests that are under way.
  */
 export const serve = (
   service: string,
-  health: Effect.Effect<Health>,
+  { health: look, metrics }: Source,
   at: { readonly host: string; readonly port: number }
 ): Effect.Effect<string, EndpointsError, Scope.Scope> => {
+  let started = false
+  const health = Effect.tap(look, ({ ready }) => Effect.sync(() => void (started ||= ready)))
   const answer = (path: `/${string}`, ok: (health: Health) => boolean) =>
     HttpRouter.add(
       "GET",
@@ -38,16 +48,26 @@ export const serve = (
     )
   const routes = Layer.mergeAll(
     answer("/livez", ({ live }) => live),
-    answer("/readyz", ({ ready }) => ready)
+    answer("/readyz", ({ ready }) => ready),
+    answer("/startupz", () => started),
+    HttpRouter.add(
+      "GET",
+      "/metrics",
+      Effect.map(metrics, (text) =>
+        HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
+      )
+    )
   )
   const server = NodeHttpServer.layer(() => createServer(), {
     host: at.host,
     port: at.port,
     gracefulShutdownTimeout: "500 millis"
   })
+  const watch = Effect.repeat(health, { until: () => started, schedule: Schedule.spaced("100 millis") })
   return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
     Layer.provideMerge(server),
     Layer.build,
+    Effect.tap(Effect.forkScoped(watch)),
     Effect.map((context) => HttpServer.formatAddress(Context.get(context, HttpServer.HttpServer).address)),
     Effect.mapError(
       (error) =>

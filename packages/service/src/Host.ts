@@ -14,6 +14,8 @@ import * as Scope from "effect/Scope"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Endpoints from "./Endpoints.ts"
 import * as Health from "./Health.ts"
+import * as Metrics from "./Metrics.ts"
+import * as Tracing from "./Tracing.ts"
 import type { Service } from "./Service.ts"
 
 /** Why a host could not start; its message is for a person. */
@@ -24,7 +26,7 @@ export interface Options {
   readonly natsUrl: Redacted.Redacted
   /** The service's own database, migrated. */
   readonly databaseUrl: Redacted.Redacted
-  /** Of `/livez` and `/readyz`; port 0 takes a free one. */
+  /** Of `/livez`, `/readyz`, `/startupz` and `/metrics`; port 0 takes a free one. */
   readonly http: { readonly host: string; readonly port: number }
   /** How long the end may take: what is at hand is finished, nothing new is read. Default 10 seconds. */
   readonly drain?: Duration.Input
@@ -38,7 +40,7 @@ export interface Options {
 export class Host extends Context.Service<
   Host,
   {
-    /** Where `/livez` and `/readyz` answer. */
+    /** Where `/livez`, `/readyz`, `/startupz` and `/metrics` answer. */
     readonly url: string
     readonly health: Effect.Effect<Health.Health>
   }
@@ -62,7 +64,7 @@ export class Host extends Context.Service<
       })
     )
     return Layer.effect(Host, start(service, options)).pipe(
-      Layer.provide(Layer.mergeAll(Committer.layer, Loader.layer, Deadlines.layer)),
+      Layer.provide(Layer.mergeAll(Committer.layer, Loader.layer, Deadlines.layer, Tracing.layer(service.name))),
       Layer.provide(servers)
     )
   }
@@ -104,7 +106,8 @@ const start = (
       ending.is ? { ...health, ready: false, trouble: ["the host is about to end", ...health.trouble] } : health
     )
     // Before the drain's scope, so that they answer until it is over.
-    const url = yield* Endpoints.serve(service.name, health, options.http)
+    const metrics = yield* Metrics.text({ partitions, health })
+    const url = yield* Endpoints.serve(service.name, { health, metrics }, options.http)
 
     const running = yield* drained(options.drain ?? "10 seconds")
     for (const consumer of consumers) {

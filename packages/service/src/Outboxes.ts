@@ -8,6 +8,8 @@ export interface Waiting {
   readonly stream: string
   /** The watermark; 0 when there is none. */
   readonly watermark: number
+  /** The newest row's position. */
+  readonly newest: number
 }
 
 /**
@@ -28,7 +30,7 @@ export const waiting: Effect.Effect<ReadonlyArray<Waiting>, unknown, Sql> = Effe
            where (o.consumer, o.p, o.stream) > (lane.consumer, lane.p, lane.stream)
            order by consumer, p, stream limit 1) next
       )
-      select consumer, p, stream, coalesce(w.pos, 0) as watermark
+      select consumer, p, stream, coalesce(w.pos, 0) as watermark, newest.pos as newest
         from lane left join troupe.watermark w using (consumer, p, stream)
        cross join lateral (
           select o.pos from troupe.outbox o
@@ -40,7 +42,8 @@ export const waiting: Effect.Effect<ReadonlyArray<Waiting>, unknown, Sql> = Effe
       consumer: Number(row.consumer),
       p: Number(row.p),
       stream: String(row.stream),
-      watermark: Number(row.watermark)
+      watermark: Number(row.watermark),
+      newest: Number(row.newest)
     }))
   })
 )

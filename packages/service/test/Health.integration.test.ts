@@ -53,7 +53,8 @@ const partition = (name: string, stream: string, p: number, ready = true): Parti
   p,
   ready,
   trouble: ready ? undefined : "waits",
-  cursors: {}
+  cursors: {},
+  pending: {}
 })
 
 /** Looks again, every 20 ms, until it is as wanted: what it was in between is in the message when it never is. */
@@ -225,7 +226,7 @@ it.live("asking which outboxes wait reads some index entries of each, not its ro
           name === "unsafe" ? (text: string) => target.unsafe((asked = text)) : Reflect.get(target, name)
       })
       assert.deepStrictEqual(yield* Effect.provideService(Outboxes.waiting, Sql, listening), [
-        { consumer: 1, p: 3, stream: "CMD_other", watermark: 0 }
+        { consumer: 1, p: 3, stream: "CMD_other", watermark: 0, newest: 20_000 }
       ])
       const [, statement = ""] = asked.split("'2s';")
       const rows = yield* Effect.promise(() => sql.unsafe(`explain (analyze, buffers, format json) ${statement}`))

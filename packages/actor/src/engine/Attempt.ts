@@ -160,6 +160,8 @@ export const expired = (delivery: Delivery): Done => ({
   } satisfies Reply.Rejection & { code: Codes.Code }),
   state: undefined,
   staged: [],
+  timers: [],
+  cleared: [],
   dead: undefined
 })
 

@@ -12,6 +12,7 @@ import { type Delivery, open, type Refusal } from "./Delivery.ts"
 import { type Answer, Loader } from "./Loader.ts"
 import type { Incoming } from "./Mailbox.ts"
 import * as Timers from "./Timers.ts"
+import * as Tracing from "./Tracing.ts"
 
 /** What the owner of a partition knows between two commits. */
 export interface Memory {
@@ -92,7 +93,9 @@ export const handle = (
                   ? Attempt.given(delivery, { code: "TRP0304", reason: loaded.unreadable })
                   : (yield* deadlines.over(delivery))
                     ? Attempt.expired(delivery)
-                    : yield* Attempt.run(consumer, delivery, value, options.maxPayload, transact)
+                    : yield* Tracing.turn(consumer, delivery, (traced) =>
+                        Attempt.run(consumer, traced, value, options.maxPayload, transact)
+                      )
             done.set(delivery.id, one)
             bytes += sizeOf(one)
             if (bytes > stagedLimit && fresh.size > 1) return yield* Effect.fail(new TooMuch())

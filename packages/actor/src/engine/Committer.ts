@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Gather from "./Gather.ts"
+import * as Measures from "./Measures.ts"
 
 /** The work may be committed or not: connection lost, server shutting down, serialization. The partition is taken anew. */
 export class CommitLost extends Schema.TaggedError<CommitLost>()("CommitLost", { cause: Schema.Defect() }) {}
@@ -36,7 +37,7 @@ export class Committer extends Context.Service<
       const call = (
         works: ReadonlyArray<Commit.Work>
       ): Effect.Effect<ReadonlyArray<Exit.Exit<Commit.Verdict, CommitLost | CommitRefused>>> =>
-        Effect.tryPromise({ try: () => Commit.commit(sql, works), catch: failed }).pipe(
+        Measures.timed(Effect.tryPromise({ try: () => Commit.commit(sql, works), catch: failed })).pipe(
           Effect.matchEffect({
             onSuccess: (verdictOf) => Effect.succeed(works.map(({ fence }) => Exit.succeed(verdictOf(fence)))),
             // One partition's refusal is not the others': each alone.

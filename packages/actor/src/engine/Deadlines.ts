@@ -72,15 +72,17 @@ class StreamClock {
     return this.monotonic() - this.asked
   }
   refresh(): Promise<void> {
-    return (this.underway ??= this.read()
-      .then((time) => {
-        if (!Number.isNaN(time)) this.offset = time - this.monotonic()
-      })
+    return (this.underway ??= this.look().finally(() => {
+      this.underway = undefined
+    }))
+  }
+  private async look(): Promise<void> {
+    try {
+      const time = await this.read()
+      if (!Number.isNaN(time)) this.offset = time - this.monotonic()
+    } catch {
       // Nothing was learned: what was read before holds.
-      .catch(() => {})
-      .finally(() => {
-        this.asked = this.monotonic()
-        this.underway = undefined
-      }))
+    }
+    this.asked = this.monotonic()
   }
 }

@@ -17,6 +17,7 @@ import { CommitLost, CommitRefused, Committer, failed } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import type { Loader } from "./Loader.ts"
 import * as Mailbox from "./Mailbox.ts"
+import * as Measures from "./Measures.ts"
 
 /** States kept in memory per partition: entries, and characters of what they are stored as. */
 const cached = { entries: 1_000, size: 4 * 1024 ** 2 }
@@ -39,6 +40,8 @@ export interface Progress {
   trouble: string | undefined
   /** Sequence per stream of the last message whose effects are committed. */
   cursors: Commit.Cursors
+  /** Messages per stream that were there, behind the one that was read last. */
+  pending: { [stream: string]: number }
 }
 
 export const progress = (consumer: Consumer, p: number): Progress => ({
@@ -46,7 +49,8 @@ export const progress = (consumer: Consumer, p: number): Progress => ({
   p,
   ready: false,
   trouble: "starting",
-  cursors: {}
+  cursors: {},
+  pending: {}
 })
 
 /**
@@ -102,7 +106,10 @@ const session = (
         stream,
         filter: filter(p),
         from: (taken.cursors[stream]?.seq ?? 0) + 1,
-        into: (message) => mailbox.offer({ stream, message })
+        into: (message) => {
+          progress.pending[stream] = message.info.pending
+          return mailbox.offer({ stream, message })
+        }
       })
     )
     progress.cursors = taken.cursors
@@ -112,6 +119,7 @@ const session = (
       Effect.sync(() => {
         progress.ready = false
         progress.trouble = "taken anew"
+        progress.pending = {}
       })
     )
     yield* Effect.forkScoped(purgeHandled(progress, commandsKept))
@@ -265,6 +273,7 @@ const finish = (
       yield* Effect.ignore(Effect.try(() => connection.publish(to, body, { headers: wire })))
     }
     relay.committed(work)
+    yield* Measures.committed(consumer, work)
     for (const [token, { size, value, version }] of states) memory.cache.set(token, { version, value, size })
     const fence = { ...work.fence, n: work.fence.n + 1 }
     return { fence, pos: work.pos, cursors: work.cursors, cache: memory.cache, wary: Math.max(0, memory.wary - 1) }
