@@ -5,6 +5,7 @@ import {
   type Msg,
   type NatsConnection,
   PermissionViolationError,
+  type PublishOptions,
   type Subscription
 } from "@nats-io/nats-core"
 import { Envelope } from "@troupe/contract"
@@ -37,6 +38,12 @@ export interface ConnectOptions {
   readonly maxInFlight?: number
 }
 
+/**
+ * Bytes that may be sent while the server says nothing. A server that is frozen, or behind a dead link, is noticed by its
+ * pings, a minute later at worst: until then all that is sent stays in our memory.
+ */
+const unheardLimit = 32 * 1024 ** 2
+
 /** One connection with one inbox, where acknowledgements and answers arrive, told apart by the last token. */
 export class Link {
   readonly nc: NatsConnection
@@ -47,6 +54,8 @@ export class Link {
   private readonly prefix: string
   private inbox: Subscription | undefined
   private deaf: NotAllowed | undefined
+  /** Sent since the server last said anything here, in bytes. */
+  private unheard = 0
   private readonly waiting = new Map<string, (msg: Msg) => void>()
   private readonly underway = new Map<Signals, string>()
   private readonly violated = new Set<(subject: string) => void>()
@@ -75,9 +84,21 @@ export class Link {
     if (this.nc.isClosed()) return
     this.inbox = this.nc.subscribe(`${this.prefix}.*`, {
       callback: (error, msg) => {
+        this.unheard = 0
         if (error === null) this.waiting.get(msg.subject)?.(msg)
       }
     })
+  }
+
+  /** Whether more can be sent: the server has answered some of what it was sent. */
+  get isHeard(): boolean {
+    return this.unheard < unheardLimit
+  }
+
+  publish(subject: string, body: string, options: PublishOptions): void {
+    // Characters: at most three times as many bytes, and mostly as many.
+    this.unheard += body.length + 500
+    this.nc.publish(subject, body, options)
   }
 
   /** A new subject of the inbox; its messages go to `hear` until `forget`. */
@@ -112,6 +133,7 @@ export class Link {
       else if (status.type === "reconnecting") this.backoff.attempt()
       else if (status.type === "reconnect") {
         this.connected = true
+        this.unheard = 0
         this.backoff.reset()
         this.maxPayload = this.nc.info?.max_payload ?? this.maxPayload
         this.tell(() => ({ _tag: "Reconnected" }))

@@ -84,10 +84,16 @@ const attempts = Effect.fnUntraced(function* (
   while (true) {
     const refusal = link.refusal()
     if (refusal !== undefined) return yield* fail(refusal)
-    if (link.connected) sending.publish(end - now())
-    else last = new NotConnected({ detail: "the connection is lost" })
     let until = now() + wait
-    wait = Math.min(wait * 2, patience.longest)
+    if (!link.connected) last = new NotConnected({ detail: "the connection is lost" })
+    else if (link.isHeard) {
+      sending.publish(end - now())
+      wait = Math.min(wait * 2, patience.longest)
+    } else {
+      last = new NotConnected({ detail: "the server does not answer what it was sent" })
+      until = now() + rest
+      rest = Math.min(rest * 2, pause.longest)
+    }
     while (true) {
       const signal = yield* sending.signals.next(Math.min(until, end) - now())
       if (signal === undefined) {
@@ -163,7 +169,7 @@ class Sending {
     headers["Nats-Msg-Id"] = this.answer && this.published > 0 ? `${this.msgId}.${nuid.next()}` : this.msgId
     if (this.answer && Number.isFinite(left)) headers["Troupe-Deadline-Ms"] = String(Math.max(1, Math.ceil(left)))
     this.published++
-    this.link.nc.publish(this.subject, this.body, {
+    this.link.publish(this.subject, this.body, {
       headers: natsHeaders(headers),
       reply: this.hear(this.acknowledged)
     })
