@@ -91,6 +91,19 @@ it.live(
 )
 
 it.live(
+  "a host whose tracing is set wrongly says so, and works without",
+  () =>
+    Effect.gen(function* () {
+      const world = yield* World.make
+      settings("no url")
+      const host = yield* world.start()
+      assert.match(host.output(), /TRP0101 .* · OTEL_\* · nothing is traced: .*OTEL_EXPORTER_OTLP_ENDPOINT/)
+      assert.strictEqual(yield* Effect.provide(ask(world.contract.Counter.at("k").add({ n: 1 })), world.client), 1)
+    }).pipe(Effect.scoped),
+  60_000
+)
+
+it.live(
   "a collector that never answers costs spans: turns go on, few requests are open, and the host ends in time",
   () =>
     Effect.gen(function* () {

@@ -89,3 +89,30 @@ describe("an envelope", () => {
     for (const subject of elsewhere) assert.isFalse(Envelope.isReplyTo(subject), subject)
   })
 })
+
+describe("a traceparent", () => {
+  const hex = (digits: number) => Schema.String.check(Schema.isPattern(new RegExp(`^[0-9a-f]{${digits}}$`)))
+
+  it.prop("is read as it was written", [hex(32), hex(16), Schema.Boolean], ([traceId, spanId, sampled]) => {
+    const none = /^0+$/.test(traceId) || /^0+$/.test(spanId)
+    const span = { traceId, spanId, sampled }
+    assert.deepStrictEqual(Envelope.readTraceparent(Envelope.traceparent(span)), none ? undefined : span)
+  })
+
+  it.each([
+    ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", true],
+    ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", false],
+    ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03", true],
+    ["cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what-comes", true],
+    ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more", undefined],
+    ["ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", undefined],
+    ["00-00000000000000000000000000000000-b7ad6b7169203331-01", undefined],
+    ["00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", undefined],
+    ["00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", undefined],
+    ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331", undefined],
+    ["", undefined],
+    [undefined, undefined]
+  ])("%s is sampled: %s", (text, sampled) => {
+    assert.strictEqual(Envelope.readTraceparent(text)?.sampled, sampled)
+  })
+})

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { Partition } from "@troupe/actor/engine"
 import { Sql } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as Scope from "effect/Scope"
@@ -25,6 +26,7 @@ export interface Options {
 export const text = (options: Options): Effect.Effect<Effect.Effect<string>, never, Sql | Scope.Scope> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<Sql>()
+    const scope = yield* Effect.scope
     const delay = yield* Effect.acquireRelease(
       Effect.sync(() => {
         const delay = monitorEventLoopDelay({ resolution: 20 })
@@ -69,8 +71,15 @@ export const text = (options: Options): Effect.Effect<Effect.Effect<string>, nev
         )
     })
     const streams = new Set<string>()
+    // A database that does not answer is asked once, not once for each look.
+    let asked: Fiber.Fiber<readonly [ReadonlyArray<Outboxes.Waiting>, number], unknown> | undefined
+    const ask = Effect.gen(function* () {
+      if (asked === undefined || asked.pollUnsafe() !== undefined)
+        asked = yield* Effect.forkIn(Effect.all([Outboxes.waiting, parked]), scope)
+      return yield* Effect.timeout(Fiber.join(asked), bound)
+    })
     const ofDatabase = Effect.gen(function* () {
-      const found = yield* Effect.result(Effect.timeout(Effect.all([Outboxes.waiting, parked]), bound))
+      const found = yield* Effect.result(ask)
       const [outboxes, waiting] = found._tag === "Success" ? found.success : [[], Number.NaN]
       for (const { stream } of outboxes) streams.add(stream)
       for (const stream of streams) {

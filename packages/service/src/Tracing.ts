@@ -16,9 +16,6 @@ import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
 
 const settings = Config.all({
-  disabled: Config.Boolean("OTEL_SDK_DISABLED").pipe(Config.withDefault(false)),
-  endpoint: Config.option(Config.URL("OTEL_EXPORTER_OTLP_ENDPOINT")),
-  traces: Config.option(Config.URL("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")),
   protocol: Config.Literals(["http/protobuf", "http/json"], "OTEL_EXPORTER_OTLP_PROTOCOL").pipe(
     Config.withDefault("http/protobuf" as const)
   ),
@@ -31,13 +28,11 @@ const settings = Config.all({
  */
 export const layer = (service: string): Layer.Layer<never> =>
   Layer.unwrap(
-    Effect.gen(function* () {
-      const { disabled, endpoint, protocol, resource, traces } = yield* settings
-      if (disabled || (Option.isNone(endpoint) && Option.isNone(traces))) return Layer.empty
-      const named = /(^|,)\s*service\.name\s*=/.test(resource)
+    Effect.map(settings, ({ protocol, resource }) => {
+      const isNamed = /(^|,)\s*service\.name\s*=/.test(resource)
       const defaults = ConfigProvider.fromUnknown({
         OTEL_TRACES_EXPORTER: "otlp",
-        ...(named ? {} : { OTEL_SERVICE_NAME: service })
+        ...(isNamed ? {} : { OTEL_SERVICE_NAME: service })
       })
       return Tracing.layer.pipe(
         Layer.provide(OtlpTracer.layerFromConfig()),
@@ -47,12 +42,13 @@ export const layer = (service: string): Layer.Layer<never> =>
       )
     })
   ).pipe(
+    // A wrong setting of the observers is no reason not to work.
     Layer.catchCause((cause) =>
-      Layer.effectDiscard(
-        Effect.logWarning(Codes.text("TRP0101", "OTEL_*", `nothing is traced: ${String(Cause.squash(cause))}`))
-      )
+      Layer.effectDiscard(Effect.logWarning(Codes.text("TRP0101", "OTEL_*", `nothing is traced: ${why(cause)}`)))
     )
   )
+
+const why = (cause: Cause.Cause<unknown>): string => String(Cause.squash(cause)).replaceAll(/\s+/g, " ")
 
 /** Batches of spans under way at once. */
 const underWay = 2
@@ -71,8 +67,8 @@ const collector: Layer.Layer<HttpClient.HttpClient> = Layer.effect(
       response.pipe(
         Effect.timeout("10 seconds"),
         Effect.retry({ times: 2, schedule: Schedule.spaced("1 second") }),
-        Effect.tapCause((cause) =>
-          Effect.logWarning("the OTLP collector takes no spans: some are lost", String(Cause.squash(cause)))
+        Effect.tapError((error) =>
+          Effect.logWarning("the OTLP collector takes no spans: some are lost", String(error))
         ),
         Effect.orDie,
         places.withPermitsIfAvailable(1),

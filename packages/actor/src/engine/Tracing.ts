@@ -15,11 +15,12 @@ const TurnTracer = Context.Reference<Tracer.Tracer | undefined>("@troupe/actor/T
   defaultValue: () => undefined
 })
 
-/** Traces turns, and nothing else that the host does. */
+/** Traces turns, and nothing else that the host does, by the tracer that there is; the one of Effect itself, which keeps nothing, is none. */
 export const layer: Layer.Layer<never> = Layer.effect(
   TurnTracer,
   Effect.gen(function* () {
     const tracer = yield* Tracer.Tracer
+    if (tracer === Tracer.nativeTracer) return undefined
     const clock = yield* Clock.Clock
     return {
       ...tracer,
