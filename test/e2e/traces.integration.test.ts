@@ -111,7 +111,7 @@ it.live(
       const collector = yield* Collector.start(true)
       settings(collector.url)
       const host = yield* world.start()
-      const turns = Array.from({ length: 3_000 }, (_, i) => world.contract.Counter.at(`k${i % 100}`).add({ n: 1 }))
+      const turns = Array.from({ length: 2_000 }, (_, i) => world.contract.Counter.at(`k${i % 100}`).add({ n: 1 }))
       yield* Effect.forEach(turns, (turn) => ask(turn, { timeout: "50 seconds" }), {
         concurrency: 500,
         discard: true
