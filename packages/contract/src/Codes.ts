@@ -92,6 +92,14 @@ export const codes = {
     what: "the stream is full",
     todo: "wait until the service has caught up, or raise the stream's max_bytes"
   },
+  TRP0407: {
+    what: "messages were deleted before they were handled",
+    todo: "send again what is missing; raise the stream's limits, or the speed of its readers"
+  },
+  TRP0408: {
+    what: "the stream lost messages that it had acknowledged",
+    todo: "nothing is missing that went through an outbox; use replicas, or sync_interval: always"
+  },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
   TRP0503: { what: "the database is not migrated", todo: "run troupe migrate" },
@@ -104,6 +112,10 @@ export const codes = {
   TRP0508: {
     what: "a migration was changed after it ran",
     todo: "restore it and write a new one; drop a development database"
+  },
+  TRP0509: {
+    what: "the database was set back",
+    todo: "commands of the history window are handled again; compare what left the service since then"
   },
   TRP0601: { what: "no such dead letter", todo: "list them with troupe dead list" },
   TRP0602: { what: "the command line cannot be read", todo: "see it with --help" },

@@ -1,8 +1,8 @@
-import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { describe, failure, Nats, type NatsError } from "./Nats.ts"
+import * as Position from "./Position.ts"
 
 /** What may be purged. */
 export interface Options {
@@ -20,20 +20,11 @@ export const purge = ({ cursor, filter, kept, stream }: Options): Effect.Effect<
   Effect.gen(function* () {
     if (cursor <= 1) return 0
     const { jsm } = yield* Nats
-    const since = new Date((yield* Clock.currentTimeMillis) - Duration.toMillis(kept)).toISOString()
+    const since = (yield* Clock.currentTimeMillis) - Duration.toMillis(kept)
     return yield* Effect.tryPromise({
       try: async () => {
-        // A consumer from a time says, when it is made, which sequence that is.
-        const { delivered, name } = await jsm.consumers.add(stream, {
-          ack_policy: AckPolicy.None,
-          deliver_policy: DeliverPolicy.StartTime,
-          opt_start_time: since,
-          filter_subject: filter,
-          inactive_threshold: 5_000_000_000,
-          mem_storage: true
-        })
-        await jsm.consumers.delete(stream, name)
-        const { purged } = await jsm.streams.purge(stream, { filter, seq: Math.min(delivered.stream_seq + 1, cursor) })
+        const first = await Position.sequenceAt(jsm, stream, filter, since)
+        const { purged } = await jsm.streams.purge(stream, { filter, seq: Math.min(first, cursor) })
         return purged
       },
       catch: (cause) => failure("TRP0404", stream, describe(cause))

@@ -1,5 +1,6 @@
 export * as History from "./History.ts"
 export { type Capabilities, Nats, NatsError } from "./Nats.ts"
+export * as Position from "./Position.ts"
 export * as Publisher from "./Publisher.ts"
 export * as Reader from "./Reader.ts"
 export * as Topology from "./Topology.ts"

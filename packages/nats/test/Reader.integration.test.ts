@@ -36,7 +36,7 @@ const readSome = (from: { name: string; filter: string }, count: number) =>
     }
     yield* Effect.raceFirst(
       Deferred.await(full),
-      Reader.read({ stream: from.name, filter: from.filter, from: 1, into })
+      Reader.read({ stream: from.name, filter: from.filter, after: undefined, into, moved: () => Effect.void })
     )
     return seen
   })
@@ -58,7 +58,9 @@ it.live("a reader that never gets room ends at once when it is interrupted, and 
         Deferred.doneUnsafe(full, Effect.void)
         return new Promise(() => {})
       }
-      const reader = yield* Effect.forkChild(Reader.read({ stream: from.name, filter: from.filter, from: 1, into }))
+      const reader = yield* Effect.forkChild(
+        Reader.read({ stream: from.name, filter: from.filter, after: undefined, into, moved: () => Effect.void })
+      )
       yield* Deferred.await(full)
       assert.strictEqual(yield* from.consumers, 1)
       const since = performance.now()
@@ -104,7 +106,7 @@ it.live("a reader goes on when there is room again", () =>
       }
       yield* Effect.raceFirst(
         Deferred.await(full),
-        Reader.read({ stream: from.name, filter: from.filter, from: 1, into })
+        Reader.read({ stream: from.name, filter: from.filter, after: undefined, into, moved: () => Effect.void })
       )
       assert.strictEqual(waits, 28)
       assert.deepStrictEqual(

@@ -11,10 +11,14 @@ export interface Fence {
 
 /** The position of one consumer in one stream. */
 export interface Cursor {
-  /** Sequence of the last message whose effects are committed. */
+  /** Sequence of the last message whose effects are committed, or that is known to concern another partition. */
   readonly seq: number
   /** Its `ce-id`, or empty when it had none. */
   readonly id: string
+  /** The stream's time of it, ms since 1970. Not in marks of older code. */
+  readonly at?: number
+  /** When the stream was created, ms since 1970. Not in marks of older code. */
+  readonly created?: number
 }
 export type Cursors = { readonly [stream: string]: Cursor }
 
@@ -148,10 +152,13 @@ export const commitIn = async (
 export const fenceIn = async (
   tx: { execute(query: SQL): PromiseLike<ReadonlyArray<Record<string, unknown>>> },
   fence: Fence
-): Promise<boolean> => {
-  const rows = await tx.execute(statement(fenceText, [[fence.consumer], [fence.p], [fence.token], [fence.n]]))
-  return numbers(rows).has(numbered(fence))
-}
+): Promise<boolean> => numbers(await tx.execute(statement(fenceText, shown(fence)))).has(numbered(fence))
+
+/** Says whether a partition is still ours, and where we know it to be. */
+export const isOurs = async (sql: postgres.Sql, fence: Fence): Promise<boolean> =>
+  numbers(await sql.unsafe(fenceText, shown(fence) as Array<never>, { prepare: true })).has(numbered(fence))
+
+const shown = (fence: Fence): ReadonlyArray<unknown> => [[fence.consumer], [fence.p], [fence.token], [fence.n]]
 
 const numbers = (rows: ReadonlyArray<Record<string, unknown>>): ReadonlySet<number> =>
   new Set(((rows[0]?.["ok"] ?? []) as ReadonlyArray<string | number>).map(Number))

@@ -112,6 +112,7 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
         ...(gone === undefined ? [] : [gone]),
         ...(database === undefined ? [] : [database]),
         ...waiting.map(({ consumer, trouble }) => `${consumer.name}: ${trouble}`),
+        ...partitions.flatMap(({ notice }) => notice ?? []),
         ...stuck.map(
           ({ consumer, stream }) => `outbox of ${options.outboxes.get(consumer)} to ${stream} does not move`
         ),

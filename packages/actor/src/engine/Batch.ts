@@ -10,7 +10,8 @@ import type { Consumer } from "./Consumer.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { type Delivery, open, type Refusal } from "./Delivery.ts"
 import { type Answer, Loader } from "./Loader.ts"
-import type { Incoming } from "./Mailbox.ts"
+import * as Cursor from "./Cursor.ts"
+import { isMessage, type Item } from "./Mailbox.ts"
 import * as Timers from "./Timers.ts"
 import * as Tracing from "./Tracing.ts"
 
@@ -54,13 +55,13 @@ const stagedLimit = 16 * 1024 ** 2
 export const handle = (
   consumer: Consumer,
   memory: Memory,
-  incoming: ReadonlyArray<Incoming>,
+  items: ReadonlyArray<Item>,
   options: Options
 ): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction | TooMuch, Loader | Db> =>
   Effect.gen(function* () {
     const deliveries: Array<Delivery> = []
     const refusals: Array<Refusal> = []
-    for (const one of incoming) {
+    for (const one of items.filter(isMessage)) {
       const opened = open(consumer, one)
       if (opened === undefined) continue
       if ("code" in opened) refusals.push(opened)
@@ -115,7 +116,10 @@ export const handle = (
 
     // Positions and rows in the order of reading, so that the order within a key is that of its turns.
     const rows: Array<Commit.OutboxRow> = []
-    const dead: Array<Commit.DeadRow> = refusals.filter(({ caller }) => caller === undefined).map(Answers.deadRow)
+    const dead: Array<Commit.DeadRow> = [
+      ...Cursor.gaps(items),
+      ...refusals.filter(({ caller }) => caller === undefined).map(Answers.deadRow)
+    ]
     const replies = refusals.flatMap((refusal) => Answers.rejection(consumer, refusal) ?? [])
     let pos = memory.pos
     for (const delivery of fresh.values()) {
@@ -137,16 +141,11 @@ export const handle = (
       if (reply !== undefined) replies.push(reply)
     }
     const all = [...done.values()]
-    const cursors = { ...memory.cursors }
-    for (const { message, stream, waited } of incoming) {
-      if (waited !== undefined) continue
-      cursors[stream] = { seq: message.seq, id: message.headers?.get("ce-id").slice(0, 200) ?? "" }
-    }
     return {
       work: {
         fence: memory.fence,
         pos,
-        cursors,
+        cursors: Cursor.after(memory.cursors, items),
         inbox: all.map((one) => ({ id: one.delivery.id, ...Answers.answerOf(one) })),
         states: [...changed].map(([key, { text, version }]) => ({
           key,

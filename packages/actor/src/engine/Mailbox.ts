@@ -1,3 +1,4 @@
+import type { Commit } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 
@@ -15,6 +16,8 @@ export interface Message {
 export interface Incoming {
   readonly stream: string
   readonly message: Message
+  /** Where the cursor is once it is handled. None: it was not read from the stream. */
+  readonly position?: Commit.Cursor
   /** It waited in Postgres; none: it was read from the stream. */
   readonly waited?: Parked | Timer
 }
@@ -32,26 +35,39 @@ export interface Timer {
   readonly name: string
 }
 
+/** The cursor goes elsewhere without a message. */
+export interface Move {
+  readonly stream: string
+  readonly position: Commit.Cursor
+  /** What is missing up to there, for a person. */
+  readonly gap?: Commit.DeadRow | undefined
+}
+
+/** In the order of reading. */
+export type Item = Incoming | Move
+
+export const isMessage = (item: Item): item is Incoming => "message" in item
+
 /** What was read and is not handled yet, of all streams of one partition. Bounded by count and bytes. */
 export interface Mailbox {
   /** Takes a message; when that fills the box, a promise of room for the next one. */
-  offer(incoming: Incoming): Promise<void> | undefined
+  offer(item: Item): Promise<void> | undefined
   /** All that is at hand, at most one batch; waits only for the first. */
-  readonly take: Effect.Effect<ReadonlyArray<Incoming>>
+  readonly take: Effect.Effect<ReadonlyArray<Item>>
   size(): number
 }
 
 const limits = { messages: 1_000, bytes: 4 * 1024 ** 2 }
 
 export const make = (): Mailbox => {
-  let box: Array<Incoming> = []
+  let box: Array<Item> = []
   let bytes = 0
   let waiting: Array<() => void> = []
   const some = Latch.makeUnsafe(false)
   return {
-    offer: (incoming) => {
-      box.push(incoming)
-      bytes += incoming.message.data.length + 500
+    offer: (item) => {
+      box.push(item)
+      bytes += (isMessage(item) ? item.message.data.length : 0) + 500
       some.openUnsafe()
       if (box.length < limits.messages && bytes < limits.bytes) return undefined
       return new Promise((resolve) => waiting.push(resolve))

@@ -15,6 +15,7 @@ import { type Handled, handle, type Memory, TooMuch } from "./Batch.ts"
 import * as Cache from "./Cache.ts"
 import { CommitLost, CommitRefused, Committer, failed } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
+import * as Cursor from "./Cursor.ts"
 import type { Loader } from "./Loader.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Measures from "./Measures.ts"
@@ -42,6 +43,10 @@ export interface Progress {
   cursors: Commit.Cursors
   /** Messages per stream that were there, behind the one that was read last. */
   pending: { [stream: string]: number }
+  /** The number of the newest commit that this process knows of. */
+  n: number
+  /** What an operator must know of, though reading goes on: the newest gap or loss. */
+  notice: string | undefined
 }
 
 export const progress = (consumer: Consumer, p: number): Progress => ({
@@ -50,7 +55,9 @@ export const progress = (consumer: Consumer, p: number): Progress => ({
   ready: false,
   trouble: "starting",
   cursors: {},
-  pending: {}
+  pending: {},
+  n: 0,
+  notice: undefined
 })
 
 /**
@@ -93,10 +100,11 @@ const session = (
   Effect.gen(function* () {
     const { consumer, p } = progress
     const sql = yield* Sql
-    const [taken] = yield* Effect.tryPromise(() => Ownership.take(sql, consumer.id, [p], host))
-    if (taken === undefined) return yield* Effect.die(new Error(`there is no partition ${p} of ${consumer.name}`))
+    const [found] = yield* Effect.tryPromise(() => Ownership.take(sql, consumer.id, [p], host))
+    if (found === undefined) return yield* Effect.die(new Error(`there is no partition ${p} of ${consumer.name}`))
     const [, actor] = consumer.name.split(".") as [string, string]
     const lane = consumer.part.kind === "actor" ? Subject.filter("evt", consumer.service, p, actor) : undefined
+    const taken = yield* Cursor.taken(progress, found, Subject.stream("evt", consumer.service), lane)
     const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, lane })
 
     let memory: Memory = { ...taken, cache: Cache.make(cached), wary: 0 }
@@ -105,14 +113,16 @@ const session = (
       Reader.read({
         stream,
         filter: filter(p),
-        from: (taken.cursors[stream]?.seq ?? 0) + 1,
-        into: (message) => {
+        after: taken.cursors[stream],
+        into: (message, position) => {
           progress.pending[stream] = message.info.pending
-          return mailbox.offer({ stream, message })
-        }
+          return mailbox.offer({ stream, message, position })
+        },
+        moved: Cursor.follow(progress, mailbox, stream, filter(p))
       })
     )
     progress.cursors = taken.cursors
+    progress.n = taken.fence.n
     progress.ready = true
     progress.trouble = undefined
     yield* Effect.addFinalizer(() =>
@@ -127,6 +137,7 @@ const session = (
       while (true) {
         memory = yield* settle(consumer, memory, yield* mailbox.take, relay)
         progress.cursors = memory.cursors
+        progress.n = memory.fence.n
         onProgress()
       }
     })
@@ -154,20 +165,20 @@ const purgeHandled = (progress: Progress, kept: Duration.Input): Effect.Effect<u
 const settle = (
   consumer: Consumer,
   memory: Memory,
-  incoming: ReadonlyArray<Mailbox.Incoming>,
+  items: ReadonlyArray<Mailbox.Item>,
   relay: Relay.Relay
 ): Effect.Effect<Memory, CommitLost | Fenced, Services> =>
-  Effect.catch(handleBatch(consumer, memory, incoming, relay), (error) =>
+  Effect.catch(handleBatch(consumer, memory, items, relay), (error) =>
     Effect.gen(function* () {
       if (error instanceof CommitLost || error instanceof Fenced) return yield* Effect.fail(error)
-      if (incoming.length > 1) {
-        const half = Math.ceil(incoming.length / 2)
-        const between = yield* settle(consumer, memory, incoming.slice(0, half), relay)
-        return yield* settle(consumer, between, incoming.slice(half), relay)
+      if (items.length > 1) {
+        const half = Math.ceil(items.length / 2)
+        const between = yield* settle(consumer, memory, items.slice(0, half), relay)
+        return yield* settle(consumer, between, items.slice(half), relay)
       }
       const cause = error instanceof CommitRefused ? error.cause : error
       yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)
-      return yield* Effect.mapError(handleBatch(consumer, memory, incoming, relay, Attempt.bounded(cause)), (again) =>
+      return yield* Effect.mapError(handleBatch(consumer, memory, items, relay, Attempt.bounded(cause)), (again) =>
         again instanceof Fenced ? again : new CommitLost({ cause: again })
       )
     })
@@ -179,11 +190,12 @@ type Services = Sql | Db | Nats | Committer | Loader
 const handleBatch = (
   consumer: Consumer,
   memory: Memory,
-  incoming: ReadonlyArray<Mailbox.Incoming>,
+  items: ReadonlyArray<Mailbox.Item>,
   relay: Relay.Relay,
   condemned?: string
 ): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced | TooMuch, Services> =>
   Effect.gen(function* () {
+    if (Cursor.stays(memory.cursors, items)) return yield* confirmed(memory)
     const { capabilities } = yield* Nats
     const check = memory.wary > 0 || condemned !== undefined
     const options = { maxPayload: capabilities.maxPayload, watermarks: relay.watermarks, condemned, check }
@@ -192,13 +204,15 @@ const handleBatch = (
     // begun to write, the batch is finished and answered.
     const transacted = Effect.uninterruptible(
       Effect.flatMap(
-        inTransaction(consumer, memory, incoming, { ...options, check: true, transaction: true }),
+        inTransaction(consumer, memory, items, { ...options, check: true, transaction: true }),
         (handled) => finish(consumer, memory, handled, relay)
       )
     )
-    const usesDb = incoming.some(({ message }) => consumer.usesDb.has(message.headers?.get("ce-type") ?? ""))
+    const usesDb = items.some(
+      (item) => Mailbox.isMessage(item) && consumer.usesDb.has(item.message.headers?.get("ce-type") ?? "")
+    )
     if (usesDb && condemned === undefined) return yield* transacted
-    const handled = yield* Effect.result(handle(consumer, memory, incoming, { ...options, transaction: false }))
+    const handled = yield* Effect.result(handle(consumer, memory, items, { ...options, transaction: false }))
     if (handled._tag === "Failure") {
       return handled.failure instanceof Attempt.NeedsTransaction
         ? yield* transacted
@@ -216,16 +230,27 @@ const handleBatch = (
     if (verdict === "fenced") return yield* Effect.fail(fenced(memory))
     if (verdict !== "repeated") return verdict
     if (check) return yield* new CommitLost({ cause: new Error("the inbox has what it did not have a moment ago") })
-    return yield* handleBatch(consumer, { ...memory, wary: whenRepeated }, incoming, relay)
+    return yield* handleBatch(consumer, { ...memory, wary: whenRepeated }, items, relay)
   })
 
 const fenced = ({ fence }: Memory): Fenced => new Fenced(`partition ${fence.p} has another owner`)
+
+/** A database that was set back is noticed also while there is nothing to commit. */
+const confirmed = (memory: Memory): Effect.Effect<Memory, CommitLost | Fenced, Sql> =>
+  Effect.gen(function* () {
+    const sql = yield* Sql
+    const ours = yield* Effect.tryPromise({
+      try: () => Commit.isOurs(sql, memory.fence),
+      catch: (cause) => new CommitLost({ cause })
+    })
+    return ours ? memory : yield* Effect.fail(fenced(memory))
+  })
 
 /** The whole batch in a transaction of its partition alone: fence, handlers in savepoints, commit. */
 const inTransaction = (
   consumer: Consumer,
   memory: Memory,
-  incoming: ReadonlyArray<Mailbox.Incoming>,
+  items: ReadonlyArray<Mailbox.Item>,
   options: Parameters<typeof handle>[3]
 ): Effect.Effect<Handled, CommitLost | CommitRefused | Fenced | TooMuch, Db | Loader> =>
   Effect.gen(function* () {
@@ -237,7 +262,7 @@ const inTransaction = (
       .transaction(
         Effect.gen(function* () {
           if (!(yield* db.query((tx) => Commit.fenceIn(tx, memory.fence)))) return yield* Effect.fail(fenced(memory))
-          const handled = yield* handle(consumer, memory, incoming, options)
+          const handled = yield* handle(consumer, memory, items, options)
           yield* hit("before commit")
           committing = true
           const verdict = yield* db.query((tx) => Commit.commitIn(tx, handled.work))

@@ -1,0 +1,78 @@
+import { Codes } from "@troupe/contract"
+import { type Position, Publisher, type Nats } from "@troupe/nats"
+import type { Commit, Ownership } from "@troupe/postgres/internal"
+import * as Effect from "effect/Effect"
+import { isMessage, type Item, type Mailbox } from "./Mailbox.ts"
+import type { Progress } from "./Partition.ts"
+
+/** The cursors once the items are handled: where reading was last, be it further or, after a loss, before. */
+export const after = (cursors: Commit.Cursors, items: ReadonlyArray<Item>): Commit.Cursors => {
+  const moved: { [stream: string]: Commit.Cursor } = { ...cursors }
+  for (const { position, stream } of items) if (position !== undefined) moved[stream] = position
+  return moved
+}
+
+/** Whether a commit of the items would write the mark that is there. */
+export const stays = (cursors: Commit.Cursors, items: ReadonlyArray<Item>): boolean =>
+  items.every((item) => !isMessage(item) && item.gap === undefined && item.position.seq === cursors[item.stream]?.seq)
+
+/** What is missing between the items, to be kept as dead letters: an operator finds them there. */
+export const gaps = (items: ReadonlyArray<Item>): ReadonlyArray<Commit.DeadRow> =>
+  items.flatMap((item) => (isMessage(item) || item.gap === undefined ? [] : [item.gap]))
+
+/** Takes what a reader says of its stream: a finding is told, and the cursor moves, after all that was read before. */
+export const follow =
+  (progress: Progress, mailbox: Mailbox, stream: string, filter: string) =>
+  (position: Position.Position, finding: Position.Finding | undefined): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      if (finding !== undefined) yield* tell(progress, finding.code, stream, finding.why)
+      const gap = finding?.code === "TRP0407" ? missing(stream, filter, position, finding) : undefined
+      yield* Effect.promise(async () => mailbox.offer({ stream, position, gap }))
+    })
+
+const missing = (
+  stream: string,
+  filter: string,
+  { seq }: Position.Position,
+  { code, why }: Position.Finding
+): Commit.DeadRow => ({
+  key: null,
+  message: null,
+  origin: null,
+  stream,
+  sequence: seq,
+  subject: filter,
+  headers: "{}",
+  body: new Uint8Array(),
+  code,
+  reason: why
+})
+
+/**
+ * A partition as it was taken, or as it must be gone on with: a database that was set back (a restored copy, an
+ * asynchronous failover) gives out positions again that the lane has. It goes on behind the lane's last one, so that
+ * what is handled again is published, under the same ids, and not taken for published.
+ */
+export const taken = (
+  progress: Progress,
+  taken: Ownership.Taken,
+  stream: string,
+  lane: string | undefined
+): Effect.Effect<Ownership.Taken, Publisher.PublishError, Nats> =>
+  Effect.gen(function* () {
+    const { fence, pos } = taken
+    const last = lane === undefined ? undefined : yield* Publisher.lastOf(stream, lane)
+    const published = Number(last?.header("Troupe-Lane-Position"))
+    const ahead = Number.isSafeInteger(published) && published > pos
+    if (ahead)
+      yield* tell(progress, "TRP0509", progress.consumer.name, `it gave out position ${pos}, ${lane} has ${published}`)
+    else if (fence.n < progress.n)
+      yield* tell(progress, "TRP0509", progress.consumer.name, `commit ${progress.n} was known, its last is ${fence.n}`)
+    return ahead ? { ...taken, pos: published } : taken
+  })
+
+const tell = (progress: Progress, code: Codes.Code, to: string, why: string): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    progress.notice = Codes.text(code, `${to}, partition ${progress.p}`, why)
+    return Effect.logWarning(progress.notice)
+  })

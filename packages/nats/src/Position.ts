@@ -1,0 +1,133 @@
+import { AckPolicy, DeliverPolicy, type JetStreamManager, type JsMsg } from "@nats-io/jetstream"
+import type { MsgHdrs } from "@nats-io/nats-core"
+import type { Codes } from "@troupe/contract"
+import * as Effect from "effect/Effect"
+import { describe, failure, Nats, type NatsError } from "./Nats.ts"
+
+/** How far a stream is read, with what tells whether it still is the stream that was read. */
+export interface Position {
+  /** Sequence of the last message that was read, or that is known to be none of the reader's. */
+  readonly seq: number
+  /** Its `ce-id`, 200 characters at most; empty when it had none. */
+  readonly id: string
+  /** The stream's time of it, ms since 1970. */
+  readonly at?: number
+  /** When the stream was created, ms since 1970. */
+  readonly created?: number
+}
+
+/** What a stream holds. */
+export interface Log {
+  readonly created: number
+  readonly first: number
+  readonly last: number
+}
+
+/** What happened to a stream since it was read. */
+export interface Finding {
+  /** TRP0407: messages were deleted before they were read. TRP0408: the stream lost messages that it had acknowledged. */
+  readonly code: Extract<Codes.Code, "TRP0407" | "TRP0408">
+  readonly why: string
+}
+
+export const of = (message: JsMsg, created: number): Position => ({
+  ...identity(message.seq, message.headers, message.time),
+  created
+})
+
+const identity = (seq: number, headers: MsgHdrs | undefined, time: Date) => ({
+  seq,
+  id: headers?.get("ce-id").slice(0, 200) ?? "",
+  at: time.getTime()
+})
+
+/**
+ * Compares what was read with the stream, and with what it holds at that sequence. Proof of a loss is another time of
+ * creation, a last sequence below the position, or another message there. A message that is missing there is none: the
+ * owner of another partition may have purged it.
+ */
+export const judge = (after: Position, log: Log, there: Position | undefined): Finding | undefined => {
+  const lost = (why: string): Finding => ({ code: "TRP0408", why })
+  if (after.created !== undefined && after.created !== log.created)
+    return lost(`it was created ${when(after.created)}, and anew ${when(log.created)}`)
+  if (log.last < after.seq) return lost(`it was read up to ${after.seq}, and now ends at ${log.last}`)
+  // The client knows times to the nearest millisecond only.
+  const later = after.at !== undefined && Math.abs((there?.at ?? after.at) - after.at) > 1
+  if (there !== undefined && (there.id !== after.id || later))
+    return lost(`it was read up to ${after.seq}, and now has another message there`)
+  return log.first > after.seq + 1
+    ? { code: "TRP0407", why: `it was read up to ${after.seq}, and now begins at ${log.first}` }
+    : undefined
+}
+
+const when = (ms: number): string => new Date(ms).toISOString()
+
+/** How much of what was read before is read again after a loss: servers' clocks may differ. */
+const margin = 5 * 60_000
+/** How far back is read when the time is not known: what the inbox surely remembers. */
+const remembered = 6 * 24 * 60 * 60_000
+
+/**
+ * Where to read on: after the position, or, when the stream lost messages, from five minutes before its time, or, when
+ * messages were deleted, from the first that is left. Nothing read yet: from the first message.
+ */
+export const locate = (
+  stream: string,
+  filter: string,
+  after: Position | undefined
+): Effect.Effect<{ readonly position: Position; readonly finding: Finding | undefined }, NatsError, Nats> =>
+  Effect.flatMap(Nats, ({ jsm }) =>
+    Effect.tryPromise({
+      try: async () => {
+        const log = await held(jsm, stream)
+        const { created, first } = log
+        const unread = { seq: Math.max(first - 1, 0), id: "", created }
+        if (after === undefined) return { position: { ...unread, at: 0 }, finding: undefined }
+        const finding = judge(after, log, await stored(jsm, stream, after.seq, log))
+        if (finding === undefined) return { position: { ...after, created }, finding }
+        if (finding.code === "TRP0407") return { position: { ...after, ...unread }, finding }
+        const at = Math.max(0, after.at === undefined ? Date.now() - remembered : after.at - margin)
+        const seq = (await sequenceAt(jsm, stream, filter, at)) - 1
+        const there = await stored(jsm, stream, seq, log)
+        return { position: { seq, id: "", at, ...there, created }, finding }
+      },
+      catch: (cause) => failure("TRP0404", stream, describe(cause))
+    })
+  )
+
+/** The first sequence at or after a time; one more than the last when there is none. */
+export const sequenceAt = async (
+  jsm: JetStreamManager,
+  stream: string,
+  filter: string,
+  ms: number
+): Promise<number> => {
+  // A consumer from a time says, when it is made, which sequence that is.
+  const { delivered, name } = await jsm.consumers.add(stream, {
+    ack_policy: AckPolicy.None,
+    deliver_policy: DeliverPolicy.StartTime,
+    opt_start_time: new Date(ms).toISOString(),
+    filter_subject: filter,
+    inactive_threshold: 5_000_000_000,
+    mem_storage: true
+  })
+  await jsm.consumers.delete(stream, name)
+  return delivered.stream_seq + 1
+}
+
+export const held = async (jsm: JetStreamManager, stream: string): Promise<Log> => {
+  const { created, state } = await jsm.streams.info(stream)
+  return { created: Date.parse(created), first: state.first_seq, last: state.last_seq }
+}
+
+/** What a stream holds at a sequence. */
+export const stored = async (
+  jsm: JetStreamManager,
+  stream: string,
+  seq: number,
+  { created, first, last }: Log
+): Promise<Position | undefined> => {
+  if (seq < first || seq > last || seq < 1) return undefined
+  const message = await jsm.streams.getMessage(stream, { seq })
+  return message === null ? undefined : { ...identity(seq, message.header, message.time), created }
+}
