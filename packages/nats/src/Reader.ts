@@ -34,6 +34,9 @@ export const LookEvery = Context.Reference<Duration.Input>("@troupe/nats/Reader/
   defaultValue: () => "1 minute"
 })
 
+/** After so long without room, ms, the stream is compared anew: the server may have deleted what was not sent yet. */
+const stall = 5_000
+
 /** How often a consumer that was had before is asked for again, while the server answers. Between them 250 ms. */
 const tries = 20
 
@@ -94,9 +97,11 @@ const pump = async (reading: Reading, into: Options["into"], signal: AbortSignal
     reading.after = position
     reading.pending = message.info.pending
     if (room === undefined) continue
+    const since = performance.now()
     reading.waits = true
     await unless(signal, room)
     reading.waits = false
+    if (performance.now() - since > stall) reading.messages.stop()
   }
 }
 

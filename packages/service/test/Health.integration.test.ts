@@ -54,7 +54,9 @@ const partition = (name: string, stream: string, p: number, ready = true): Parti
   ready,
   trouble: ready ? undefined : "waits",
   cursors: {},
-  pending: {}
+  pending: {},
+  n: 0,
+  notice: undefined
 })
 
 /** Looks again, every 20 ms, until it is as wanted: what it was in between is in the message when it never is. */
