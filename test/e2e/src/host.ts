@@ -1,5 +1,6 @@
 // A host in a process of its own, so that it can be killed: node host.ts '{"name": ...}'. Says "ready" when it is.
 import { NodeRuntime } from "@effect/platform-node"
+import { Reader } from "@troupe/nats"
 import { Host, type HostOptions } from "@troupe/service"
 import { type CrashPoint, crashAt } from "@troupe/testing/crash"
 import * as Cause from "effect/Cause"
@@ -17,6 +18,8 @@ export interface Settings extends Pick<HostOptions, "limits" | "capabilities"> {
   readonly crash?: CrashPoint
   /** So far, in ms, its machine's clock is ahead. */
   readonly aheadMs?: number
+  /** ms */
+  readonly lookEvery?: number
 }
 
 const settings: Settings = JSON.parse(process.argv[2] ?? "{}")
@@ -47,6 +50,7 @@ const ready = Layer.effectDiscard(
 )
 ready.pipe(
   Layer.provide(host),
+  Layer.provide(settings.lookEvery === undefined ? Layer.empty : Layer.succeed(Reader.LookEvery, settings.lookEvery)),
   Layer.provide(settings.crash === undefined ? Layer.empty : crashAt(settings.crash)),
   Layer.launch,
   NodeRuntime.runMain({

@@ -33,7 +33,7 @@ export interface HostProcess {
   readonly pid: number
   /** Where its health endpoints are; empty when it ended before it was ready. */
   readonly url: string
-  kill(signal: "SIGKILL" | "SIGTERM"): void
+  kill(signal: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT"): void
   /** Everything that it wrote to stdout. */
   readonly output: () => string
   readonly ended: Effect.Effect<{ readonly code: number | null; readonly signal: string | null }>
