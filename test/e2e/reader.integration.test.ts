@@ -222,8 +222,8 @@ it.live("a reader that has no room while retention passes it says so, and hands 
       yield* until(delivered, (seq) => seq >= 50)
       yield* Effect.promise(() => jsm.streams.purge(stream, { seq: 1_900 }))
       assert.strictEqual((yield* state).first_seq, 1_900)
-      // The fault: no room for longer than a reader trusts its consumer.
-      yield* Effect.sleep("5100 millis")
+      // The fault: no room for longer than the consumer lives without heartbeats.
+      yield* Effect.sleep("4 seconds")
       room.resolve()
       yield* until(
         async () => seen.at(-1),

@@ -34,9 +34,6 @@ export const LookEvery = Context.Reference<Duration.Input>("@troupe/nats/Reader/
   defaultValue: () => "1 minute"
 })
 
-/** After so long without room, ms, the stream is compared anew: the server may have deleted what was not sent yet. */
-const stall = 5_000
-
 /** How often a consumer that was had before is asked for again, while the server answers. Between them 250 ms. */
 const tries = 20
 
@@ -74,6 +71,8 @@ export const read = (options: Options): Effect.Effect<never, NatsError, Nats> =>
           return reading.after
         })
       )
+      // One that ends as soon as it is made must not be made in a hot loop.
+      yield* Effect.sleep("50 millis")
     }
   })
 
@@ -97,11 +96,9 @@ const pump = async (reading: Reading, into: Options["into"], signal: AbortSignal
     reading.after = position
     reading.pending = message.info.pending
     if (room === undefined) continue
-    const since = performance.now()
     reading.waits = true
     await unless(signal, room)
     reading.waits = false
-    if (performance.now() - since > stall) reading.messages.stop()
   }
 }
 
@@ -135,6 +132,7 @@ const endWhenRemade = (messages: ConsumerMessages): Effect.Effect<void, never, N
   })
 const lostConnection: ReadonlySet<string> = new Set(["disconnect", "reconnect", "close"])
 const lostConsumer: ReadonlySet<string> = new Set([
+  // Also when there was no room for 2 s while the server had more: it may have deleted what it could not send.
   "heartbeats_missed",
   "consumer_not_found",
   "consumer_deleted",

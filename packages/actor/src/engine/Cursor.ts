@@ -14,7 +14,11 @@ export const after = (cursors: Commit.Cursors, items: ReadonlyArray<Item>): Comm
 
 /** Whether a commit of the items would write the mark that is there. */
 export const stays = (cursors: Commit.Cursors, items: ReadonlyArray<Item>): boolean =>
-  items.every((item) => !isMessage(item) && item.gap === undefined && item.position.seq === cursors[item.stream]?.seq)
+  items.every((item) => {
+    if (isMessage(item) || item.gap !== undefined) return false
+    const { id, seq } = item.position
+    return cursors[item.stream]?.seq === seq && cursors[item.stream]?.id === id
+  })
 
 /** What is missing between the items, to be kept as dead letters: an operator finds them there. */
 export const gaps = (items: ReadonlyArray<Item>): ReadonlyArray<Commit.DeadRow> =>

@@ -1,0 +1,51 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Cursor from "../../src/engine/Cursor.ts"
+import * as Mailbox from "../../src/engine/Mailbox.ts"
+import type * as Partition from "../../src/engine/Partition.ts"
+import { incoming } from "./incoming.ts"
+
+const stream = "CMD_shop"
+const read = (seq: number): Mailbox.Incoming => ({ ...incoming({}), position: { seq, id: `m${seq}` } })
+const move = (seq: number): Mailbox.Move => ({ stream, position: { seq, id: `m${seq}` } })
+const cursors = { [stream]: { seq: 9, id: "m9" }, EVT_other: { seq: 3, id: "e3" } }
+
+describe("the cursors of a partition", () => {
+  it("go to what was read last, also when that is before", () => {
+    assert.deepStrictEqual(Cursor.after(cursors, [read(10), read(12)]), {
+      ...cursors,
+      [stream]: { seq: 12, id: "m12" }
+    })
+    const back = Cursor.after(cursors, [read(10), move(4), read(5)])
+    assert.deepStrictEqual(back, { ...cursors, [stream]: { seq: 5, id: "m5" } })
+  })
+
+  it("are not moved by a message that was not read from the stream", () =>
+    assert.deepStrictEqual(Cursor.after(cursors, [incoming({})]), cursors))
+
+  it("stay where they are when there is nothing to commit", () => {
+    assert.isTrue(Cursor.stays(cursors, [move(9)]))
+    assert.isFalse(Cursor.stays(cursors, [move(10)]))
+    assert.isFalse(Cursor.stays(cursors, [{ stream, position: { seq: 9, id: "another" } }]))
+    assert.isFalse(Cursor.stays(cursors, [read(9)]))
+    assert.isFalse(Cursor.stays({}, [move(0)]))
+  })
+
+  it.effect("follow a reader behind what it read before, and a gap is told and kept", () =>
+    Effect.gen(function* () {
+      const progress = { p: 3, notice: undefined } as unknown as Partition.Progress
+      const box = Mailbox.make()
+      box.offer(read(10))
+      const moved = Cursor.follow(progress, box, stream, "cmd.shop.3.>")
+      yield* moved({ seq: 4, id: "m4" }, { code: "TRP0408", why: "it was set back" })
+      assert.match(progress.notice!, /^TRP0408 .*CMD_shop, partition 3 · it was set back/)
+      yield* moved({ seq: 20, id: "" }, { code: "TRP0407", why: "it begins at 21" })
+      const items = yield* box.take
+      assert.strictEqual(Cursor.after(cursors, items.slice(0, 2))[stream]?.seq, 4)
+      assert.strictEqual(Cursor.after(cursors, items)[stream]?.seq, 20)
+      const [gap, ...more] = Cursor.gaps(items)
+      assert.isEmpty(more)
+      assert.deepInclude(gap, { code: "TRP0407", stream, sequence: 20, subject: "cmd.shop.3.>", message: null })
+    })
+  )
+})
