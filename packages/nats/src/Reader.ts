@@ -51,7 +51,12 @@ export const read = (options: Options): Effect.Effect<never, NatsError, Nats> =>
     let { after } = options
     let left = 0
     const again = () => !connection.isClosed() && left > 0 && (connection.info === undefined || left-- > 0)
+    // What is asked of a server that is away may be lost, and is waited for in vain.
+    const connected = Effect.repeat(Effect.sleep("50 millis"), {
+      until: () => connection.isClosed() || connection.info !== undefined
+    })
     const begin = Effect.gen(function* () {
+      if (connection.info === undefined) yield* connected
       const { finding, position } = yield* Position.locate(options.stream, options.filter, after)
       after = position
       if (finding !== undefined) yield* options.moved(position, finding)
