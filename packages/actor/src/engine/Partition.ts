@@ -197,7 +197,7 @@ const handleBatch = (
   Effect.gen(function* () {
     if (Cursor.stays(memory.cursors, items)) return yield* confirmed(memory)
     const { capabilities } = yield* Nats
-    const check = memory.wary > 0 || condemned !== undefined
+    const check = memory.wary > 0 || condemned !== undefined || items.some(isRetry)
     const options = { maxPayload: capabilities.maxPayload, watermarks: relay.watermarks, condemned, check }
     const hit = yield* FailPoints
     // Handlers run in a fiber of the transaction's own, and are interrupted there when they take too long. Once they have
@@ -232,6 +232,16 @@ const handleBatch = (
     if (check) return yield* new CommitLost({ cause: new Error("the inbox has what it did not have a moment ago") })
     return yield* handleBatch(consumer, { ...memory, wary: whenRepeated }, items, relay)
   })
+
+/**
+ * A caller that asks again publishes the same id under another `Nats-Msg-Id`. Its turn is likely to be a slow one, and
+ * should not run again before the commit says that it did.
+ */
+const isRetry = (item: Mailbox.Item): boolean => {
+  if (!Mailbox.isMessage(item)) return false
+  const published = item.message.headers?.get("Nats-Msg-Id")
+  return published !== undefined && published !== "" && published !== item.message.headers?.get("ce-id")
+}
 
 const fenced = ({ fence }: Memory): Fenced => new Fenced(`partition ${fence.p} has another owner`)
 
