@@ -92,6 +92,14 @@ export const codes = {
     what: "the stream is full",
     todo: "wait until the service has caught up, or raise the stream's max_bytes"
   },
+  TRP0411: {
+    what: "the broker lost messages that it had acknowledged",
+    todo: "nothing: they are published again from the outbox; see why its store went back"
+  },
+  TRP0412: {
+    what: "the stream is ahead of the database",
+    todo: "see why the database went back; what it lacks was answered and published"
+  },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
   TRP0503: { what: "the database is not migrated", todo: "run troupe migrate" },

@@ -1,3 +1,4 @@
+export { onReconnect } from "./Acks.ts"
 export * as History from "./History.ts"
 export { type Capabilities, Nats, NatsError } from "./Nats.ts"
 export * as Publisher from "./Publisher.ts"

@@ -97,7 +97,7 @@ const session = (
     if (taken === undefined) return yield* Effect.die(new Error(`there is no partition ${p} of ${consumer.name}`))
     const [, actor] = consumer.name.split(".") as [string, string]
     const lane = consumer.part.kind === "actor" ? Subject.filter("evt", consumer.service, p, actor) : undefined
-    const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, lane })
+    const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, pos: taken.pos, lane })
 
     let memory: Memory = { ...taken, cache: Cache.make(cached), wary: 0 }
     const mailbox = Mailbox.make()
@@ -125,6 +125,7 @@ const session = (
     yield* Effect.forkScoped(purgeHandled(progress, commandsKept))
     const turns = Effect.gen(function* () {
       while (true) {
+        yield* relay.room
         memory = yield* settle(consumer, memory, yield* mailbox.take, relay)
         progress.cursors = memory.cursors
         onProgress()
