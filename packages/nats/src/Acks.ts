@@ -1,7 +1,4 @@
 import { createInbox, type Msg, type NatsConnection, nuid } from "@nats-io/nats-core"
-import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
-import { Nats } from "./Nats.ts"
 
 /** What a stream answers to a publish. */
 export interface Answer {
@@ -19,7 +16,7 @@ export interface Answer {
 export class Acks {
   readonly #inbox = createInbox()
   readonly #waiting = new Map<string, { readonly done: (answer: Answer | Error) => void; readonly timer: Timer }>()
-  readonly #reconnected = new Set<() => void>()
+  readonly #listeners = { disconnect: new Set<() => void>(), reconnect: new Set<() => void>() }
   #connected = true
 
   constructor(connection: NatsConnection) {
@@ -58,9 +55,14 @@ export class Acks {
     }
   }
 
-  onReconnect(run: () => void): () => void {
-    this.#reconnected.add(run)
-    return () => void this.#reconnected.delete(run)
+  get connected(): boolean {
+    return this.#connected
+  }
+
+  /** Calls back each time, until the answer is called. */
+  on(event: "disconnect" | "reconnect", run: () => void): () => void {
+    this.#listeners[event].add(run)
+    return () => void this.#listeners[event].delete(run)
   }
 
   #arrived(message: Msg): void {
@@ -88,34 +90,14 @@ export class Acks {
 
   async #watch(connection: NatsConnection): Promise<void> {
     for await (const { type } of connection.status()) {
-      if (type === "disconnect") {
-        this.#connected = false
+      if (type !== "disconnect" && type !== "reconnect") continue
+      this.#connected = type === "reconnect"
+      if (!this.#connected) {
         for (const id of [...this.#waiting.keys()]) this.#answer(id, new Error("the connection was lost"))
       }
-      if (type === "reconnect") {
-        this.#connected = true
-        for (const run of this.#reconnected) run()
-      }
+      for (const run of [...this.#listeners[type]]) run()
     }
   }
 }
 
 type Timer = ReturnType<typeof setTimeout>
-
-const known = new WeakMap<NatsConnection, Acks>()
-
-/** Those of a connection. */
-export const of = (connection: NatsConnection): Acks => {
-  const acks = known.get(connection) ?? new Acks(connection)
-  known.set(connection, acks)
-  return acks
-}
-
-/** Calls back, until the scope ends, each time the connection is there again after it was lost. */
-export const onReconnect = (run: () => void): Effect.Effect<void, never, Nats | Scope.Scope> =>
-  Effect.flatMap(Nats, ({ connection }) =>
-    Effect.acquireRelease(
-      Effect.sync(() => of(connection).onReconnect(run)),
-      (end) => Effect.sync(end)
-    )
-  )

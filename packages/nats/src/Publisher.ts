@@ -3,7 +3,6 @@ import { type MsgHdrs, MsgHdrsImpl } from "@nats-io/nats-core"
 import type { Envelope } from "@troupe/contract"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Acks from "./Acks.ts"
 import { describe, Nats } from "./Nats.ts"
 
 /** The server answered, and said no. `code` is JetStream's `err_code`. */
@@ -11,6 +10,7 @@ export class Refused extends Schema.TaggedError<Refused>()("Refused", {
   code: Schema.Int,
   description: Schema.String
 }) {}
+
 /** No answer: whether the stream has it is unknown. */
 export class Unanswered extends Schema.TaggedError<Unanswered>()("Unanswered", { detail: Schema.String }) {}
 
@@ -114,7 +114,7 @@ const publish = (
   expected: Expectation | undefined,
   send: (tools: Tools, reply: string, id: string) => void
 ): Effect.Effect<Ack, PublishError, Nats> =>
-  Effect.flatMap(Nats, ({ connection }) =>
+  Effect.flatMap(Nats, ({ acks, connection }) =>
     Effect.callback<Ack, PublishError>((resume) => {
       const failed = (reason: Refused | Unanswered) =>
         resume(Effect.fail(new PublishError({ subject: messages[0]?.subject ?? expected?.filter ?? "", reason })))
@@ -122,7 +122,7 @@ const publish = (
         publish: (message, reply, expected, more) =>
           connection.publish(message.subject, message.body, { headers: toNats(message, expected, more), reply })
       }
-      const { forget } = Acks.of(connection).ask(
+      const { forget } = acks.ask(
         deadline,
         (reply, id) => send(tools, reply, id),
         (answer) => {

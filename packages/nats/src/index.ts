@@ -1,6 +1,6 @@
-export { onReconnect } from "./Acks.ts"
 export * as History from "./History.ts"
 export { type Capabilities, Nats, NatsError } from "./Nats.ts"
 export * as Publisher from "./Publisher.ts"
 export * as Reader from "./Reader.ts"
+export { onReconnect, whileConnected } from "./Reconnect.ts"
 export * as Topology from "./Topology.ts"

@@ -1,5 +1,5 @@
 import { Codes } from "@troupe/contract"
-import { Nats, Publisher } from "@troupe/nats"
+import { Nats, Publisher, whileConnected } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
 import type { Commit } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
@@ -277,7 +277,7 @@ export const run = (
   /** Whether it came further: to know where the stream is does not say that it takes anything. */
   const step = Effect.gen(function* () {
     yield* work.await
-    if (state.located !== state.wanted) return yield* Effect.as(locate, false)
+    if (state.located !== state.wanted) return yield* Effect.as(whileConnected(locate), false)
     const { queue } = state
     if (queue.length === 0 && state.behind) yield* fill
     const rows = queue.portion(portion)

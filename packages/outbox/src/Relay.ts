@@ -1,5 +1,5 @@
 import { Codes, Subject } from "@troupe/contract"
-import { type Nats, onReconnect, Publisher, Topology } from "@troupe/nats"
+import { type Nats, onReconnect, Publisher, Topology, whileConnected } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
 import type { Commit } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
@@ -58,7 +58,7 @@ export class LaneAhead extends Schema.TaggedError<LaneAhead>()("LaneAhead", {
 export const make = (origin: Origin): Effect.Effect<Relay, unknown, Nats | Sql | Scope.Scope> =>
   Effect.gen(function* () {
     const own = Subject.stream("evt", origin.service)
-    yield* check(origin, own)
+    yield* whileConnected(check(origin, own))
     const destinations = new Map<string, Destination>()
     const fork = yield* FiberSet.makeRuntime<Nats | Sql>()
     const to = (stream: string, newest: number): Destination => {
