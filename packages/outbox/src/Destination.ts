@@ -44,7 +44,7 @@ const memory = { rows: 2_000, bytes: 8 * 1024 ** 2 }
 /** Published at once. */
 const portion = { rows: Publisher.batchLimit, bytes: Kept.page.bytes }
 /** From so many rows on an atomic batch costs less than single messages one after another. */
-const worthBatch = 32
+const worthBatch = 100
 /** Single messages of different keys that are on their way at once. */
 const keysAtOnce = 64
 /** An owner that paused for longer than this, in ms, has its whole lane compared before it goes on. */

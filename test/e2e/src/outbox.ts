@@ -30,6 +30,7 @@ export interface Outbox {
   publish(subject: string, id: string, body: string): Promise<unknown>
   readonly streams: {
     add(name: string, more?: Partial<StreamConfig>): Promise<unknown>
+    update(name: string, more: Partial<StreamConfig>): Promise<unknown>
     delete(name: string): Promise<unknown>
   }
 }
@@ -117,6 +118,8 @@ export const make = (lowered: Partial<Capabilities> = {}): Effect.Effect<Outbox,
             const manager = await jetstreamManager(connection)
             return manager.streams.add({ name, subjects: [`cmd.${target}.>`], allow_batched: true, ...more })
           }),
+        update: (name, more) =>
+          on(async (connection) => (await jetstreamManager(connection)).streams.update(name, more)),
         delete: (name) => on(async (connection) => (await jetstreamManager(connection)).streams.delete(name))
       }
     }
