@@ -97,7 +97,10 @@ describe.each(modes)("by %s", (_, lowered, rounds) => {
         const ours = seen.filter(({ body }) => body !== "first" && body !== "x")
         for (const key of keys.slice(0, 8)) {
           const numbers = ours.filter((one) => one.key === key).map(({ body }) => Number(body))
-          assert.deepStrictEqual(numbers, numbers.toSorted((a, b) => a - b))
+          assert.deepStrictEqual(
+            numbers,
+            numbers.toSorted((a, b) => a - b)
+          )
         }
         const dead = yield* Effect.promise(() => outbox.sql`select message_id from troupe.dead`)
         assert.deepStrictEqual(

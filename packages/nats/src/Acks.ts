@@ -66,7 +66,7 @@ export class Acks {
   }
 
   #arrived(message: Msg): void {
-    const id = message.subject.slice(this.#inbox.length + 1).split(".", 1)[0]!
+    const [id = ""] = message.subject.slice(this.#inbox.length + 1).split(".", 1)
     // What comes after the first answer is about messages that were refused with it.
     if (!this.#waiting.has(id)) return
     if (message.data.length === 0) return this.#answer(id, new Error("nobody took it: there is no such stream"))
@@ -93,9 +93,9 @@ export class Acks {
       if (type !== "disconnect" && type !== "reconnect") continue
       this.#connected = type === "reconnect"
       if (!this.#connected) {
-        for (const id of [...this.#waiting.keys()]) this.#answer(id, new Error("the connection was lost"))
+        for (const id of this.#waiting.keys()) this.#answer(id, new Error("the connection was lost"))
       }
-      for (const run of [...this.#listeners[type]]) run()
+      for (const run of this.#listeners[type]) run()
     }
   }
 }

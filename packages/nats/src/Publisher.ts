@@ -167,10 +167,8 @@ export interface Stored {
 }
 
 /** The last message that a stream has under a filter, or `undefined`. */
-export const lastOf = (
-  stream: string,
-  filter: string
-): Effect.Effect<Stored | undefined, PublishError, Nats> => get(stream, { last_by_subj: filter })
+export const lastOf = (stream: string, filter: string): Effect.Effect<Stored | undefined, PublishError, Nats> =>
+  get(stream, { last_by_subj: filter })
 
 /** The message of a sequence, or `undefined`. */
 export const at = (stream: string, sequence: number): Effect.Effect<Stored | undefined, PublishError, Nats> =>

@@ -206,7 +206,8 @@ export const run = (
       const hit = yield* FailPoints
       yield* hit("before publish")
       const now = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
-      if (rows.length === 1 || state.careful || state.mode === "single" || !worth(rows)) {
+      const together = state.mode === "ingest" ? 2 : state.mode === "batch" ? worthBatch : Number.POSITIVE_INFINITY
+      if (state.careful || rows.length < together) {
         yield* lane === undefined ? singlesByKey(rows) : singles(rows)
       } else {
         const send = state.mode === "ingest" ? Publisher.ingest : Publisher.batch
@@ -216,7 +217,6 @@ export const run = (
       }
       yield* hit("after publish")
     })
-  const worth = (rows: ReadonlyArray<Row>): boolean => state.mode === "ingest" || rows.length >= worthBatch
 
   /** Own events, each after the acknowledgement of the one before: a later one in the lane would hide that it is missing. */
   const singles = (rows: ReadonlyArray<Row>) =>
@@ -248,7 +248,8 @@ export const run = (
           ),
         { concurrency: keysAtOnce, discard: true }
       )
-      state.sequence = acks.get(rows.findLast((row) => acks.has(row))!)?.sequence ?? state.sequence
+      const last = rows.findLast((row) => acks.has(row))
+      if (last !== undefined) state.sequence = acks.get(last)!.sequence
       passed(rows.at(-1)!, rows.length)
       state.careful = [...acks.values()].some(({ duplicate }) => duplicate)
     })
@@ -279,10 +280,11 @@ export const run = (
     yield* work.await
     if (state.located !== state.wanted) return yield* Effect.as(whileConnected(locate), false)
     const { queue } = state
-    if (queue.length === 0 && state.behind) yield* fill
+    // And then looks again whether to publish at all.
+    if (queue.length === 0 && state.behind) return yield* Effect.as(fill, false)
     const rows = queue.portion(portion)
     if (rows.length === 0) {
-      if (!state.behind) work.closeUnsafe()
+      work.closeUnsafe()
       return true
     }
     const { capabilities } = yield* Nats
@@ -339,8 +341,7 @@ const isTooLarge = (row: Row, limit: number): boolean =>
 const keyOf = (row: Row): string => row.subject.slice(row.subject.lastIndexOf(".") + 1)
 
 /** `evt.orders.Order.placed.7` as the stream stores it in the lane `evt.orders.3.Order.>`. */
-const stored = (lane: string, subject: string): string =>
-  lane.slice(0, -1) + subject.split(".").slice(3).join(".")
+const stored = (lane: string, subject: string): string => lane.slice(0, -1) + subject.split(".").slice(3).join(".")
 
 const outgoing = (row: Row): Publisher.Outgoing => ({
   subject: row.subject,

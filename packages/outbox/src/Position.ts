@@ -44,7 +44,13 @@ export const ofLane = (
     if (last === undefined) {
       // An empty lane: retention emptied it, or it was lost and is filled again from the table.
       const emptied = mark !== undefined && same && mark.sequence < found.firstSequence
-      return { ...found, published: emptied ? mark.pos : 0, sequence, subject: undefined, lost: !!mark?.pos && !emptied }
+      return {
+        ...found,
+        published: emptied ? mark.pos : 0,
+        sequence,
+        subject: undefined,
+        lost: !!mark?.pos && !emptied
+      }
     }
     // Behind the lane's last message there may be rows that were given up.
     const said = positionOf(last)

@@ -76,7 +76,9 @@ it.effect("waits for no reader, and looks again when it has the lock: another ho
     yield* Effect.gen(function* () {
       const sql = yield* Sql
       const run = (statement: string) => Effect.promise(async () => await sql.unsafe(statement))
-      const row = (pos: number) => `insert into troupe.outbox (slot, consumer, p, pos, stream, id, subject, headers, body)
+      const row = (
+        pos: number
+      ) => `insert into troupe.outbox (slot, consumer, p, pos, stream, id, subject, headers, body)
         values ((troupe.outbox_slot(now()) + 2) % 12, 1, 0, ${pos}, 'S', gen_random_uuid(), 's', '{}', '')`
       yield* run(row(1))
       yield* run(`insert into troupe.watermark values (1, 0, 'S', 1, 1, '')`)

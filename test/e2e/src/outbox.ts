@@ -37,10 +37,9 @@ export interface Outbox {
 export interface Owner {
   readonly relay: Relay.Relay
   /** Commits rows and hands them to the relay. Each key's are numbered from 0. */
-  commit(rows: ReadonlyArray<{ readonly to: "event" | string; readonly key: string; readonly body?: string }>): Effect.Effect<
-    ReadonlyArray<string>,
-    unknown
-  >
+  commit(
+    rows: ReadonlyArray<{ readonly to: "event" | string; readonly key: string; readonly body?: string }>
+  ): Effect.Effect<ReadonlyArray<string>, unknown>
 }
 export interface Seen {
   readonly id: string
@@ -74,10 +73,7 @@ export const make = (lowered: Partial<Capabilities> = {}): Effect.Effect<Outbox,
     yield* Migrations.run({ url })
     const sql = yield* open(Redacted.value(url))
     const context = yield* Layer.build(
-      Layer.mergeAll(
-        Nats.layer({ url: Redacted.make(nats.url), capabilities: lowered }),
-        Sql.layer({ url, max: 4 })
-      )
+      Layer.mergeAll(Nats.layer({ url: Redacted.make(nats.url), capabilities: lowered }), Sql.layer({ url, max: 4 }))
     )
     yield* Effect.provide(Topology.ensure("evt", service, { ...Topology.limits, partitions: 1 }), context)
     yield* Effect.provide(Topology.ensure("cmd", "target", { ...Topology.limits, partitions: 1 }), context)
@@ -159,13 +155,11 @@ const own = (sql: postgres.Sql): Effect.Effect<Owner, unknown, Nats | Sql | Scop
             inbox: [],
             states: [],
             outbox,
-            dead: [],
-            watermarks: relay.watermarks(),
-            adopted: [],
+            more: { watermarks: relay.watermarks() },
             bytes: 0
           }
-          const passed = yield* Effect.tryPromise(() => Commit.commit(sql as never, [work]))
-          if (!passed.has(Commit.numbered(fence))) return yield* Effect.fail("refused")
+          const verdictOf = yield* Effect.tryPromise(() => Commit.commit(sql as never, [work]))
+          if (verdictOf(fence) !== "committed") return yield* Effect.fail("refused")
           fence = { ...fence, n: fence.n + 1 }
           relay.committed(work)
           return outbox.map(({ id }) => id)
