@@ -9,6 +9,7 @@ import * as Latch from "effect/Latch"
 import { FailPoints } from "./FailPoint.ts"
 import * as Kept from "./Kept.ts"
 import * as Position from "./Position.ts"
+import { published } from "./Published.ts"
 import { Rows } from "./Rows.ts"
 
 type Row = Commit.OutboxRow
@@ -183,7 +184,7 @@ export const run = (
   }
 
   /** What the stream has of these rows, in order: the first `count`. */
-  const acknowledged = (rows: ReadonlyArray<Row>, ack: Publisher.Ack, now: number): void => {
+  const acknowledged = (rows: ReadonlyArray<Row>, ack: Publisher.Ack, now: number): number => {
     const count = Math.min(rows.length, ack.count)
     passed(rows[count - 1]!, count)
     if (count < rows.length || ack.duplicate) state.careful = true
@@ -195,6 +196,7 @@ export const run = (
       state.subject = stored(lane, rows[count - 1]!.subject)
       state.at = now
     }
+    return count
   }
   const passed = (row: Row, count: number): void => {
     state.queue.drop(count)
@@ -207,15 +209,17 @@ export const run = (
       yield* hit("before publish")
       const now = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
       const together = state.mode === "ingest" ? 2 : state.mode === "batch" ? worthBatch : Number.POSITIVE_INFINITY
+      let sent: number
       if (state.careful || rows.length < together) {
-        yield* lane === undefined ? singlesByKey(rows) : singles(rows)
+        sent = yield* lane === undefined ? singlesByKey(rows) : singles(rows)
       } else {
         const send = state.mode === "ingest" ? Publisher.ingest : Publisher.batch
         const ack = yield* send(rows.map(outgoing), expected(now))
         if (ack.count === 0) return yield* Effect.fail("the stream took none of them")
-        acknowledged(rows, ack, now)
+        sent = acknowledged(rows, ack, now)
       }
       yield* hit("after publish")
+      yield* published(stream, sent)
     })
 
   /** Own events, each after the acknowledgement of the one before: a later one in the lane would hide that it is missing. */
@@ -229,8 +233,9 @@ export const run = (
         if (ack === undefined) passed(row, 1)
         else acknowledged([row], ack, now)
         // One that went well is enough to go on with all others at once.
-        if (careful) return
+        if (careful) return 1
       }
+      return rows.length
     })
 
   /** Commands, one unacknowledged for each key. */
@@ -252,6 +257,7 @@ export const run = (
       if (last !== undefined) state.sequence = acks.get(last)!.sequence
       passed(rows.at(-1)!, rows.length)
       state.careful = [...acks.values()].some(({ duplicate }) => duplicate)
+      return acks.size
     })
 
   const single = (row: Row, expected: Publisher.Expectation | undefined) =>
