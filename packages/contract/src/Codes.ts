@@ -100,6 +100,14 @@ export const codes = {
     what: "the stream lost messages that it had acknowledged",
     todo: "nothing is missing that went through an outbox; use replicas, or sync_interval: always"
   },
+  TRP0411: {
+    what: "the broker lost messages that it had acknowledged",
+    todo: "nothing: they are published again from the outbox; see why its store went back"
+  },
+  TRP0412: {
+    what: "the stream is ahead of the database",
+    todo: "see why the database went back; what it lacks was answered and published"
+  },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
   TRP0503: { what: "the database is not migrated", todo: "run troupe migrate" },

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { Acks } from "./Acks.ts"
 
 /** NATS cannot be used at all: unreachable, too old, without JetStream, or with a stream that is not ours. Its message is for a person. */
 export class NatsError extends Schema.TaggedError<NatsError>()("NatsError", {
@@ -73,6 +74,8 @@ export class Nats extends Context.Service<
     readonly js: JetStreamClient
     readonly jsm: JetStreamManager
     readonly capabilities: Capabilities
+    /** What streams answer to publishes. */
+    readonly acks: Acks
   }
 >()("@troupe/nats/Nats") {
   /** Connects (10 s at most) and checks the server; what was published is flushed when the layer ends (2 s at most). */
@@ -112,7 +115,8 @@ export class Nats extends Context.Service<
           connection,
           js: jetstream(connection),
           jsm,
-          capabilities: found
+          capabilities: found,
+          acks: new Acks(connection)
         })
       })
     )

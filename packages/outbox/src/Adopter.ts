@@ -49,7 +49,7 @@ const session = (options: Options, onProgress: () => void): Effect.Effect<never,
     const all = Array.from({ length: options.partitions }, (_, p) => p)
     const taken = yield* Effect.tryPromise(() => Ownership.take(sql, options.consumer, all, options.host))
     const owned = yield* Effect.forEach(taken, ({ fence, pos }) =>
-      Effect.map(Relay.make({ service: options.service, fence, lane: undefined }), (relay): Owned => ({
+      Effect.map(Relay.make({ service: options.service, fence, pos, lane: undefined }), (relay): Owned => ({
         fence,
         pos,
         relay

@@ -21,7 +21,8 @@ export const run: Effect.Effect<never, never, Sql> = Effect.suspend(() => {
 /**
  * Empties slots of the outbox (12 of 10 minutes) whose rows were all seen relayed for as long as `kept`, and the oldest
  * slot of the inbox (16 of 12 hours). By TRUNCATE: a delete leaves dead rows that every read must pass, and a DROP waits
- * for the longest transaction while all inserts wait for it. Each look answers the tables that it emptied.
+ * for the longest transaction while all inserts wait for it. Each look answers the tables that it emptied. Any number of
+ * hosts may do so at once: what is true is looked at again once the table is locked.
  */
 export const make = (kept: Duration.Input): Effect.Effect<ReadonlyArray<string>, unknown, Sql> => {
   /** Since when each slot is known to hold nothing that is not relayed: ms of the monotonic clock. */
@@ -32,29 +33,53 @@ export const make = (kept: Duration.Input): Effect.Effect<ReadonlyArray<string>,
     const pruned: Array<string> = []
     const ask = (statement: string) =>
       Effect.tryPromise(async (): Promise<Record<string, unknown>> => (await sql.unsafe(statement))[0] ?? {})
-    const truncate = (table: string) =>
+    const truncate = (table: string, may: string) =>
       Effect.gen(function* () {
         // Do not queue up behind a long reader: every insert would wait behind us.
-        yield* ask(`do $$ begin set local lock_timeout = '200ms'; truncate ${table}; end $$`)
+        yield* ask(`do $$ begin
+          set local lock_timeout = '200ms';
+          lock table ${table} in access exclusive mode;
+          if not (${may}) then raise exception 'it is in use again'; end if;
+          truncate ${table};
+        end $$`)
         pruned.push(table)
         relayed.delete(table)
       }).pipe(Effect.catch((error) => Effect.logDebug(`could not empty ${table}`, error)))
 
-    const slots = yield* ask("select troupe.outbox_slot(now()) as outbox, troupe.inbox_slot(now()) as inbox")
     for (let slot = 0; slot < 12; slot++) {
       const table = `troupe.outbox_${slot}`
-      const found = yield* ask(`select exists (select from ${table}) as any,
-        exists (select from ${table} o left join troupe.watermark w using (consumer, p, stream)
-                 where o.pos > coalesce(w.pos, 0)) as waiting`)
-      if (slot === slots["outbox"] || found["any"] !== true || found["waiting"] === true) relayed.delete(table)
+      const done = `troupe.outbox_slot(clock_timestamp()) <> ${slot} and not exists (${waiting(table)})`
+      const { any, idle } = yield* ask(`select exists (select from ${table}) as any, (${done}) as idle`)
+      if (any !== true || idle !== true) relayed.delete(table)
       else {
         const since = relayed.get(table) ?? now
         relayed.set(table, since)
-        if (now - since >= Duration.toMillis(kept)) yield* truncate(table)
+        if (now - since >= Duration.toMillis(kept)) yield* truncate(table, done)
       }
     }
-    const oldest = `troupe.inbox_${(Number(slots["inbox"]) + 1) % 16}`
-    if ((yield* ask(`select exists (select from ${oldest}) as any`))["any"] === true) yield* truncate(oldest)
+    const { inbox } = yield* ask("select troupe.inbox_slot(now()) as inbox")
+    const oldest = `troupe.inbox_${(Number(inbox) + 1) % 16}`
+    const { any } = yield* ask(`select exists (select from ${oldest}) as any`)
+    if (any === true) yield* truncate(oldest, `troupe.inbox_slot(clock_timestamp()) = ${inbox}`)
     return pruned
   })
 }
+
+/**
+ * The destinations with a row in a slot above their watermark. Reads two index entries for each, not the rows: each limit
+ * is there for the planner.
+ */
+const waiting = (table: string): string => `
+  with recursive lane as (
+    (select consumer, p, stream from ${table} order by consumer, p, stream limit 1)
+    union all
+    select next.* from lane cross join lateral (
+      select consumer, p, stream from ${table} o
+       where (o.consumer, o.p, o.stream) > (lane.consumer, lane.p, lane.stream)
+       order by consumer, p, stream limit 1) next
+  )
+  select from lane left join troupe.watermark w using (consumer, p, stream)
+   cross join lateral (
+     select o.pos from ${table} o where o.consumer = lane.consumer and o.p = lane.p and o.stream = lane.stream
+      order by o.pos desc limit 1) newest
+   where newest.pos > coalesce(w.pos, 0)`

@@ -1,13 +1,16 @@
-import { Subject } from "@troupe/contract"
-import type { Nats } from "@troupe/nats"
+import { Codes, Subject } from "@troupe/contract"
+import { type Nats, onReconnect, Publisher, Topology, whileConnected } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
 import type { Commit } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type Destination, type Origin, run } from "./Destination.ts"
+import * as Kept from "./Kept.ts"
+import { positionOf } from "./Position.ts"
 
 /** Publishes what one partition of one consumer has committed to its outbox, for each destination stream in order. */
 export interface Relay {
@@ -18,49 +21,92 @@ export interface Relay {
   committed(work: Pick<Commit.Work, "outbox" | "more">): void
   /** How far each destination has come beyond what is written: for the next commit. */
   watermarks(): ReadonlyArray<Commit.WatermarkRow>
+  /**
+   * Positions that wait to be published: of the consumer's own events, or of another destination that takes messages and
+   * has more. What goes to a stream that is down does not count: it waits in the table, and stops nothing else.
+   */
+  backlog(): number
+  /** Waits while the backlog is long: whoever commits more would only make it longer. */
+  readonly room: Effect.Effect<void>
+}
+
+/** Positions. */
+const longBacklog = 10_000
+
+/**
+ * The lane has a position that Postgres has never given out, so Postgres went back to an earlier moment. Rows committed
+ * from here on would get positions that the lane has, and be taken for published. The partition must not run before its
+ * mark says at least `position`.
+ */
+export class LaneAhead extends Schema.TaggedError<LaneAhead>()("LaneAhead", {
+  lane: Schema.String,
+  /** Of the lane's last message. */
+  position: Schema.Int,
+  /** The newest that Postgres knows. */
+  pos: Schema.Int
+}) {
+  override get message(): string {
+    const why = `its last message has position ${this.position}, the newest that was given out is ${this.pos}`
+    return Codes.text("TRP0412", this.lane, why)
+  }
 }
 
 /**
  * Starts the relay of a partition that was just taken: what the owner before left unpublished goes first. It ends with
- * the scope; what it has not published then, the next owner does.
+ * the scope; what it has not published then, the next owner does. Fails with `LaneAhead` when rows would be skipped.
  */
 export const make = (origin: Origin): Effect.Effect<Relay, unknown, Nats | Sql | Scope.Scope> =>
   Effect.gen(function* () {
     const own = Subject.stream("evt", origin.service)
+    yield* whileConnected(check(origin, own))
     const destinations = new Map<string, Destination>()
     const fork = yield* FiberSet.makeRuntime<Nats | Sql>()
-    const to = (stream: string): Destination => {
+    const to = (stream: string, newest: number): Destination => {
       const known = destinations.get(stream)
       if (known !== undefined) return known
       const lane = stream === own ? origin.lane : undefined
-      const started = run(origin, stream, lane)
+      const started = run(origin, stream, lane, newest)
       destinations.set(stream, started.destination)
       fork(started.loop)
       return started.destination
     }
-    const sql = yield* Sql
-    // Its own lane is looked at in any case: the broker may have lost what it once acknowledged.
-    const left = yield* Effect.tryPromise(
-      () => sql<Array<{ stream: string }>>`
-        select o.stream from troupe.outbox o
-          left join troupe.watermark w on w.consumer = o.consumer and w.p = o.p and w.stream = o.stream
-         where o.consumer = ${origin.fence.consumer} and o.p = ${origin.fence.p}
-           and (o.pos > coalesce(w.pos, 0) or o.stream = ${origin.lane === undefined ? "" : own})
-         group by o.stream`
-    )
-    for (const { stream } of left) to(stream)
-    const watermarks = () => [...destinations.values()].flatMap((destination) => destination.watermark() ?? [])
+    // All that rows are kept for, also those that have everything: the broker may have lost what it once acknowledged.
+    for (const { newest, stream } of yield* Kept.destinations(origin)) to(stream, newest)
+    yield* onReconnect(() => {
+      for (const destination of destinations.values()) destination.locate()
+    })
     const written = (rows: ReadonlyArray<Commit.WatermarkRow>) => {
-      for (const { pos, stream } of rows) destinations.get(stream)?.written(pos)
+      for (const row of rows) destinations.get(row.stream)?.written(row)
     }
-    yield* Effect.forkScoped(writeWhenIdle(origin, watermarks, written))
+    const all = (which: "ahead" | "watermark") => () =>
+      [...destinations.values()].flatMap((destination) => destination[which]() ?? [])
+    yield* Effect.forkScoped(writeWhenIdle(origin, all("watermark"), written))
+    const backlog = () => {
+      let most = 0
+      for (const [stream, destination] of destinations)
+        if (stream === own || destination.takes()) most = Math.max(most, destination.backlog())
+      return most
+    }
+    const room: Effect.Effect<void> = Effect.suspend(() =>
+      backlog() <= longBacklog ? Effect.void : Effect.andThen(Effect.sleep("10 millis"), room)
+    )
     return {
       committed: (work) => {
         written(work.more.watermarks ?? [])
-        for (const row of work.outbox) to(row.stream).offer(row)
+        for (const row of work.outbox) to(row.stream, 0).offer(row)
       },
-      watermarks
+      watermarks: all("ahead"),
+      backlog,
+      room
     }
+  })
+
+/** Before the first commit of this owner: later nobody could tell. */
+const check = ({ lane, pos }: Origin, stream: string): Effect.Effect<void, unknown, Nats> =>
+  Effect.gen(function* () {
+    if (lane === undefined || (yield* Topology.find(stream)) === undefined) return
+    const position = positionOf(yield* Publisher.lastOf(stream, lane))
+    if (position > pos) return yield* new LaneAhead({ lane, position, pos })
   })
 
 /** A partition that commits nothing for a second writes its watermarks by themselves. */
@@ -74,7 +120,7 @@ const writeWhenIdle = (
     const rows = watermarks()
     if (rows.length === 0) return
     const [answer] = yield* Effect.tryPromise(
-      () => sql`select troupe.watermark_v1(${origin.fence.consumer}, ${origin.fence.p}, ${origin.fence.token}::uuid,
+      () => sql`select troupe.watermark_v2(${origin.fence.consumer}, ${origin.fence.p}, ${origin.fence.token}::uuid,
         ${rows.map((row) => row.stream)}::text[], ${rows.map((row) => row.pos)}::bigint[],
         ${rows.map((row) => row.sequence)}::bigint[], ${rows.map((row) => row.created)}::text[]) as mine`
     )

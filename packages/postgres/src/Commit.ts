@@ -46,6 +46,8 @@ export interface OutboxRow {
   readonly subject: string
   /** JSON. */
   readonly headers: string
+  /** The same, where whoever made the row has them at hand: the relay need not read the JSON. */
+  readonly parsed?: { readonly [name: string]: string }
   readonly body: string
 }
 export interface DeadRow {

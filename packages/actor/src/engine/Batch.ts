@@ -127,7 +127,7 @@ export const handle = (
       for (const { body, envelope, event, stream, subject } of one.staged) {
         const headers = Envelope.toHeaders(event ? { ...envelope, position: ++pos } : { ...envelope })
         if (!event) pos++
-        rows.push({ pos, stream, id: envelope.id, subject, headers: JSON.stringify(headers), body })
+        rows.push({ pos, stream, id: envelope.id, subject, headers: JSON.stringify(headers), parsed: headers, body })
       }
       if (one.dead !== undefined) {
         dead.push(

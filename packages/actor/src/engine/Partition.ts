@@ -105,7 +105,7 @@ const session = (
     const [, actor] = consumer.name.split(".") as [string, string]
     const lane = consumer.part.kind === "actor" ? Subject.filter("evt", consumer.service, p, actor) : undefined
     const taken = yield* Cursor.taken(progress, found, Subject.stream("evt", consumer.service), lane)
-    const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, lane })
+    const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, pos: taken.pos, lane })
 
     let memory: Memory = { ...taken, cache: Cache.make(cached), wary: 0 }
     const mailbox = Mailbox.make()
@@ -135,6 +135,7 @@ const session = (
     yield* Effect.forkScoped(purgeHandled(progress, commandsKept))
     const turns = Effect.gen(function* () {
       while (true) {
+        yield* relay.room
         memory = yield* settle(consumer, memory, yield* mailbox.take, relay)
         progress.cursors = memory.cursors
         progress.n = memory.fence.n
