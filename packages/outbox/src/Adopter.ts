@@ -1,80 +1,119 @@
 import type { Nats } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
-import { Commit, Ownership } from "@troupe/postgres/internal"
+import { Commit, Lease, type Ownership } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Relay from "./Relay.ts"
 
 export interface Options {
   readonly service: string
-  /** The number of the consumer `<service>.outbox`. */
-  readonly consumer: number
   readonly partitions: number
-  readonly host: string
-}
-
-/** Rows adopted at once. */
-const page = 500
-/** How often the table is looked at. */
-const poll = "100 millis"
-
-interface Owned {
-  fence: Commit.Fence
-  pos: number
-  readonly relay: Relay.Relay
 }
 
 /**
  * The built-in consumer `outbox`: owns what plain transactions enqueued, and moves it into the outbox, from where it is
  * relayed like everything else. It takes whatever is visible, in the order of ids, so that a transaction that commits
- * late is never skipped. Started again, with backoff, when a partition is lost.
+ * late is never skipped.
  */
-export const run = (options: Options): Effect.Effect<never, never, Sql | Nats> =>
-  Effect.gen(function* () {
-    let failures = 0
-    while (true) {
-      const cause = yield* Effect.catchCause(Effect.scoped(session(options, () => (failures = 0))), (cause) =>
-        Effect.succeed(cause)
-      )
-      failures++
-      if (failures === 3) yield* Effect.logWarning("cannot adopt what is enqueued, and tries on", Cause.squash(cause))
-      yield* Effect.sleep(Math.min(5_000, 50 * 2 ** failures))
-    }
-  }).pipe(Effect.annotateLogs({ consumer: `${options.service}.outbox` }))
+export interface Adopter {
+  /** Adopts what belongs to a partition, from its take-over until it is lost. */
+  run(
+    taken: Ownership.Taken,
+    progress: { ready: boolean; trouble: string | undefined; failures: number }
+  ): Effect.Effect<never, unknown, Sql | Nats | Scope.Scope>
+  /** Something may have been enqueued: look at once. */
+  wake(): void
+}
 
-const session = (options: Options, onProgress: () => void): Effect.Effect<never, unknown, Sql | Nats | Scope.Scope> =>
+/** Rows adopted at once. */
+const page = 500
+/** How often the table is looked at when nobody tells of anything. */
+const poll = "200 millis"
+
+interface Owned {
+  fence: Commit.Fence
+  pos: number
+  readonly relay: Relay.Relay
+  readonly progress: { failures: number }
+  readonly lost: Deferred.Deferred<never, unknown>
+}
+
+/** One loop adopts for all partitions that are owned here. */
+export const make = (options: Options): Effect.Effect<Adopter, never, Sql | Scope.Scope> =>
   Effect.gen(function* () {
-    const sql = yield* Sql
-    const all = Array.from({ length: options.partitions }, (_, p) => p)
-    const taken = yield* Effect.tryPromise(() => Ownership.take(sql, options.consumer, all, options.host))
-    const owned = yield* Effect.forEach(taken, ({ fence, pos }) =>
-      Effect.map(Relay.make({ service: options.service, fence, pos, lane: undefined }), (relay): Owned => ({
-        fence,
-        pos,
-        relay
-      }))
+    const owned = new Map<number, Owned>()
+    const hint = Latch.makeUnsafe(false)
+    const one = Semaphore.makeUnsafe(1)
+    yield* Effect.gen(function* () {
+      hint.closeUnsafe()
+      if (owned.size === 0) return yield* hint.await
+      const adopted = yield* Effect.uninterruptible(one.withPermits(1)(adopt(options, owned)))
+      if (adopted > 0 || (yield* arm)) return
+      yield* Effect.timeoutOption(hint.await, poll)
+    }).pipe(
+      // What was committed is not known: all partitions are taken anew.
+      Effect.catchCause((cause) => Effect.sync(() => [...owned.values()].forEach((one) => lose(owned, one, cause)))),
+      Effect.forever,
+      Effect.forkScoped
     )
-    while (true) {
-      const adopted = yield* Effect.uninterruptible(adopt(options, owned))
-      onProgress()
-      if (adopted === 0) yield* Effect.sleep(poll)
+    return {
+      run: (taken, progress) =>
+        Effect.gen(function* () {
+          const { fence, pos } = taken
+          const relay = yield* Relay.make({ service: options.service, fence, pos, lane: undefined })
+          const mine: Owned = { fence, pos, relay, progress, lost: Deferred.makeUnsafe() }
+          yield* Effect.acquireRelease(
+            Effect.sync(() => {
+              owned.set(fence.p, mine)
+              Object.assign(progress, { ready: true, trouble: undefined })
+              hint.openUnsafe()
+            }),
+            () =>
+              one.withPermits(1)(
+                Effect.sync(() => {
+                  owned.delete(fence.p)
+                  Object.assign(progress, { ready: false, trouble: "taken anew" })
+                })
+              )
+          )
+          return yield* Deferred.await(mine.lost)
+        }),
+      wake: () => hint.openUnsafe()
     }
   })
 
-const adopt = (options: Options, owned: ReadonlyArray<Owned>): Effect.Effect<number, unknown, Sql> =>
+const lose = (owned: Map<number, Owned>, one: Owned, cause: Cause.Cause<unknown>): void => {
+  owned.delete(one.fence.p)
+  Deferred.doneUnsafe(one.lost, Exit.failCause(cause))
+}
+
+/** Asks to be told of the next row; answers whether any was enqueued since it last asked. */
+const arm: Effect.Effect<boolean, unknown, Sql> = Effect.flatMap(Sql, (sql) =>
+  Effect.tryPromise(async () => {
+    const rows = await sql`select setval('troupe.enqueued_hint', 1, false) from troupe.enqueued_hint where is_called`
+    return rows.length > 0
+  })
+)
+
+const adopt = (options: Options, owned: Map<number, Owned>): Effect.Effect<number, unknown, Sql> =>
   Effect.gen(function* () {
     const sql = yield* Sql
     const rows = yield* Effect.tryPromise(
       () => sql`select id, hash, message_id, stream, subject, headers, body from (
           select *, sum(length(body)) over (order by id) - length(body) as before
-            from (select * from troupe.enqueued order by id limit ${page}) rows) sized
+            from (select * from troupe.enqueued where (hash % ${options.partitions})::int = any (${[...owned.keys()]}::int[])
+                   order by id limit ${page}) rows) sized
          where before < ${4 * 1024 ** 2} order by id`
     )
     if (rows.length === 0) return 0
     const byPartition = Map.groupBy(rows, (row) => Number(row["hash"]) % options.partitions)
     const works = [...byPartition].map(([p, rows]): Commit.Work => {
-      const { fence, pos, relay } = owned[p]!
+      const { fence, pos, relay } = owned.get(p)!
       const outbox = rows.map((row, i): Commit.OutboxRow => ({
         pos: pos + 1 + i,
         stream: row["stream"],
@@ -95,12 +134,17 @@ const adopt = (options: Options, owned: ReadonlyArray<Owned>): Effect.Effect<num
         bytes: outbox.reduce((sum, row) => sum + row.body.length, 0)
       }
     })
+    yield* Lease.check
     const verdictOf = yield* Effect.tryPromise(() => Commit.commit(sql, works))
     for (const { fence, more, outbox, pos } of works) {
-      if (verdictOf(fence) !== "committed") return yield* Effect.fail(`partition ${fence.p} has another owner`)
-      const one = owned[fence.p]!
+      const one = owned.get(fence.p)!
+      if (verdictOf(fence) !== "committed") {
+        lose(owned, one, Cause.fail(`partition ${fence.p} has another owner`))
+        continue
+      }
       one.fence = { ...fence, n: fence.n + 1 }
       one.pos = pos
+      one.progress.failures = 0
       one.relay.committed({ outbox, more })
     }
     return rows.length

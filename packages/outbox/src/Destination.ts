@@ -1,7 +1,7 @@
 import { Codes } from "@troupe/contract"
 import { Nats, Publisher, whileConnected } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
-import type { Commit } from "@troupe/postgres/internal"
+import { type Commit, Lease } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -207,6 +207,7 @@ export const run = (
     Effect.gen(function* () {
       const hit = yield* FailPoints
       yield* hit("before publish")
+      yield* Lease.check
       const now = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
       const together = state.mode === "ingest" ? 2 : state.mode === "batch" ? worthBatch : Number.POSITIVE_INFINITY
       let sent: number

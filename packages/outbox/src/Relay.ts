@@ -1,7 +1,7 @@
 import { Codes, Subject } from "@troupe/contract"
 import { type Nats, onReconnect, Publisher, Topology, whileConnected } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
-import type { Commit } from "@troupe/postgres/internal"
+import { type Commit, Lease } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -60,6 +60,11 @@ export const make = (origin: Origin): Effect.Effect<Relay, unknown, Nats | Sql |
     const own = Subject.stream("evt", origin.service)
     yield* whileConnected(check(origin, own))
     const destinations = new Map<string, Destination>()
+    // When nothing is published any more: the next owner publishes again what is not written. A host without its lease
+    // need not ask: it may have lost Postgres.
+    yield* Effect.addFinalizer(() =>
+      Effect.ignore(Effect.andThen(Lease.check, write(origin, all("watermark"), written)))
+    )
     const fork = yield* FiberSet.makeRuntime<Nats | Sql>()
     const to = (stream: string, newest: number): Destination => {
       const known = destinations.get(stream)
@@ -80,7 +85,7 @@ export const make = (origin: Origin): Effect.Effect<Relay, unknown, Nats | Sql |
     }
     const all = (which: "ahead" | "watermark") => () =>
       [...destinations.values()].flatMap((destination) => destination[which]() ?? [])
-    yield* Effect.forkScoped(writeWhenIdle(origin, all("watermark"), written))
+    yield* Effect.forkScoped(Effect.repeat(write(origin, all("watermark"), written), Schedule.spaced("1 second")))
     const backlog = () => {
       let most = 0
       for (const [stream, destination] of destinations)
@@ -109,8 +114,8 @@ const check = ({ lane, pos }: Origin, stream: string): Effect.Effect<void, unkno
     if (position > pos) return yield* new LaneAhead({ lane, position, pos })
   })
 
-/** A partition that commits nothing for a second writes its watermarks by themselves. */
-const writeWhenIdle = (
+/** Writes watermarks by themselves: for a partition that commits nothing for a second, or ends. */
+const write = (
   origin: Origin,
   watermarks: () => ReadonlyArray<Commit.WatermarkRow>,
   written: (rows: ReadonlyArray<Commit.WatermarkRow>) => void
@@ -127,6 +132,5 @@ const writeWhenIdle = (
     if (answer?.["mine"] === true) written(rows)
   }).pipe(
     // It is written with the next commit, or in a second.
-    Effect.catchCause((cause) => Effect.logDebug("could not write watermarks", Cause.squash(cause))),
-    Effect.repeat(Schedule.spaced("1 second"))
+    Effect.catchCause((cause) => Effect.logDebug("could not write watermarks", Cause.squash(cause)))
   )

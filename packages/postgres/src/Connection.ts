@@ -12,6 +12,8 @@ export interface Options {
   readonly applicationName?: string
   /** Ends a statement that takes longer, in ms. Default: none does. */
   readonly statementTimeout?: number
+  /** Hears what is notified on the channels that somebody listens to on this connection. */
+  readonly onNotify?: (channel: string) => void
 }
 
 /**
@@ -72,6 +74,8 @@ const open = (options: Options, types: Types) => {
     postgres(Redacted.value(options.url), {
       max: 1,
       onnotice: () => {},
+      // Its types know this option of its own only in `listen`, which opens a connection more.
+      ...({ onnotify: options.onNotify } as object),
       connect_timeout: 10,
       // A connection that retires in the middle of a transaction would end it.
       max_lifetime: null,

@@ -9,6 +9,41 @@ export interface Taken {
   readonly cursors: Cursors
 }
 
+/** A process that runs consumers of a service. */
+export interface Host {
+  /** New with every start. */
+  readonly id: string
+  /** Where it runs, for people. */
+  readonly name: string
+  readonly contract: number
+  /** The consumers that it runs. */
+  readonly consumers: ReadonlyArray<number>
+  /** How long its heartbeat counts, in ms. */
+  readonly lease: number
+}
+
+/** Who lives and who owns what, at one moment. */
+export interface View {
+  readonly hosts: ReadonlyArray<Pick<Host, "id" | "contract" | "consumers">>
+  readonly partitions: ReadonlyArray<Row>
+}
+export interface Row {
+  readonly consumer: number
+  readonly p: number
+  /** Living or not. */
+  readonly host: string | null
+  /** Of the owner, or of the last one. */
+  readonly contract: number
+  /** Of those that the host that looks owns. */
+  readonly token: string | null
+}
+
+/** Shown by all connections of a host, so that another one can end them. */
+export const applicationName = (host: string): string => `troupe:${host}`
+
+/** What the control connection of a host hears: hints, since a look tells the same. */
+export const channels = { ownership: "troupe_ownership", enqueued: "troupe_enqueued" } as const
+
 /**
  * Registers a consumer by its name and answers its number. `undefined` when it exists with another partition count,
  * which is fixed for good.
@@ -22,19 +57,86 @@ export const consumer = async (sql: postgres.Sql, name: string, partitions: numb
   return id
 }
 
-/** Takes partitions, whoever has them: what an owner before still tries to commit is refused from here on. */
+/**
+ * Makes a host one of the living, on the connection that it lives by, and listens there. The lock is shared with itself
+ * only: Postgres may not have noticed yet that the connection before is gone. Hosts that died an hour ago are forgotten.
+ */
+export const join = async (control: postgres.Sql, host: Host): Promise<void> => {
+  for (const channel of Object.values(channels)) await control.unsafe(`listen ${channel}`)
+  await control`select pg_advisory_lock_shared(troupe.host_lock(${host.id}::uuid))`
+  await control`insert into troupe.host (id, name, contract, consumers, lease, heartbeat)
+    values (${host.id}::uuid, ${host.name}, ${host.contract}, ${host.consumers as Array<number>}::int[],
+      ${host.lease}::int * interval '1 ms', clock_timestamp())
+    on conflict (id) do update set heartbeat = excluded.heartbeat`
+  await control`delete from troupe.host where id in (
+    select id from troupe.host where heartbeat < clock_timestamp() - interval '1 hour' limit 100)`
+  await control`select pg_notify(${channels.ownership}, '')`
+}
+
+/** Says that a host lives. `false` when it was forgotten. */
+export const beat = async (control: postgres.Sql, host: string): Promise<boolean> =>
+  (await control`update troupe.host set heartbeat = clock_timestamp() where id = ${host}::uuid`).count === 1
+
+/** Who lives and who owns what of these consumers, as one host sees it. */
+export const look = async (control: postgres.Sql, host: string, consumers: ReadonlyArray<number>): Promise<View> => {
+  const [row] = await control`select
+    (select coalesce(json_agg(json_build_array(id, contract, consumers)), '[]')::text from troupe.living_v1()) as hosts,
+    (select coalesce(json_agg(json_build_array(consumer, p, host, contract, case when host = ${host}::uuid then token end)
+        order by consumer, p), '[]')::text
+      from troupe.partition where consumer = any (${consumers as Array<number>}::int[])) as partitions`
+  const hosts: ReadonlyArray<[string, number, ReadonlyArray<number>]> = JSON.parse(row?.["hosts"])
+  const partitions: ReadonlyArray<[number, number, string | null, number, string | null]> = JSON.parse(
+    row?.["partitions"]
+  )
+  return {
+    hosts: hosts.map(([id, contract, consumers]) => ({ id, contract, consumers })),
+    partitions: partitions.map(([consumer, p, host, contract, token]) => ({ consumer, p, host, contract, token }))
+  }
+}
+
+/** Takes what is free or was left by the dead, unless newer code had it. */
 export const take = async (
   sql: postgres.Sql,
   consumer: number,
   partitions: ReadonlyArray<number>,
-  host: string
+  host: Pick<Host, "id" | "contract">
 ): Promise<ReadonlyArray<Taken>> => {
-  const rows =
-    await sql`select * from troupe.take_v1(${consumer}, ${partitions as Array<number>}::int[], ${host}::uuid)`
+  const rows = await sql`
+    select * from troupe.take_v2(${consumer}, ${partitions as Array<number>}::int[], ${host.id}::uuid, ${host.contract})`
   return rows.map((row) => ({
     fence: { consumer, p: Number(row["p"]), token: row["token"], n: Number(row["n"]) },
     epoch: Number(row["epoch"]),
     pos: Number(row["pos"]),
     cursors: JSON.parse(row["cursors"])
   }))
+}
+
+/** Gives partitions back, each under its token. */
+export const release = async (
+  sql: postgres.Sql,
+  rows: ReadonlyArray<Pick<Row, "consumer" | "p" | "token">>
+): Promise<void> => {
+  await sql`select troupe.release_v1(${rows.map(({ consumer }) => consumer)}::int[],
+    ${rows.map(({ p }) => p)}::int[], ${rows.map(({ token }) => token)}::uuid[])`
+}
+
+/**
+ * Ends the connections of hosts that are dead, and answers how many were still there: one that is frozen inside a
+ * transaction holds row locks for as long as Postgres believes in it.
+ */
+export const terminate = async (sql: postgres.Sql, hosts: ReadonlyArray<string>): Promise<number> => {
+  const [row] = await sql`select count(pg_terminate_backend(pid))::int as n from pg_stat_activity
+    where datname = current_database() and application_name = any (${hosts.map(applicationName)}::text[])`
+  return Number(row?.["n"])
+}
+
+/** From here on nothing is assigned to a host. */
+export const retire = async (control: postgres.Sql, host: string): Promise<void> => {
+  await control`update troupe.host set consumers = '{}' where id = ${host}::uuid`
+  await control`select pg_notify(${channels.ownership}, '')`
+}
+
+/** Forgets a host that owns nothing any more. */
+export const leave = async (control: postgres.Sql, host: string): Promise<void> => {
+  await control`delete from troupe.host where id = ${host}::uuid`
 }

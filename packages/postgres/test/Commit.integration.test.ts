@@ -40,7 +40,7 @@ const work = (fence: Commit.Fence, more: Partial<Commit.Work> = {}): Commit.Work
 /** Commits one work. */
 const verdict = async (sql: postgres.Sql, one: Commit.Work) => (await Commit.commit(sql, [one]))(one.fence)
 const take = async (sql: postgres.Sql, consumer: number, partitions: ReadonlyArray<number>) =>
-  (await Ownership.take(sql, consumer, partitions, crypto.randomUUID())).map(({ fence }) => fence)
+  (await Ownership.take(sql, consumer, partitions, { id: crypto.randomUUID(), contract: 1 })).map(({ fence }) => fence)
 
 describe("the fence", () => {
   it.live("refuses an owner whose partition was taken, and writes nothing of its work", () =>
@@ -237,7 +237,7 @@ describe("a commit", () => {
         assert.deepStrictEqual([...(await one`select body from troupe.dead`)[0]!["body"]], [...bytes])
         assert.strictEqual((await one`select headers from troupe.outbox`)[0]!["headers"], body)
         assert.strictEqual((await one`select body from troupe.timer`)[0]!["body"], body)
-        const [again] = await Ownership.take(one, consumer, [3], crypto.randomUUID())
+        const [again] = await Ownership.take(one, consumer, [3], { id: crypto.randomUUID(), contract: 1 })
         assert.deepStrictEqual(again!.cursors, { CMD_x: { seq: 7, id: `"{,}\\` } })
       })
     }).pipe(Effect.scoped)

@@ -6,14 +6,18 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import type { Membership } from "./Membership.ts"
 import * as Outboxes from "./Outboxes.ts"
 
 /** Health is progress: a process that answers but whose cursors stand still while messages wait is not alive. */
 export interface Health {
-  /** All partitions are owned and read, both servers answer, and the host is not about to end. */
+  /**
+   * It is one of the living hosts, owns and reads all partitions that are assigned to it, both servers answer, and it is
+   * not about to end. Partitions of other hosts are not its own trouble.
+   */
   readonly ready: boolean
   /**
-   * No partition has waiting messages and a cursor that has not moved for 30 s, no outbox has own events waiting and a
+   * No partition of its own has waiting messages and a cursor that has not moved for 30 s, no outbox has own events waiting and a
    * watermark that has not moved for as long (another service that is not there is trouble, but not this one's end), and the connection to NATS is not closed for good. Nobody is judged while
    * NATS is away: a restart would not bring it back.
    */
@@ -23,6 +27,7 @@ export interface Health {
 }
 export interface ConsumerHealth {
   readonly name: string
+  /** Those that are assigned to this host. */
   readonly partitions: number
   readonly ready: number
   /** Partitions with messages that are not handled yet. */
@@ -31,8 +36,8 @@ export interface ConsumerHealth {
 
 export interface Options {
   readonly partitions: ReadonlyArray<Partition.Progress>
-  /** Names of the consumers whose outboxes are watched, by number. */
-  readonly outboxes: ReadonlyMap<number, string>
+  /** None until the host has begun to join. */
+  readonly membership: () => Pick<Membership, "out" | "orphans"> | undefined
   /** How long, in ms, cursors and watermarks may stand still while messages wait. Default 30 s. */
   readonly patience?: number
   /** Between looks. Default 5 s. */
@@ -51,7 +56,9 @@ interface Watched {
 interface Cursor extends Watched {
   readonly progress: Partition.Progress
 }
-interface Outbox extends Watched, Outboxes.Waiting {}
+interface Outbox extends Watched, Outboxes.Waiting {
+  readonly name: string
+}
 
 const look = (one: Watched, seen: string, works: boolean, now: number): void => {
   if (!works) one.since = undefined
@@ -66,6 +73,8 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
     const nats = yield* Nats
     const cursors = partitions.map((progress): Cursor => ({ progress, seen: "", since: undefined }))
     const outboxes = new Map<string, Outbox>()
+    const own = (consumer: number, p: number) =>
+      partitions.find((progress) => progress.assigned && progress.consumer.id === consumer && progress.p === p)
     let database: string | undefined
 
     const lookAtOutboxes = Effect.gen(function* () {
@@ -76,25 +85,29 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
       outboxes.clear()
       const now = yield* millis
       for (const row of rows) {
+        const progress = own(row.consumer, row.p)
+        if (progress === undefined) continue
         const key = `${row.consumer} ${row.p} ${row.stream}`
-        const outbox = before.get(key) ?? { ...row, seen: "", since: undefined }
+        const outbox = before.get(key) ?? { ...row, name: progress.consumer.name, seen: "", since: undefined }
         look(outbox, String(row.watermark), true, now)
-        if (options.outboxes.has(row.consumer)) outboxes.set(key, outbox)
+        outboxes.set(key, outbox)
       }
     })
     const lookAtCursors = Effect.gen(function* () {
       // What is not known in time counts as behind.
       const behind = cursors.map(() => true)
       if (away(nats) === undefined) {
-        yield* Effect.forEach(cursors, ({ progress }, i) => Effect.map(isBehind(progress), (is) => (behind[i] = is)), {
-          concurrency: 16,
-          discard: true
-        }).pipe(Effect.timeoutOption(bound))
+        yield* Effect.forEach(
+          cursors,
+          ({ progress }, i) =>
+            progress.assigned ? Effect.map(isBehind(progress), (is) => (behind[i] = is)) : Effect.void,
+          { concurrency: 16, discard: true }
+        ).pipe(Effect.timeoutOption(bound))
       }
       const judged = away(nats) === undefined
       const now = yield* millis
       for (const [i, one] of cursors.entries()) {
-        look(one, JSON.stringify(one.progress.cursors), judged && behind[i] === true, now)
+        look(one, JSON.stringify(one.progress.cursors), judged && one.progress.assigned && behind[i] === true, now)
       }
     })
     yield* Effect.all([lookAtOutboxes, lookAtCursors], { concurrency: 2, discard: true }).pipe(
@@ -106,26 +119,29 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
       const stalled = (one: Watched) => one.since !== undefined && now - one.since > patience
       const still = cursors.filter(stalled)
       const stuck = [...outboxes.values()].filter(stalled)
-      const waiting = partitions.filter(({ ready }) => !ready)
+      const assigned = cursors.filter(({ progress }) => progress.assigned)
+      const waiting = assigned.filter(({ progress }) => !progress.ready)
+      const membership = options.membership()
+      const out = membership === undefined ? "the host is about to start" : membership.out()
       const gone = away(nats)
       const trouble = new Set([
         ...(gone === undefined ? [] : [gone]),
         ...(database === undefined ? [] : [database]),
-        ...waiting.map(({ consumer, trouble }) => `${consumer.name}: ${trouble}`),
-        ...partitions.flatMap(({ notice }) => notice ?? []),
-        ...stuck.map(
-          ({ consumer, stream }) => `outbox of ${options.outboxes.get(consumer)} to ${stream} does not move`
-        ),
-        ...still.map(({ progress }) => `${progress.consumer.name}, partition ${progress.p}: its cursor stands still`)
+        ...(out === undefined ? [] : [out]),
+        ...waiting.map(({ progress }) => `${progress.consumer.name}: ${progress.trouble}`),
+        ...assigned.flatMap(({ progress }) => progress.notice ?? []),
+        ...stuck.map(({ name, stream }) => `outbox of ${name} to ${stream} does not move`),
+        ...still.map(({ progress }) => `${progress.consumer.name}, partition ${progress.p}: its cursor stands still`),
+        ...(membership?.orphans() ?? [])
       ])
-      const consumers = [...Map.groupBy(cursors, ({ progress }) => progress.consumer.name)].map(([name, all]) => ({
+      const consumers = [...Map.groupBy(assigned, ({ progress }) => progress.consumer.name)].map(([name, all]) => ({
         name,
         partitions: all.length,
         ready: all.filter(({ progress }) => progress.ready).length,
         behind: all.filter(({ since }) => since !== undefined).length
       }))
       return {
-        ready: waiting.length === 0 && database === undefined && gone === undefined,
+        ready: waiting.length === 0 && out === undefined && database === undefined && gone === undefined,
         live: still.length === 0 && !stuck.some(({ stream }) => isOwn(stream)) && gone !== closed,
         consumers,
         trouble: [...trouble].slice(0, 20)

@@ -1,10 +1,11 @@
+import { hostname } from "node:os"
 import { Committer, Consumer, Deadlines, Loader, Partition } from "@troupe/actor/engine"
 import { type Capabilities, Nats, type NatsError, Topology } from "@troupe/nats"
 import { Adopter, Pruner } from "@troupe/outbox"
 import { Db, Migrations, type PostgresError, Sql } from "@troupe/postgres"
-import { failure, Ownership, redactedUrl } from "@troupe/postgres/internal"
+import { failure, Lease, Ownership, redactedUrl } from "@troupe/postgres/internal"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -14,6 +15,7 @@ import * as Scope from "effect/Scope"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Endpoints from "./Endpoints.ts"
 import * as Health from "./Health.ts"
+import * as Membership from "./Membership.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Tracing from "./Tracing.ts"
 import type { Service } from "./Service.ts"
@@ -34,9 +36,16 @@ export interface Options {
   readonly limits?: Partial<Topology.Limits>
   /** Lowers what the server says of itself: for tests. */
   readonly capabilities?: Partial<Capabilities>
+  /** Between the heartbeats of this host: 50 ms to 10 seconds. Default 1 second. */
+  readonly heartbeat?: Duration.Input
+  /**
+   * How long a heartbeat counts: a host that freezes for longer is replaced. Three heartbeats to 1 minute. Default 5
+   * seconds.
+   */
+  readonly lease?: Duration.Input
 }
 
-/** One process that runs a service. It takes every partition of every consumer when it starts, whoever has them. */
+/** One process that runs a service, and owns its share of the partitions of each consumer among all that do. */
 export class Host extends Context.Service<
   Host,
   {
@@ -46,37 +55,60 @@ export class Host extends Context.Service<
   }
 >()("@troupe/service/Host") {
   /**
-   * Starts the service: checks both servers and the schema, makes or checks its streams, takes its partitions. Ends by
-   * draining: reading stops, what is at hand is committed and answered; meanwhile it is not ready, and says so. As long
+   * Starts the service: checks both servers and the schema, makes or checks its streams, takes its share of the
+   * partitions. Ends by draining: reading stops, what is at hand is committed and answered, the partitions are given
+   * back for others to take at once; meanwhile it is not ready, and says so. As long
    * as it runs, a rejected promise that nobody waits for is logged and does not end the process: the message whose
    * handler left it would be read again by the next one.
    */
-  static readonly layer = (service: Service, options: Options): Layer.Layer<Host, HostError> => {
-    const servers = Layer.mergeAll(
-      Nats.layer({ url: options.natsUrl, name: service.name, capabilities: options.capabilities ?? {} }),
-      Sql.layer({ url: options.databaseUrl, max: 8, applicationName: `troupe ${service.name}` }),
-      // A statement that waits for longer than a handler may take is ended, and its turn fails.
-      Db.layer({
-        url: options.databaseUrl,
-        max: 4,
-        applicationName: `troupe ${service.name} handlers`,
-        statementTimeout: 5_000
+  static readonly layer = (service: Service, options: Options): Layer.Layer<Host, HostError> =>
+    Layer.unwrap(
+      Effect.gen(function* () {
+        const { heartbeat, lease } = yield* timing(options)
+        const id = SecureRandom.uuidV4Unsafe()
+        const applicationName = Ownership.applicationName(id)
+        const servers = Layer.mergeAll(
+          Nats.layer({ url: options.natsUrl, name: service.name, capabilities: options.capabilities ?? {} }),
+          Sql.layer({ url: options.databaseUrl, max: 8, applicationName }),
+          // A statement that waits for longer than a handler may take is ended, and its turn fails.
+          Db.layer({ url: options.databaseUrl, max: 4, applicationName, statementTimeout: 5_000 })
+        )
+        const renewable = Lease.make(lease)
+        return Layer.effect(Host, start(service, options, { id, heartbeat, lease, renewable })).pipe(
+          Layer.provide(Layer.mergeAll(Committer.layer, Loader.layer, Deadlines.layer, Tracing.layer(service.name))),
+          Layer.provide(servers),
+          Layer.provide(Layer.succeed(Lease.Lease, renewable))
+        )
       })
     )
-    return Layer.effect(Host, start(service, options)).pipe(
-      Layer.provide(Layer.mergeAll(Committer.layer, Loader.layer, Deadlines.layer, Tracing.layer(service.name))),
-      Layer.provide(servers)
-    )
-  }
 }
+
+/** How this host lives, in ms. */
+interface Life {
+  readonly id: string
+  readonly heartbeat: number
+  readonly lease: number
+  readonly renewable: Lease.Renewable
+}
+
+const timing = (options: Options): Effect.Effect<Pick<Life, "heartbeat" | "lease">, PostgresError> =>
+  Effect.suspend(() => {
+    const heartbeat = Duration.toMillis(options.heartbeat ?? "1 second")
+    const lease = Duration.toMillis(options.lease ?? "5 seconds")
+    if (!(heartbeat >= 50 && heartbeat <= 10_000))
+      return failure("TRP0101", "heartbeat", `${heartbeat} ms is not between 50 ms and 10 seconds`)
+    if (!(lease >= 3 * heartbeat && lease <= 60_000))
+      return failure("TRP0101", "lease", `${lease} ms is not between three heartbeats and 1 minute`)
+    return Effect.succeed({ heartbeat, lease })
+  })
 
 const start = (
   service: Service,
-  options: Options
+  options: Options,
+  { heartbeat, id, lease, renewable }: Life
 ): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Scope.Scope> =>
   Effect.gen(function* () {
     yield* logRejections
-    const host = SecureRandom.uuidV4Unsafe()
     const limits = { ...Topology.limits, ...options.limits }
     const sql = yield* Sql
     yield* Migrations.check(sql, redactedUrl(options.databaseUrl))
@@ -94,34 +126,69 @@ const start = (
         )
       ))
     ]
-    const outbox = yield* number(`${service.name}.outbox`)
+    const outbox = { id: yield* number(`${service.name}.outbox`), name: `${service.name}.outbox`, sources: [] }
 
-    const partitions = consumers.flatMap((consumer) =>
+    const partitionsOf = <C>(consumer: C) =>
       Array.from({ length: limits.partitions }, (_, p) => Partition.progress(consumer, p))
-    )
-    const names = new Map(consumers.map(({ id, name }) => [id, name])).set(outbox, `${service.name}.outbox`)
-    const ending = { is: false }
-    const watched = yield* Health.watch({ partitions, outboxes: names })
+    const running = consumers.map((consumer) => ({ consumer, partitions: partitionsOf(consumer) }))
+    const adopting = partitionsOf(outbox)
+    const partitions = [...running.flatMap(({ partitions }) => partitions), ...adopting]
+    const life: { ending: boolean; membership?: Membership.Membership } = { ending: false }
+    const watched = yield* Health.watch({ partitions, membership: () => life.membership })
     const health = Effect.map(watched, (health) =>
-      ending.is ? { ...health, ready: false, trouble: ["the host is about to end", ...health.trouble] } : health
+      life.ending ? { ...health, ready: false, trouble: ["the host is about to end", ...health.trouble] } : health
     )
     // Before the drain's scope, so that they answer until it is over.
     const metrics = yield* Metrics.text({ partitions, health })
     const url = yield* Endpoints.serve(service.name, { health, metrics }, options.http)
 
-    const running = yield* drained(options.drain ?? "10 seconds")
-    for (const consumer of consumers) {
-      const own = partitions.filter((progress) => progress.consumer === consumer)
-      yield* Effect.forkIn(run(consumer, own, limits, host), running)
+    const drain = yield* drained(options.drain ?? "10 seconds")
+    yield* Effect.forkIn(Pruner.run, drain)
+    const adopter = yield* Scope.provide(Adopter.make({ service: service.name, partitions: limits.partitions }), drain)
+    const parts = running.map(({ consumer, partitions }): Part => ({
+      id: consumer.id,
+      partitions,
+      run: ({ p }, taken) => Partition.session(partitions[p]!, taken, limits.commandsKept),
+      fit: false
+    }))
+    const adopts: Part = {
+      id: outbox.id,
+      partitions: adopting,
+      run: (progress, taken) => adopter.run(taken, progress),
+      fit: true
     }
-    yield* Effect.forkIn(
-      Adopter.run({ service: service.name, consumer: outbox, partitions: limits.partitions, host }),
-      running
+    const shared = [...parts, adopts]
+    const joined = yield* Scope.provide(
+      Membership.make({
+        host: {
+          id,
+          name: `${hostname()} ${process.pid}`,
+          contract: service.contract["~version"],
+          consumers: shared.map(({ id }) => id),
+          lease
+        },
+        lease: renewable,
+        heartbeat,
+        databaseUrl: options.databaseUrl,
+        shared,
+        onEnqueued: adopter.wake
+      }),
+      drain
     )
-    yield* Effect.forkIn(Pruner.run, running)
-    yield* Effect.addFinalizer(() => Effect.sync(() => void (ending.is = true)))
+    life.membership = joined
+    for (const [i, { consumer }] of running.entries()) {
+      const part = parts[i]!
+      const fit = Effect.map(untilFit(consumer, part.partitions, limits), () => {
+        part.fit = true
+        joined.wake()
+      })
+      yield* Effect.forkIn(fit, drain)
+    }
+    yield* Effect.addFinalizer(() => Effect.sync(() => void (life.ending = true)))
     return { url, health }
   })
+
+type Part = Membership.Shared<Sql | Db | Nats | Committer | Loader>
 
 const logRejections: Effect.Effect<void, never, Scope.Scope> = Effect.gen(function* () {
   const run = Effect.runForkWith(yield* Effect.context<never>())
@@ -144,25 +211,21 @@ const register = (options: Options, name: string, partitions: number): Effect.Ef
     return id
   })
 
-/** Runs a consumer once all streams that it reads are there: until then the service is not ready, and says so. */
-const run = (
+/** Waits until all streams that a consumer reads are there: until then the service is not ready, and says so. */
+const untilFit = (
   consumer: Consumer.Consumer,
   partitions: ReadonlyArray<Partition.Progress>,
-  limits: Topology.Limits,
-  host: string
-): Effect.Effect<unknown, never, Sql | Db | Nats | Committer | Loader> =>
+  limits: Topology.Limits
+): Effect.Effect<void, never, Nats> =>
   Effect.gen(function* () {
     // Services start side by side, so the first seconds of waiting are nothing to tell.
     for (let looks = 1; ; looks++) {
       const trouble = yield* missing(consumer, limits.partitions)
-      if (trouble === undefined) break
+      if (trouble === undefined) return
       for (const progress of partitions) progress.trouble = trouble
       if (looks === 100) yield* Effect.logWarning(`${consumer.name} waits: ${trouble}`)
       yield* Effect.sleep(looks < 100 ? "50 millis" : "500 millis")
     }
-    yield* Effect.forEach(partitions, (progress) => Partition.own(progress, host, limits.commandsKept), {
-      concurrency: "unbounded"
-    })
   })
 
 const missing = (consumer: Consumer.Consumer, count: number): Effect.Effect<string | undefined, never, Nats> =>

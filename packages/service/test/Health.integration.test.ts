@@ -51,8 +51,10 @@ const stream = (...subjects: ReadonlyArray<string>) =>
 const partition = (name: string, stream: string, p: number, ready = true): Partition.Progress => ({
   consumer: { id: 1, name, sources: [{ stream, kind: "cmd", filter: (p: number) => `${stream}.${p}.>` }] } as never,
   p,
+  assigned: true,
   ready,
   trouble: ready ? undefined : "waits",
+  failures: 0,
   cursors: {},
   pending: {},
   n: 0,
@@ -69,7 +71,13 @@ const until = (health: Effect.Effect<Health.Health>, wanted: (health: Health.Hea
     })
   )
 
-const hasty = { patience: 300, interval: "50 millis" } as const
+const membership = () => ({ out: () => undefined, orphans: () => [] })
+const hasty = { patience: 300, interval: "50 millis", membership } as const
+/** The consumer 1, of which only the outbox is looked at here. */
+const sender: Partition.Progress = {
+  ...partition("a.Sender", "", 3),
+  consumer: { id: 1, name: "a.Sender", sources: [] }
+}
 
 it.live("a stream that cannot be asked hides no other partition, and is trouble itself", () =>
   withServers(
@@ -81,7 +89,7 @@ it.live("a stream that cannot be asked hides no other partition, and is trouble 
         partition("a.Stalled", name, 0),
         partition("a.Idle", name, 2)
       ]
-      const health = yield* Health.watch({ partitions, outboxes: new Map(), ...hasty })
+      const health = yield* Health.watch({ partitions, ...hasty })
       assert.isTrue((yield* health).live, "nobody is judged at once")
       const { consumers, trouble } = yield* until(health, ({ live }) => !live)
       assert.deepStrictEqual(trouble, [
@@ -114,7 +122,7 @@ it.live("a nats-server that never answers is asked again, and holds up no look",
       }
       const deaf = { connection: { info: {}, isClosed: () => false }, jsm: { streams: { getMessage } } }
       const partitions = Array.from({ length: 100 }, (_, p) => partition("a.Deaf", "CMD_a", p))
-      const watched = Health.watch({ partitions, outboxes: new Map(), ...hasty })
+      const watched = Health.watch({ partitions, ...hasty })
       const health = yield* Effect.provideService(watched, Nats, Nats.of(deaf as never))
       const { consumers } = yield* until(health, ({ live }) => !live)
       assert.strictEqual(consumers[0]?.behind, 100)
@@ -143,7 +151,7 @@ const still = "outbox of a.Sender to EVT_here does not move"
 it.live("an outbox that gets rid of nothing is trouble, with a watermark and without", () =>
   withServers(
     Effect.gen(function* () {
-      const health = yield* Health.watch({ partitions: [], outboxes: new Map([[1, "a.Sender"]]), ...hasty })
+      const health = yield* Health.watch({ partitions: [sender], ...hasty })
       yield* insert(100)
       assert.deepStrictEqual((yield* until(health, ({ live }) => !live)).trouble, [still])
       yield* watermark(50)
@@ -158,7 +166,7 @@ it.live("an outbox that gets rid of nothing is trouble, with a watermark and wit
 it.live("an outbox whose commands another service does not take is trouble, and no reason to be started anew", () =>
   withServers(
     Effect.gen(function* () {
-      const health = yield* Health.watch({ partitions: [], outboxes: new Map([[1, "a.Sender"]]), ...hasty })
+      const health = yield* Health.watch({ partitions: [sender], ...hasty })
       yield* insert(10, "CMD_elsewhere")
       const { live, trouble } = yield* until(health, ({ trouble }) => trouble.length > 0)
       assert.deepStrictEqual(trouble, ["outbox of a.Sender to CMD_elsewhere does not move"])
@@ -172,8 +180,7 @@ it.live("an outbox with a long backlog that moves is no trouble", () =>
     Effect.gen(function* () {
       yield* insert(1_000)
       const patience = 1_500
-      const outboxes = new Map([[1, "a.Sender"]])
-      const health = yield* Health.watch({ partitions: [], outboxes, patience, interval: "50 millis" })
+      const health = yield* Health.watch({ ...hasty, partitions: [sender], patience })
       // In small steps, for twice as long as it may stand still.
       const until = performance.now() + 2 * patience
       for (let pos = 1; performance.now() < until; pos++) {
@@ -186,12 +193,12 @@ it.live("an outbox with a long backlog that moves is no trouble", () =>
   )
 )
 
-it.live("outboxes of consumers that this host does not run are not its trouble", () =>
+it.live("outboxes of partitions that other hosts own are not its trouble", () =>
   withServers(
     Effect.gen(function* () {
       yield* insert(3)
-      const mine = yield* Health.watch({ partitions: [], outboxes: new Map([[1, "a.Sender"]]), ...hasty })
-      const other = yield* Health.watch({ partitions: [], outboxes: new Map([[2, "a.Other"]]), ...hasty })
+      const mine = yield* Health.watch({ partitions: [sender], ...hasty })
+      const other = yield* Health.watch({ partitions: [{ ...sender, assigned: false }], ...hasty })
       yield* until(mine, ({ live }) => !live)
       assert.isTrue((yield* other).live)
     })
@@ -202,7 +209,7 @@ it.live("a database that does not answer in time makes it unready, and health go
   withServers(
     Effect.gen(function* () {
       const sql = yield* Sql
-      const health = yield* Health.watch({ partitions: [], outboxes: new Map(), ...hasty })
+      const health = yield* Health.watch({ partitions: [], ...hasty })
       yield* until(health, ({ ready }) => ready)
       const locked = sql.unsafe("begin; lock table troupe.outbox in access exclusive mode; select pg_sleep(4); commit")
       const holder = yield* Effect.forkChild(Effect.promise(() => locked))

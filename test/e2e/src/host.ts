@@ -10,8 +10,9 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { counters } from "./counters.ts"
+import { newer } from "./newer.ts"
 
-export interface Settings extends Pick<HostOptions, "limits" | "capabilities"> {
+export interface Settings extends Pick<HostOptions, "limits" | "capabilities" | "heartbeat" | "lease"> {
   readonly name: string
   readonly natsUrl: string
   readonly databaseUrl: string
@@ -20,6 +21,8 @@ export interface Settings extends Pick<HostOptions, "limits" | "capabilities"> {
   readonly aheadMs?: number
   /** ms */
   readonly lookEvery?: number
+  /** Runs the code of the next deploy. */
+  readonly newer?: boolean
 }
 
 const settings: Settings = JSON.parse(process.argv[2] ?? "{}")
@@ -34,7 +37,7 @@ if (aheadMs !== 0) {
     }
   } as DateConstructor
 }
-const { service } = counters(settings.name)
+const { service } = settings.newer === true ? newer(settings.name) : counters(settings.name)
 const host = Host.layer(service, {
   ...settings,
   natsUrl: Redacted.make(settings.natsUrl),

@@ -124,7 +124,7 @@ export const make = (lowered: Partial<Capabilities> = {}): Effect.Effect<Outbox,
 const own = (sql: postgres.Sql): Effect.Effect<Owner, unknown, Nats | Sql | Scope.Scope> =>
   Effect.gen(function* () {
     const consumer = (yield* Effect.promise(() => Ownership.consumer(sql, `${service}.Thing`, 1)))!
-    const [taken] = yield* Effect.promise(() => Ownership.take(sql, consumer, [0], randomUUID()))
+    const [taken] = yield* Effect.promise(() => Ownership.take(sql, consumer, [0], { id: randomUUID(), contract: 1 }))
     let { fence, pos } = taken!
     const relay = yield* Relay.make({ service, fence, pos, lane })
     const numbers = new Map<string, number>()

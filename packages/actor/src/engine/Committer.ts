@@ -1,5 +1,5 @@
 import { Sql } from "@troupe/postgres"
-import { Commit, passes, sqlState } from "@troupe/postgres/internal"
+import { Commit, Lease, passes, sqlState } from "@troupe/postgres/internal"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -37,7 +37,8 @@ export class Committer extends Context.Service<
       const call = (
         works: ReadonlyArray<Commit.Work>
       ): Effect.Effect<ReadonlyArray<Exit.Exit<Commit.Verdict, CommitLost | CommitRefused>>> =>
-        Measures.timed(Effect.tryPromise({ try: () => Commit.commit(sql, works), catch: failed })).pipe(
+        Effect.mapError(Lease.check, (cause) => new CommitLost({ cause })).pipe(
+          Effect.andThen(Measures.timed(Effect.tryPromise({ try: () => Commit.commit(sql, works), catch: failed }))),
           Effect.matchEffect({
             onSuccess: (verdictOf) => Effect.succeed(works.map(({ fence }) => Exit.succeed(verdictOf(fence)))),
             // One partition's refusal is not the others': each alone.

@@ -3,9 +3,7 @@ import { Subject } from "@troupe/contract"
 import { History, Nats, Reader } from "@troupe/nats"
 import { FailPoints, Relay } from "@troupe/outbox"
 import { Db, Sql } from "@troupe/postgres"
-import { Commit, Ownership } from "@troupe/postgres/internal"
-import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
+import { Commit, Lease, type Ownership } from "@troupe/postgres/internal"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -32,13 +30,17 @@ class Fenced extends Error {
 }
 
 /** What health looks at, written by the owner of a partition. */
-export interface Progress {
-  readonly consumer: Consumer
+export interface Progress<C = Pick<Consumer, "id" | "name" | "sources">> {
+  readonly consumer: C
   readonly p: number
+  /** This host is to own it. */
+  assigned: boolean
   /** Taken and reading. */
   ready: boolean
   /** Why it is not ready. */
   trouble: string | undefined
+  /** How often it was lost since it last got on. */
+  failures: number
   /** Sequence per stream of the last message whose effects are committed. */
   cursors: Commit.Cursors
   /** Messages per stream that were there, behind the one that was read last. */
@@ -49,59 +51,27 @@ export interface Progress {
   notice: string | undefined
 }
 
-export const progress = (consumer: Consumer, p: number): Progress => ({
+export const progress = <C>(consumer: C, p: number): Progress<C> => ({
   consumer,
   p,
+  assigned: false,
   ready: false,
   trouble: "starting",
+  failures: 0,
   cursors: {},
   pending: {},
   n: 0,
   notice: undefined
 })
 
-/**
- * Owns one partition of a consumer for ever: taken anew, with backoff, whenever it is lost. One that is lost three times
- * in a minute is told, once a minute.
- */
-export const own = (
-  progress: Progress,
-  host: string,
+/** From a take-over until the partition is lost, or to be given back (then it is interrupted): one file of how a message is handled, from the stream to the outbox. */
+export const session = (
+  progress: Progress<Consumer>,
+  found: Ownership.Taken,
   commandsKept: Duration.Input
-): Effect.Effect<never, never, Sql | Db | Nats | Committer | Loader> =>
-  Effect.gen(function* () {
-    let failures = 0
-    let losses: ReadonlyArray<number> = []
-    let told = Number.NEGATIVE_INFINITY
-    while (true) {
-      const cause = yield* Effect.catchCause(
-        Effect.scoped(session(progress, host, commandsKept, () => (failures = 0))),
-        (cause) => Effect.succeed(cause)
-      )
-      failures++
-      progress.trouble = String(Cause.squash(cause)).split("\n")[0]!
-      const at = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
-      losses = [...losses.filter((loss) => loss > at - 60_000), at]
-      if (losses.length >= 3 && told < at - 60_000) {
-        told = at
-        yield* Effect.logWarning(`lost ${losses.length} times within a minute, and taken anew`, progress.trouble)
-      }
-      yield* Effect.sleep(Math.min(5_000, 50 * 2 ** failures) * (0.5 + Math.random() / 2))
-    }
-  }).pipe(Effect.annotateLogs({ consumer: progress.consumer.name, partition: progress.p }))
-
-/** From a take-over until the partition is lost: one file of how a message is handled, from the stream to the outbox. */
-const session = (
-  progress: Progress,
-  host: string,
-  commandsKept: Duration.Input,
-  onProgress: () => void
 ): Effect.Effect<never, unknown, Sql | Db | Nats | Committer | Loader | Scope.Scope> =>
   Effect.gen(function* () {
     const { consumer, p } = progress
-    const sql = yield* Sql
-    const [found] = yield* Effect.tryPromise(() => Ownership.take(sql, consumer.id, [p], host))
-    if (found === undefined) return yield* Effect.die(new Error(`there is no partition ${p} of ${consumer.name}`))
     const [, actor] = consumer.name.split(".") as [string, string]
     const lane = consumer.part.kind === "actor" ? Subject.filter("evt", consumer.service, p, actor) : undefined
     const taken = yield* Cursor.taken(progress, found, Subject.stream("evt", consumer.service), lane)
@@ -139,14 +109,14 @@ const session = (
         memory = yield* settle(consumer, memory, yield* mailbox.take, relay)
         progress.cursors = memory.cursors
         progress.n = memory.fence.n
-        onProgress()
+        progress.failures = 0
       }
     })
     return yield* Effect.raceAllFirst([turns, ...readers])
   })
 
 /** Commands that were handled long ago would fill their stream, which then refuses new ones. */
-const purgeHandled = (progress: Progress, kept: Duration.Input): Effect.Effect<unknown, never, Nats> =>
+const purgeHandled = (progress: Progress<Consumer>, kept: Duration.Input): Effect.Effect<unknown, never, Nats> =>
   Effect.suspend(() =>
     Effect.forEach(
       progress.consumer.sources.filter(({ kind }) => kind === "cmd"),
@@ -275,6 +245,7 @@ const inTransaction = (
           if (!(yield* db.query((tx) => Commit.fenceIn(tx, memory.fence)))) return yield* Effect.fail(fenced(memory))
           const handled = yield* handle(consumer, memory, items, options)
           yield* hit("before commit")
+          yield* Effect.mapError(Lease.check, (cause) => new CommitLost({ cause }))
           committing = true
           const verdict = yield* db.query((tx) => Commit.commitIn(tx, handled.work))
           if (verdict !== "committed") return yield* Effect.fail(fenced(memory))

@@ -1,0 +1,43 @@
+import { assert, it } from "@effect/vitest"
+import { Sql } from "@troupe/postgres"
+import { type Commit, Lease } from "@troupe/postgres/internal"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Committer } from "../../src/engine/Committer.ts"
+
+const work: Commit.Work = {
+  fence: { consumer: 1, p: 0, token: crypto.randomUUID(), n: 0 },
+  pos: 0,
+  cursors: {},
+  inbox: [],
+  states: [],
+  outbox: [],
+  more: {},
+  bytes: 0
+}
+
+it.live("without its lease a host commits nothing: nobody is asked, and the partition is lost", () =>
+  Effect.gen(function* () {
+    let held = true
+    let asked = 0
+    const sql = {
+      unsafe: async () => {
+        asked++
+        return [{ ok: [4096] }]
+      }
+    }
+    const committer = Committer.layer.pipe(
+      Layer.provide(Layer.succeed(Sql, sql as never)),
+      Layer.provide(Layer.succeed(Lease.Lease, { held: () => held }))
+    )
+    yield* Effect.gen(function* () {
+      const { commit } = yield* Committer
+      assert.strictEqual(yield* commit(work), "committed")
+      held = false
+      const error = yield* Effect.flip(commit(work))
+      assert.strictEqual(error._tag, "CommitLost")
+      assert.instanceOf(error.cause, Lease.LeaseLost)
+      assert.strictEqual(asked, 1)
+    }).pipe(Effect.provide(committer))
+  })
+)
