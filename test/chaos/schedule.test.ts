@@ -1,0 +1,40 @@
+import { assert, it } from "@effect/vitest"
+import { gap, hosts, kinds, make, poisonable } from "./src/schedule.ts"
+
+it("the same seed gives the same faults, another one others", () => {
+  assert.deepStrictEqual(make(1, 300_000), make(1, 300_000))
+  assert.notDeepEqual(make(1, 300_000), make(2, 300_000))
+})
+
+it("each kind comes once before any comes again", () => {
+  for (const seed of [1, 2, 3]) {
+    const rounds = make(seed, kinds.length * 3 * gap)
+    assert.strictEqual(rounds.length, kinds.length * 3)
+    for (let round = 0; round < 3; round++) {
+      const drawn = rounds.slice(round * kinds.length, (round + 1) * kinds.length).map(({ kind }) => kind)
+      assert.sameMembers(drawn, [...kinds])
+    }
+  }
+})
+
+it("faults are in order of time and within the run", () => {
+  const faults = make(7, 120_000)
+  const times = faults.map(({ at }) => at)
+  assert.deepStrictEqual(
+    times,
+    times.toSorted((a, b) => a - b)
+  )
+  assert.isTrue(times.every((at) => at >= 0 && at <= 120_000))
+})
+
+it("draws among the kinds that it is given, and for hosts and keys that there are", () => {
+  for (const fault of make(3, 600_000, ["kill-host", "poison"])) {
+    assert.include(["kill-host", "poison"], fault.kind)
+    if (fault.kind === "kill-host") assert.isTrue(fault.host >= 0 && fault.host < hosts)
+    if (fault.kind === "poison") assert.include(poisonable, fault.key)
+  }
+})
+
+it("a run that is too short for a second fault has one", () => {
+  assert.strictEqual(make(1, 100).length, 1)
+})

@@ -1,0 +1,104 @@
+import { connect, createServer, type AddressInfo, type Socket } from "node:net"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+
+/** What a TCP link between a host and a server does to its bytes. */
+export interface Link {
+  readonly port: number
+  /** Ends all connections and refuses new ones until `mend`; how many it ended. */
+  cut(): number
+  /** Passes nothing on, in either direction, until `mend`: nobody is told. */
+  silence(): void
+  /** Passes each chunk on `delay` ms late, in either direction. */
+  slow(delay: number): void
+  mend(): void
+  /** Connections that are there. */
+  readonly connections: () => number
+  /** Chunks that were held back or delayed so far. */
+  readonly hindered: () => number
+}
+
+/** Listens on a free port and passes on to another port of this machine. */
+export const make = (target: number): Effect.Effect<Link, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly link: Link; readonly close: () => void }>((resume) => {
+      const pairs = new Set<readonly [Socket, Socket]>()
+      let isCut = false
+      let delay = 0
+      let silent: PromiseWithResolvers<void> | undefined
+      let hindered = 0
+
+      /** Resolves when the next thing may pass; undefined is at once. */
+      const gate = (): Promise<void> | undefined => {
+        if (silent !== undefined) return silent.promise
+        return delay === 0 ? undefined : new Promise((resolve) => setTimeout(resolve, delay))
+      }
+      /** Order stays: while a chunk waits, its socket is not read. */
+      const forward = (from: Socket, to: Socket): void => {
+        const pass = (chunk: Buffer) => {
+          if (to.write(chunk)) from.resume()
+          else to.once("drain", () => from.resume())
+        }
+        from.on("data", (chunk: Buffer) => {
+          from.pause()
+          const wait = gate()
+          if (wait === undefined) return pass(chunk)
+          hindered++
+          void wait.then(() => pass(chunk))
+        })
+        from.on("error", () => {})
+        from.on("close", () => {
+          const wait = silent?.promise
+          if (wait === undefined) to.destroy()
+          else void wait.then(() => to.destroy())
+        })
+      }
+      const server = createServer((from) => {
+        if (isCut) {
+          from.on("error", () => {}).resetAndDestroy()
+          return
+        }
+        const to = connect(target, "127.0.0.1")
+        const pair = [from.setNoDelay(), to.setNoDelay()] as const
+        pairs.add(pair)
+        from.on("close", () => pairs.delete(pair))
+        forward(from, to)
+        forward(to, from)
+      })
+      const end = (): number => {
+        const ended = pairs.size
+        for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy()
+        return ended
+      }
+      const mend = (): void => {
+        isCut = false
+        delay = 0
+        silent?.resolve()
+        silent = undefined
+      }
+      server.listen(0, "127.0.0.1", () =>
+        resume(
+          Effect.succeed({
+            link: {
+              port: (server.address() as AddressInfo).port,
+              cut: () => {
+                isCut = true
+                return end()
+              },
+              silence: () => void (silent ??= Promise.withResolvers()),
+              slow: (ms) => void (delay = ms),
+              mend,
+              connections: () => pairs.size,
+              hindered: () => hindered
+            },
+            close: () => {
+              server.close()
+              mend()
+              end()
+            }
+          })
+        )
+      )
+    }),
+    ({ close }) => Effect.sync(close)
+  ).pipe(Effect.map(({ link }) => link))

@@ -1,0 +1,110 @@
+import { jetstream } from "@nats-io/jetstream"
+import { Key } from "@troupe/contract"
+import { name } from "./bank.ts"
+import type { World } from "./world.ts"
+
+/** A change of an account: an event in the stream, or its row in the ledger. */
+export interface Change {
+  readonly what: "opened" | "debited" | "credited"
+  readonly key: string
+  readonly nth: number
+  readonly balance: number
+  readonly transfer: string | null
+}
+export interface Event extends Change {
+  readonly id: string
+  readonly partition: number
+  readonly position: number
+  readonly cents: number
+}
+export interface Dead {
+  readonly key: string
+  readonly code: string
+  readonly transfer: string
+  readonly cents: number
+  readonly about: string
+}
+
+/** What the stores say when a run is over. */
+export interface Stores {
+  readonly states: ReadonlyMap<string, { readonly nth: number; readonly balance: number }>
+  /** In the order of the stream. */
+  readonly events: ReadonlyArray<Event>
+  /** In the order in which they were written. */
+  readonly ledger: ReadonlyArray<Change>
+  /** How each message was handled by the accounts: `reply`, `error`, or nothing for who asked nothing. */
+  readonly inbox: ReadonlyMap<string, string | null>
+  /** Transfers whose plain transaction was committed. */
+  readonly ordered: ReadonlySet<string>
+  /** Commits of partitions: how many, how many numbers, and the last number. */
+  readonly marks: ReadonlyArray<{
+    readonly partition: string
+    readonly commits: number
+    readonly numbers: number
+    readonly last: number
+  }>
+  readonly dead: ReadonlyArray<Dead>
+  readonly parked: number
+  readonly enqueued: number
+  /** Rows of the outbox beyond their watermark. */
+  readonly unrelayed: number
+}
+
+export const read = async (world: World): Promise<Stores> => {
+  const { sql } = world
+  const count = async (rows: Promise<ReadonlyArray<{ readonly n?: number }>>) => (await rows)[0]!.n!
+  const states = await sql`select s.key, s.body from troupe.state s join troupe.consumer c on c.id = s.consumer
+    where c.name = ${`${name}.Account`}`
+  const ledger = await sql<Array<Change>>`select what, key, nth, balance, transfer from app.ledger order by id`
+  const inbox = await sql<Array<{ id: string; outcome: string | null }>>`select i.id, i.outcome from troupe.inbox i
+    join troupe.consumer c on c.id = i.consumer where c.name = ${`${name}.Account`}`
+  const ordered = await sql<Array<{ id: string }>>`select id from app.ordered`
+  const marks = await sql<Array<Stores["marks"][number]>>`
+    select c.name || ', partition ' || m.p as partition, count(*)::int as commits, count(distinct m.n)::int as numbers, max(m.n)::int as last
+      from app.marked m join troupe.consumer c on c.id = m.consumer group by c.name, m.p`
+  const dead = await sql`select key, code, subject, reason, convert_from(body, 'utf8') as body from troupe.dead`
+  return {
+    states: new Map(states.map((row) => [Key.decode(row["key"]) ?? row["key"], JSON.parse(row["body"])])),
+    events: await events(world),
+    ledger,
+    inbox: new Map(inbox.map(({ id, outcome }) => [id, outcome])),
+    ordered: new Set(ordered.map(({ id }) => id)),
+    marks,
+    dead: dead.map((row) => ({
+      key: row["key"],
+      code: row["code"],
+      ...(JSON.parse(row["body"]) as Pick<Dead, "transfer" | "cents">),
+      about: `${row["code"]} of ${row["subject"]}: ${row["reason"]}`
+    })),
+    parked: await count(sql`select count(*)::int as n from troupe.parked`),
+    enqueued: await count(sql`select count(*)::int as n from troupe.enqueued`),
+    unrelayed: await unrelayed(world)
+  }
+}
+
+export const unrelayed = async ({ sql }: World): Promise<number> => {
+  const [row] = await sql`select count(*)::int as n from troupe.outbox o
+    left join troupe.watermark w using (consumer, p, stream) where o.pos > coalesce(w.pos, 0)`
+  return row!["n"]
+}
+
+const events = async ({ connection, jsm }: World): Promise<ReadonlyArray<Event>> => {
+  const stream = `EVT_${name}`
+  const { last_seq, messages } = (await jsm.streams.info(stream)).state
+  const found: Array<Event> = []
+  if (messages === 0) return found
+  const consumer = await jetstream(connection).consumers.get(stream)
+  for await (const message of await consumer.consume()) {
+    const [, , partition, , what, token] = message.subject.split(".")
+    found.push({
+      ...message.json<Omit<Event, "id" | "partition" | "position" | "key" | "what">>(),
+      what: what as Change["what"],
+      key: Key.decode(token!)!,
+      id: message.headers!.get("ce-id"),
+      partition: Number(partition),
+      position: Number(message.headers!.get("Troupe-Lane-Position"))
+    })
+    if (message.seq >= last_seq) break
+  }
+  return found
+}
