@@ -40,24 +40,25 @@ export const run = ({ among = kinds, minutes, seed, tell }: Options): Effect.Eff
     const duration = minutes * 60_000
     const faults = schedule(seed, duration, among)
     for (const fault of faults) tell(`planned: ${JSON.stringify(fault)}`)
-    const world = yield* World.make
+    const since = performance.now()
+    const say = (line: string) => tell(`${((performance.now() - since) / 1_000).toFixed(1).padStart(6)} s  ${line}`)
+    const world = yield* World.make(say)
     const clients = Layer.merge(
       client({ servers: world.nats.url, name: "chaos" }),
       Db.layer({ url: Redacted.make(world.databaseUrl), max: 8, applicationName: "chaos" })
     )
-    return yield* Effect.provide(under(world, faults, { duration, seed, tell }), clients)
+    return yield* Effect.provide(under(world, faults, { duration, seed }), clients)
   }).pipe(Effect.scoped)
 
 const under = (
   world: World.World,
   faults: ReadonlyArray<Fault>,
-  { duration, seed, tell }: { readonly duration: number; readonly seed: number; readonly tell: (line: string) => void }
+  { duration, seed }: { readonly duration: number; readonly seed: number }
 ) =>
   Effect.gen(function* () {
     const journal: Journal = { wanted: new Map(), problems: [], closed: false }
     const fired: Partial<Record<Kind, number>> = {}
-    const since = performance.now()
-    const say = (line: string) => tell(`${((performance.now() - since) / 1_000).toFixed(1).padStart(6)} s  ${line}`)
+    const { say } = world
     yield* openAll
     say("all accounts are open")
     const loading = yield* Effect.forkScoped(load(seed, journal))
@@ -87,7 +88,7 @@ const under = (
     journal.closed = true
     yield* Effect.timeoutOption(Fiber.await(loading), "90 seconds")
     yield* Fiber.interrupt(loading)
-    const undrained = yield* drain(world, say)
+    const undrained = yield* drain(world)
     const stores = yield* Effect.promise(() => Stores.read(world))
     const brokerLost = faults.some(({ kind }) => kind === "set-back" || kind === "kill-nats")
     const { events } = stores
@@ -111,7 +112,7 @@ const under = (
 const patience = 240
 
 /** Waits until all hosts are ready and nothing is left to do; what there is still, once it has not moved for a minute. */
-const drain = (world: World.World, say: (line: string) => void): Effect.Effect<string | undefined> => {
+const drain = (world: World.World): Effect.Effect<string | undefined> => {
   let still = 0
   let seen: string | undefined
   const look = async (): Promise<string | undefined> => {
@@ -127,7 +128,7 @@ const drain = (world: World.World, say: (line: string) => void): Effect.Effect<s
       Effect.sync(() => {
         still = left === seen ? still + 1 : 0
         seen = left
-        if (left !== undefined && still % 20 === 0) say(`left to do: ${left}`)
+        if (left !== undefined && still % 20 === 0) world.say(`left to do: ${left}`)
       })
     ),
     Effect.repeat({

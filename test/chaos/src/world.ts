@@ -45,12 +45,16 @@ export interface World {
   readonly alone: { readonly [of in "nats" | "postgres" | "poison"]: Semaphore.Semaphore }
   /** What should not have happened. */
   readonly problems: Array<string>
+  /** Hears when hosts come and go. */
+  readonly say: (line: string) => void
   /** Where the hosts' logs and the copies of the store are. */
   readonly dir: string
 }
 
 /** The world at rest: three hosts will be ready soon. */
-export const make: Effect.Effect<World, unknown, Scope.Scope> = Effect.gen(function* () {
+export const make = Effect.fnUntraced(function* (
+  say: (line: string) => void
+): Effect.fn.Return<World, unknown, Scope.Scope> {
   const dir = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "troupe-chaos-"))),
     (dir) => Effect.sync(() => rmSync(dir, { recursive: true, force: true }))
@@ -85,6 +89,7 @@ export const make: Effect.Effect<World, unknown, Scope.Scope> = Effect.gen(funct
     poisoned: new Set(),
     alone: { nats: Semaphore.makeUnsafe(1), postgres: Semaphore.makeUnsafe(1), poison: Semaphore.makeUnsafe(1) },
     problems: [],
+    say,
     dir
   }
   for (const slot of slots) yield* Effect.forkScoped(keep(world, slot))
@@ -113,8 +118,10 @@ const keep = (world: World, slot: Slot): Effect.Effect<never> =>
     if (host.url === "") return yield* Effect.sleep("200 millis")
     host.tell({ poisoned: [...world.poisoned] })
     slot.host = host
+    world.say(`host ${slot.nth} is ready: process ${host.pid}`)
     const { code, signal } = yield* host.ended
     slot.host = undefined
+    world.say(`host ${slot.nth} ended: ${signal ?? `code ${code}`}`)
     if (!slot.condemned)
       world.problems.push(`host ${slot.nth} ended by itself: ${signal ?? `code ${code}`}; ${lastLine(host.output())}`)
   }).pipe(Effect.scoped, Effect.forever)
