@@ -113,6 +113,7 @@ const patience = 240
 
 /** Waits until all hosts are ready and nothing is left to do; what there is still, once it has not moved for a minute. */
 const drain = (world: World.World): Effect.Effect<string | undefined> => {
+  let looks = 0
   let still = 0
   let seen: string | undefined
   const look = async (): Promise<string | undefined> => {
@@ -128,7 +129,7 @@ const drain = (world: World.World): Effect.Effect<string | undefined> => {
       Effect.sync(() => {
         still = left === seen ? still + 1 : 0
         seen = left
-        if (left !== undefined && still % 20 === 0) world.say(`left to do: ${left}`)
+        if (left !== undefined && looks++ % 20 === 0) world.say(`left to do: ${left}`)
       })
     ),
     Effect.repeat({

@@ -97,7 +97,6 @@ export const make = Effect.fnUntraced(function* (
 })
 
 const script = fileURLToPath(new URL("./host.ts", import.meta.url))
-const clock = new URL("./clock.ts", import.meta.url).href
 
 /** Starts the slot's host, and again whenever it ends. */
 const keep = (world: World, slot: Slot): Effect.Effect<never> =>
@@ -110,10 +109,9 @@ const keep = (world: World, slot: Slot): Effect.Effect<never> =>
     const through = (url: string, { port }: Link.Link) => Object.assign(new URL(url), { port: String(port) }).href
     const settings = {
       natsUrl: through(world.nats.url, slot.links.nats),
-      databaseUrl: through(world.databaseUrl, slot.links.postgres),
-      poisoned: [...world.poisoned]
+      databaseUrl: through(world.databaseUrl, slot.links.postgres)
     }
-    const host = yield* startHost(script, settings, { nodeArgs: ["--import", clock], stderr: log })
+    const host = yield* startHost(script, settings, log)
     // It ends when it starts while a server is away: that is how it is meant.
     if (host.url === "") return yield* Effect.sleep("200 millis")
     host.tell({ poisoned: [...world.poisoned] })

@@ -20,30 +20,21 @@ export interface HostProcess {
   readonly ended: Effect.Effect<Ended>
 }
 
-export interface StartOptions {
-  /** For Node, before the script. */
-  readonly nodeArgs?: ReadonlyArray<string>
-  /** Where its stderr goes: a file descriptor, or ours. */
-  readonly stderr?: number
-}
-
 /**
  * Runs a script that calls `host.run`, in a process of its own with `settings` as its argument, and waits until it is ready
- * or has ended. It dies with the scope.
+ * or has ended. Its stderr goes to a file descriptor, or to ours. It dies with the scope.
  */
 export const startHost = (
   script: string,
   settings: object,
-  options: StartOptions = {}
+  stderr: number | "inherit" = "inherit"
 ): Effect.Effect<HostProcess, never, Scope.Scope> =>
   Effect.gen(function* () {
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn(
-          process.execPath,
-          ["--conditions=@troupe/source", ...(options.nodeArgs ?? []), script, JSON.stringify(settings)],
-          { stdio: ["ignore", "pipe", options.stderr ?? "inherit", "ipc"] }
-        )
+        spawn(process.execPath, ["--conditions=@troupe/source", script, JSON.stringify(settings)], {
+          stdio: ["ignore", "pipe", stderr, "ipc"]
+        })
       ),
       (child) =>
         Effect.andThen(

@@ -1,3 +1,3 @@
-export { type Ended, type HostProcess, startHost, type StartOptions } from "./hostProcess.ts"
+export { type Ended, type HostProcess, startHost } from "./hostProcess.ts"
 export { type Place, unsettled } from "./unsettled.ts"
 export { connected, until } from "./looking.ts"
