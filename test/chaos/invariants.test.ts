@@ -92,6 +92,8 @@ describe("the invariants", () => {
     ],
     ["sent transfers were never handled", {}, [{ id: "u", how: "send", known: "sent" }]],
     ["commits have a number that another one had", { marks: [{ partition: "p", commits: 3, numbers: 2, last: 2 }] }],
+    ["no commit left its number", { marks: [] }],
+    ["no transfer was applied", { events: events.slice(0, -2) }],
     ["numbers of commits are missing", { marks: [{ partition: "p", commits: 2, numbers: 2, last: 3 }] }],
     [
       "dead letters that are nobody's poison",

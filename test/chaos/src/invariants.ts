@@ -99,6 +99,7 @@ const transfers = (stores: Stores): ReadonlyArray<string> => {
   const twice = (what: string, by: ReadonlyMap<string, ReadonlyArray<Event>>) =>
     none(`transfers were ${what} more than once`, by, ([id, all]) => all.length > 1 && `${id}, ${all.length} times`)
   return [
+    ...(debits.size > 0 ? [] : ["no transfer was applied: nothing can be said of them"]),
     ...twice("debited", debits),
     ...twice("credited", credits),
     ...none("transfers were debited and not credited", debits.keys(), (id) => !credits.has(id) && !dead.has(id) && id),
@@ -169,6 +170,7 @@ const answers = ({ events, inbox, ordered }: Stores, { wanted }: Journal, option
 }
 
 const marks = (stores: Stores): ReadonlyArray<string> => [
+  ...(stores.marks.length > 0 ? [] : ["no commit left its number: nothing can be said of them"]),
   ...none(
     "commits have a number that another one had",
     stores.marks,

@@ -59,7 +59,10 @@ const under = (
     const journal: Journal = { wanted: new Map(), problems: [], closed: false }
     const fired: Partial<Record<Kind, number>> = {}
     const { say } = world
-    yield* openAll
+    yield* Effect.timeoutOrElse(openAll, {
+      duration: "90 seconds",
+      orElse: () => Effect.die(new Error("the accounts could not be opened within 90 s"))
+    })
     say("all accounts are open")
     const loading = yield* Effect.forkScoped(load(seed, journal))
     const striking = Effect.forEach(
