@@ -1,18 +1,24 @@
 import { accounts, type Journal, opening } from "./load.ts"
-import { poisonable } from "./schedule.ts"
 import type { Change, Event, Stores } from "./stores.ts"
 
 export interface Options {
   /** The broker was set back or killed: what was only sent, and not asked or enqueued, may be lost with it. */
   readonly brokerLost: boolean
+  readonly discarded: ReadonlyArray<Discarded>
+}
+
+/** A credit that an operator threw away. */
+export interface Discarded {
+  readonly transfer: string
+  readonly cents: number
 }
 
 /** What a run broke of what was promised; nothing, if all is well. Pure: it knows what the stores and the clients say. */
 export const check = (stores: Stores, journal: Journal, options: Options): ReadonlyArray<string> =>
   [
-    money(stores),
+    money(stores, options),
     sequences(stores),
-    transfers(stores),
+    transfers(stores, options),
     ledger(stores),
     answers(stores, journal, options),
     marks(stores),
@@ -29,17 +35,14 @@ const none = <A>(what: string, all: Iterable<A>, is: (one: A) => string | false 
   return found.length === 0 ? [] : [some(what, found)]
 }
 
-/** Credits that a poisoned account never took. */
-const deadCredits = ({ dead }: Stores) => dead.filter(({ key }) => poisonable.includes(key))
-
-const money = (stores: Stores): ReadonlyArray<string> => {
+const money = (stores: Stores, { discarded }: Options): ReadonlyArray<string> => {
   const balances = [...stores.states.values()].reduce((sum, { balance }) => sum + balance, 0)
-  const dead = deadCredits(stores).reduce((sum, { cents }) => sum + cents, 0)
+  const away = discarded.reduce((sum, { cents }) => sum + cents, 0)
   const wanted = accounts.length * opening
   return [
-    ...(balances + dead === wanted
+    ...(balances + away === wanted
       ? []
-      : [`money is not conserved: ${balances} in accounts and ${dead} in dead letters are not ${wanted}`]),
+      : [`money is not conserved: ${balances} in accounts and ${away} discarded are not ${wanted}`]),
     ...none("accounts are overdrawn", stores.states, ([key, { balance }]) => balance < 0 && `${key} has ${balance}`)
   ]
 }
@@ -85,7 +88,7 @@ const sequences = ({ events, states }: Stores): ReadonlyArray<string> => {
 const said = (one: { readonly nth: number; readonly balance: number } | undefined): string =>
   one === undefined ? "nothing" : `change ${one.nth}, balance ${one.balance}`
 
-const transfers = (stores: Stores): ReadonlyArray<string> => {
+const transfers = (stores: Stores, { discarded }: Options): ReadonlyArray<string> => {
   // Repeated events are told elsewhere.
   const once = new Map(stores.events.map((event) => [event.id, event]))
   const of = (what: Event["what"]) =>
@@ -95,14 +98,14 @@ const transfers = (stores: Stores): ReadonlyArray<string> => {
     )
   const debits = of("debited")
   const credits = of("credited")
-  const dead = new Set(deadCredits(stores).map(({ transfer }) => transfer))
+  const away = new Set(discarded.map(({ transfer }) => transfer))
   const twice = (what: string, by: ReadonlyMap<string, ReadonlyArray<Event>>) =>
     none(`transfers were ${what} more than once`, by, ([id, all]) => all.length > 1 && `${id}, ${all.length} times`)
   return [
     ...(debits.size > 0 ? [] : ["no transfer was applied: nothing can be said of them"]),
     ...twice("debited", debits),
     ...twice("credited", credits),
-    ...none("transfers were debited and not credited", debits.keys(), (id) => !credits.has(id) && !dead.has(id) && id),
+    ...none("transfers were debited and not credited", debits.keys(), (id) => !credits.has(id) && !away.has(id) && id),
     ...none("transfers were credited and not debited", credits.keys(), (id) => !debits.has(id) && id),
     ...none("transfers were credited otherwise than debited", credits, ([id, [credit]]) => {
       const debit = debits.get(id)?.[0]
@@ -184,11 +187,7 @@ const marks = (stores: Stores): ReadonlyArray<string> => [
 ]
 
 const leftovers = ({ dead, enqueued, parked, unrelayed }: Stores): ReadonlyArray<string> => [
-  ...none(
-    "dead letters that are nobody's poison",
-    dead,
-    ({ about, code, key }) => !(poisonable.includes(key) && code === "TRP0301") && about
-  ),
+  ...none("dead letters", dead, (letter) => letter),
   ...none(
     "left at the end",
     Object.entries({ enqueued, parked, "not relayed": unrelayed }),

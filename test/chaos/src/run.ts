@@ -1,5 +1,5 @@
 import { layer as client } from "@troupe/client/node"
-import { Db } from "@troupe/postgres"
+import { Db, DeadLetters } from "@troupe/postgres"
 import { unsettled } from "@troupe/test-world"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -92,6 +92,7 @@ const under = (
     yield* Effect.timeoutOption(Fiber.await(loading), "90 seconds")
     yield* Fiber.interrupt(loading)
     const undrained = yield* drain(world)
+    const discarded = undrained === undefined ? yield* bury(world) : []
     const stores = yield* Effect.promise(() => Stores.read(world))
     const brokerLost = faults.some(({ kind }) => kind === "set-back" || kind === "kill-nats")
     const { events } = stores
@@ -106,10 +107,32 @@ const under = (
       violations: [
         ...world.problems,
         ...(undrained === undefined ? [] : [`not everything was done at the end: ${undrained}`]),
-        ...Invariants.check(stores, journal, { brokerLost })
+        ...Invariants.check(stores, journal, { brokerLost, discarded })
       ]
     } satisfies Report
   })
+
+/** What an operator does when all is well again: the first dead letter is discarded, the others are redriven. */
+const bury = (world: World.World): Effect.Effect<ReadonlyArray<Invariants.Discarded>> =>
+  Effect.gen(function* () {
+    const by = { by: "chaos" }
+    const [first, ...rest] = yield* DeadLetters.ids(world.sql)
+    if (first === undefined) return []
+    const letter = yield* DeadLetters.get(world.sql, first)
+    yield* DeadLetters.discard(world.sql, first, by)
+    for (const id of rest) yield* DeadLetters.redrive(world.sql, id, by)
+    world.say(`1 dead letter was discarded, ${rest.length} were redriven`)
+    const undrained = yield* drain(world)
+    if (undrained !== undefined) world.problems.push(`what was redriven is not done: ${undrained}`)
+    return [JSON.parse(new TextDecoder().decode(letter!.body))]
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.sync(() => {
+        world.problems.push(`dead letters could not be redriven: ${error.message}`)
+        return []
+      })
+    )
+  )
 
 /** How long nothing may move, in looks of 250 ms. */
 const patience = 240
@@ -124,8 +147,9 @@ const drain = (world: World.World): Effect.Effect<string | undefined> => {
     if (missing.length > 0) return `hosts ${missing.map(({ nth }) => nth).join(", ")} are not ready`
     const left = await unsettled({ ...world, name, actor: "Account", subscriber: "ledger" })
     if (left !== undefined) return left
-    const rows = await Stores.unrelayed(world)
-    return rows === 0 ? undefined : `${rows} rows of the outbox are beyond their watermark`
+    const { parked, unrelayed } = await Stores.waiting(world)
+    if (parked > 0) return `${parked} messages are parked`
+    return unrelayed === 0 ? undefined : `${unrelayed} rows of the outbox are beyond their watermark`
   }
   return Effect.promise(() => look().catch((cause: unknown) => String(cause))).pipe(
     Effect.tap((left) =>

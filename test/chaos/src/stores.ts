@@ -17,14 +17,6 @@ export interface Event extends Change {
   readonly position: number
   readonly cents: number
 }
-export interface Dead {
-  readonly key: string
-  readonly code: string
-  readonly transfer: string
-  readonly cents: number
-  readonly about: string
-}
-
 /** What the stores say when a run is over. */
 export interface Stores {
   readonly states: ReadonlyMap<string, { readonly nth: number; readonly balance: number }>
@@ -43,7 +35,8 @@ export interface Stores {
     readonly numbers: number
     readonly last: number
   }>
-  readonly dead: ReadonlyArray<Dead>
+  /** Dead letters, for a person. */
+  readonly dead: ReadonlyArray<string>
   readonly parked: number
   readonly enqueued: number
   /** Rows of the outbox beyond their watermark. */
@@ -52,7 +45,6 @@ export interface Stores {
 
 export const read = async (world: World): Promise<Stores> => {
   const { sql } = world
-  const count = async (rows: Promise<ReadonlyArray<{ readonly n?: number }>>) => (await rows)[0]!.n!
   const states = await sql`select s.key, s.body from troupe.state s join troupe.consumer c on c.id = s.consumer
     where c.name = ${`${name}.Account`}`
   const ledger = await sql<Array<Change>>`select what, key, nth, balance, transfer from app.ledger order by id`
@@ -62,7 +54,7 @@ export const read = async (world: World): Promise<Stores> => {
   const marks = await sql<Array<Stores["marks"][number]>>`
     select c.name || ', partition ' || m.p as partition, count(*)::int as commits, count(distinct m.n)::int as numbers, max(m.n)::int as last
       from app.marked m join troupe.consumer c on c.id = m.consumer group by c.name, m.p`
-  const dead = await sql`select key, code, subject, reason, convert_from(body, 'utf8') as body from troupe.dead`
+  const dead = await sql`select code, subject, reason from troupe.dead`
   return {
     states: new Map(states.map((row) => [Key.decode(row["key"]) ?? row["key"], JSON.parse(row["body"])])),
     events: await events(world),
@@ -70,22 +62,18 @@ export const read = async (world: World): Promise<Stores> => {
     inbox: new Map(inbox.map(({ id, outcome }) => [id, outcome])),
     ordered: new Set(ordered.map(({ id }) => id)),
     marks,
-    dead: dead.map((row) => ({
-      key: row["key"],
-      code: row["code"],
-      ...(JSON.parse(row["body"]) as Pick<Dead, "transfer" | "cents">),
-      about: `${row["code"]} of ${row["subject"]}: ${row["reason"]}`
-    })),
-    parked: await count(sql`select count(*)::int as n from troupe.parked`),
-    enqueued: await count(sql`select count(*)::int as n from troupe.enqueued`),
-    unrelayed: await unrelayed(world)
+    dead: dead.map((row) => `${row["code"]} of ${row["subject"]}: ${row["reason"]}`),
+    ...(await waiting(world))
   }
 }
 
-export const unrelayed = async ({ sql }: World): Promise<number> => {
-  const [row] = await sql`select count(*)::int as n from troupe.outbox o
-    left join troupe.watermark w using (consumer, p, stream) where o.pos > coalesce(w.pos, 0)`
-  return row!["n"]
+/** What waits for its time, its adoption or its relay. */
+export const waiting = async ({ sql }: World): Promise<Pick<Stores, "parked" | "enqueued" | "unrelayed">> => {
+  const [row] = await sql<[Awaited<ReturnType<typeof waiting>>]>`
+    select (select count(*) from troupe.parked)::int as parked, (select count(*) from troupe.enqueued)::int as enqueued,
+      (select count(*) from troupe.outbox o left join troupe.watermark w using (consumer, p, stream)
+        where o.pos > coalesce(w.pos, 0))::int as unrelayed`
+  return row
 }
 
 const events = async ({ connection, jsm }: World): Promise<ReadonlyArray<Event>> => {
