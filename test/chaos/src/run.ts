@@ -70,8 +70,7 @@ const under = (
       (fault) =>
         Effect.sleep(fault.at).pipe(
           Effect.andThen(Effect.sync(() => say(`${fault.kind} begins`))),
-          Effect.andThen(strike(world, fault)),
-          Effect.timeout("90 seconds"),
+          Effect.andThen(Effect.timeout(strike(world, fault), "3 minutes")),
           Effect.matchCause({
             onSuccess: (evidence) => {
               fired[fault.kind] = (fired[fault.kind] ?? 0) + 1
