@@ -23,11 +23,11 @@ export class NotFired extends Schema.TaggedError<NotFired>()("NotFired", { why: 
 export const strike = (world: World, fault: Fault): Effect.Effect<string, unknown> =>
   (faults[fault.kind] as (world: World, fault: Fault) => Effect.Effect<string, unknown>)(world, fault)
 
-/** Looks every 20 ms until something is there, 30 s at most. */
+/** Looks every 20 ms until something is there, 2 minutes at most. */
 const wait = <A>(what: string, look: () => A | undefined | Promise<A | undefined>): Effect.Effect<A, NotFired> =>
   Effect.promise(async () => await look()).pipe(
     Effect.repeat({ until: (seen) => seen !== undefined, schedule: Schedule.spaced("20 millis") }),
-    Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.fail(new NotFired({ why: `no ${what}` })) })
+    Effect.timeoutOrElse({ duration: "2 minutes", orElse: () => Effect.fail(new NotFired({ why: `no ${what}` })) })
   ) as Effect.Effect<A, NotFired>
 
 const onHost = <A, E>(
