@@ -24,8 +24,8 @@ export const strike = (world: World, fault: Fault): Effect.Effect<string, unknow
   (faults[fault.kind] as (world: World, fault: Fault) => Effect.Effect<string, unknown>)(world, fault)
 
 /** Looks every 20 ms until something is there, 2 minutes at most. */
-const wait = <A>(what: string, look: () => A | undefined | Promise<A | undefined>): Effect.Effect<A, NotFired> =>
-  Effect.promise(async () => await look()).pipe(
+const wait = <A>(what: string, look: Effect.Effect<A | undefined>): Effect.Effect<A, NotFired> =>
+  look.pipe(
     Effect.repeat({ until: (seen) => seen !== undefined, schedule: Schedule.spaced("20 millis") }),
     Effect.timeoutOrElse({ duration: "2 minutes", orElse: () => Effect.fail(new NotFired({ why: `no ${what}` })) })
   ) as Effect.Effect<A, NotFired>
@@ -38,7 +38,10 @@ const onHost = <A, E>(
   const slot = world.slots[nth]!
   return slot.alone.withPermit(
     Effect.flatMap(
-      wait("host", () => slot.host),
+      wait(
+        "host",
+        Effect.sync(() => slot.host)
+      ),
       (host) => use(host, slot)
     )
   )
@@ -51,7 +54,10 @@ const onLink = <A, E>(
 ): Effect.Effect<A, E | NotFired> => {
   const slot = world.slots[host]!
   const link = slot.links[server]
-  const connected = wait("connection", () => (link.connections() > 0 ? true : undefined))
+  const connected = wait(
+    "connection",
+    Effect.sync(() => (link.connections() > 0 ? true : undefined))
+  )
   return slot.alone.withPermit(
     Effect.andThen(connected, use(link)).pipe(Effect.ensuring(Effect.sync(() => link.mend())))
   )
@@ -88,7 +94,7 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
       Effect.gen(function* () {
         host.kill("SIGSTOP")
         const stopped = () => Processes.all().find(({ pid, state }) => pid === host.pid && state.startsWith("T"))
-        yield* wait("stopped process", stopped)
+        yield* wait("stopped process", Effect.sync(stopped))
         yield* Effect.sleep(ms)
         return `process ${host.pid} stood still for ${ms} ms`
       }).pipe(Effect.ensuring(Effect.sync(() => host.kill("SIGCONT"))))
@@ -124,7 +130,7 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
   "kill-backend": (world) =>
     world.alone.postgres.withPermit(
       Effect.gen(function* () {
-        const pid = yield* wait("backend", async () => (await backends(world).catch(() => []))[0]?.pid)
+        const [pid] = yield* wait("backend", backends(world))
         process.kill(pid, "SIGKILL")
         yield* Processes.gone([pid])
         yield* query(() => world.sql`select 1`)
@@ -148,10 +154,7 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
   "terminate-backends": (world) =>
     world.alone.postgres.withPermit(
       Effect.gen(function* () {
-        const pids = yield* wait("backend", async () => {
-          const found = (await backends(world).catch(() => [])).map(({ pid }) => pid)
-          return found.length > 0 ? found : undefined
-        })
+        const pids = yield* wait("backend", backends(world))
         const rows = yield* query(
           () => world.sql`select pg_terminate_backend(pid) as ended from unnest(${pids}::int[]) pid`
         )
@@ -188,8 +191,9 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
       return yield* world.alone.nats.withPermit(
         Effect.gen(function* () {
           // Somewhat newer than the copy, or there is nothing to lose.
-          const before = yield* wait("newer message in both streams", () =>
-            Effect.runPromise(lastOf(world)).then((last) =>
+          const before = yield* wait(
+            "newer message in both streams",
+            Effect.map(lastOf(world), (last) =>
               last.every(({ seq }, i) => seq > copied[i]!.seq + 10) ? last : undefined
             )
           )
@@ -231,7 +235,7 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
       const stored = acks.length - dropped
       return stored > 0
         ? `${dropped} dropped by the window, ${stored} stored again`
-        : yield* new NotFired({ why: "none was stored" })
+        : yield* new NotFired({ why: `${dropped} dropped by the window, ${stored} stored again` })
     }),
 
   "jump-clock": (world, { by, host, ms }) =>
@@ -239,10 +243,13 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
       Effect.gen(function* () {
         const said = listen(host)
         host.tell({ clock: by })
-        const jumped = yield* wait("jump", () => {
-          const now = /clock (\d+)\n/.exec(said())?.[1]
-          return now === undefined ? undefined : Number(now) - Date.now()
-        })
+        const jumped = yield* wait(
+          "jump",
+          Effect.sync(() => {
+            const now = /clock (\d+)\n/.exec(said())?.[1]
+            return now === undefined ? undefined : Number(now) - Date.now()
+          })
+        )
         if (Math.abs(jumped - by) > 1_500) return yield* new NotFired({ why: `its clock is off by ${jumped} ms` })
         yield* Effect.sleep(ms)
         return `its clock was off by ${jumped} ms`
@@ -258,7 +265,10 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
       world.poisoned.add(key)
       yield* tell
       const threw = ({ host }: Slot) => host?.output().includes(`poisoned ${key}\n`, before.get(host))
-      const slot = yield* wait("throwing handler", () => world.slots.find(threw))
+      const slot = yield* wait(
+        "throwing handler",
+        Effect.sync(() => world.slots.find(threw))
+      )
       yield* Effect.sleep(ms)
       return `${key} threw in host ${slot.nth}`
     }).pipe(
@@ -279,9 +289,17 @@ const listen = (host: HostProcess): (() => string) => {
   return () => host.output().slice(before)
 }
 
-const backends = (world: World) =>
-  world.sql<Array<{ pid: number }>>`select pid from pg_stat_activity
-    where datname = current_database() and application_name like 'troupe%' order by pid`
+/** Postgres' processes that serve hosts; undefined while there are none, or it does not answer. */
+const backends = ({ sql }: World): Effect.Effect<readonly [number, ...Array<number>] | undefined> =>
+  Effect.tryPromise(
+    () => sql<Array<{ pid: number }>>`select pid from pg_stat_activity
+      where datname = current_database() and application_name like 'troupe%' order by pid`
+  ).pipe(
+    Effect.map(([first, ...rest]) =>
+      first === undefined ? undefined : ([first.pid, ...rest.map(({ pid }) => pid)] as const)
+    ),
+    Effect.orElseSucceed(() => undefined)
+  )
 
 const at = (world: World, stream: string, seq: number) => world.jsm.streams.getMessage(stream, { seq })
 

@@ -1,13 +1,12 @@
 import { layer as client } from "@troupe/client/node"
-import { Db, DeadLetters } from "@troupe/postgres"
-import { unsettled } from "@troupe/test-world"
+import { Db } from "@troupe/postgres"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as Schedule from "effect/Schedule"
 import { name } from "./bank.ts"
+import { bury, drain } from "./end.ts"
 import { strike } from "./faults.ts"
 import * as Invariants from "./invariants.ts"
 import { type Journal, load, openAll } from "./load.ts"
@@ -99,69 +98,16 @@ const under = (
     say(
       `${events.length} events, ${stores.ledger.length} rows in the ledger, ${commands.state.last_seq} commands stored`
     )
+    const violations = [
+      ...world.problems,
+      ...(undrained === undefined ? [] : [`not everything was done at the end: ${undrained}`]),
+      ...Invariants.check(stores, journal, { brokerLost, discarded })
+    ]
+    if (violations.length > 0) say(`what the hosts said is in ${World.keepLogs(world)}`)
     return {
       faults: Object.fromEntries(kinds.flatMap((kind) => (fired[kind] === undefined ? [] : [[kind, fired[kind]]]))),
       asks: [...journal.wanted.values()].filter(({ how, known }) => how === "ask" && known !== "unknown").length,
       transfers: new Set(events.flatMap(({ transfer, what }) => (what === "debited" ? [transfer] : []))).size,
-      violations: [
-        ...world.problems,
-        ...(undrained === undefined ? [] : [`not everything was done at the end: ${undrained}`]),
-        ...Invariants.check(stores, journal, { brokerLost, discarded })
-      ]
+      violations
     } satisfies Report
   })
-
-/** What an operator does when all is well again: the first dead letter is discarded, the others are redriven. */
-const bury = (world: World.World): Effect.Effect<ReadonlyArray<Invariants.Discarded>> =>
-  Effect.gen(function* () {
-    const by = { by: "chaos" }
-    const [first, ...rest] = yield* DeadLetters.ids(world.sql)
-    if (first === undefined) return []
-    const letter = yield* DeadLetters.get(world.sql, first)
-    yield* DeadLetters.discard(world.sql, first, by)
-    for (const id of rest) yield* DeadLetters.redrive(world.sql, id, by)
-    world.say(`1 dead letter was discarded, ${rest.length} were redriven`)
-    const undrained = yield* drain(world)
-    if (undrained !== undefined) world.problems.push(`what was redriven is not done: ${undrained}`)
-    return [JSON.parse(new TextDecoder().decode(letter!.body))]
-  }).pipe(
-    Effect.catch((error) =>
-      Effect.sync(() => {
-        world.problems.push(`dead letters could not be redriven: ${error.message}`)
-        return []
-      })
-    )
-  )
-
-/** How long nothing may move, in looks of 250 ms. */
-const patience = 240
-
-/** Waits until all hosts are ready and nothing is left to do; what there is still, once it has not moved for a minute. */
-const drain = (world: World.World): Effect.Effect<string | undefined> => {
-  let looks = 0
-  let still = 0
-  let seen: string | undefined
-  const look = async (): Promise<string | undefined> => {
-    const missing = world.slots.filter(({ host }) => host === undefined)
-    if (missing.length > 0) return `hosts ${missing.map(({ nth }) => nth).join(", ")} are not ready`
-    const left = await unsettled({ ...world, name, actor: "Account", subscriber: "ledger" })
-    if (left !== undefined) return left
-    const { parked, unrelayed } = await Stores.waiting(world)
-    if (parked > 0) return `${parked} messages are parked`
-    return unrelayed === 0 ? undefined : `${unrelayed} rows of the outbox are beyond their watermark`
-  }
-  return Effect.promise(() => look().catch((cause: unknown) => String(cause))).pipe(
-    Effect.tap((left) =>
-      Effect.sync(() => {
-        still = left === seen ? still + 1 : 0
-        seen = left
-        if (left !== undefined && looks++ % 20 === 0) world.say(`left to do: ${left}`)
-      })
-    ),
-    Effect.repeat({
-      until: (left) => left === undefined || still >= patience,
-      schedule: Schedule.spaced("250 millis")
-    }),
-    Effect.timeoutOrElse({ duration: "5 minutes", orElse: () => Effect.sync(() => seen) })
-  )
-}

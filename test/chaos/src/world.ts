@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs"
+import { closeSync, cpSync, mkdtempSync, openSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -47,7 +47,7 @@ export interface World {
   readonly problems: Array<string>
   /** Hears when hosts come and go. */
   readonly say: (line: string) => void
-  /** Where the hosts' logs and the copies of the store are. */
+  /** Where the hosts' logs and the copies of the store are, until all is over. */
   readonly dir: string
 }
 
@@ -103,7 +103,7 @@ const keep = (world: World, slot: Slot): Effect.Effect<never> =>
   Effect.gen(function* () {
     slot.condemned = false
     const log = yield* Effect.acquireRelease(
-      Effect.sync(() => openSync(join(world.dir, `host-${slot.nth}.log`), "a")),
+      Effect.sync(() => openSync(logOf(world, slot), "a")),
       (log) => Effect.sync(() => closeSync(log))
     )
     const through = (url: string, { port }: Link.Link) => Object.assign(new URL(url), { port: String(port) }).href
@@ -123,5 +123,14 @@ const keep = (world: World, slot: Slot): Effect.Effect<never> =>
     if (!slot.condemned)
       world.problems.push(`host ${slot.nth} ended by itself: ${signal ?? `code ${code}`}; ${lastLine(host.output())}`)
   }).pipe(Effect.scoped, Effect.forever)
+
+const logOf = ({ dir }: World, { nth }: Slot): string => join(dir, `host-${nth}.log`)
+
+/** Copies what the hosts said to a folder that stays, and answers it. */
+export const keepLogs = (world: World): string => {
+  const kept = mkdtempSync(join(tmpdir(), "troupe-chaos-logs-"))
+  for (const slot of world.slots) cpSync(logOf(world, slot), join(kept, `host-${slot.nth}.log`))
+  return kept
+}
 
 const lastLine = (output: string): string => output.trimEnd().split("\n").at(-1) ?? ""

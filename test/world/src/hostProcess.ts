@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process"
+import { writeSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
@@ -22,18 +23,18 @@ export interface HostProcess {
 
 /**
  * Runs a script that calls `host.run`, in a process of its own with `settings` as its argument, and waits until it is ready
- * or has ended. Its stderr goes to a file descriptor, or to ours. It dies with the scope.
+ * or has ended. What it says goes to the file `log`, a descriptor; else its stderr to ours. It dies with the scope.
  */
 export const startHost = (
   script: string,
   settings: object,
-  stderr: number | "inherit" = "inherit"
+  log?: number
 ): Effect.Effect<HostProcess, never, Scope.Scope> =>
   Effect.gen(function* () {
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
         spawn(process.execPath, ["--conditions=@troupe/source", script, JSON.stringify(settings)], {
-          stdio: ["ignore", "pipe", stderr, "ipc"]
+          stdio: ["ignore", "pipe", log ?? "inherit", "ipc"]
         })
       ),
       (child) =>
@@ -44,7 +45,10 @@ export const startHost = (
     )
     let output = ""
     const stdout = child.stdout!
-    stdout.setEncoding("utf8").on("data", (text: string) => (output += text))
+    stdout.setEncoding("utf8").on("data", (text: string) => {
+      output += text
+      if (log !== undefined) writeSync(log, text)
+    })
     const ready = Effect.callback<void>((resume) => {
       const look = () => (/^ready /m.test(output) ? resume(Effect.void) : undefined)
       stdout.on("data", look)
