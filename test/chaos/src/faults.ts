@@ -233,7 +233,7 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
       }
       const dropped = acks.filter(Boolean).length
       const stored = acks.length - dropped
-      return stored > 0
+      return stored > 0 && dropped > 0
         ? `${dropped} dropped by the window, ${stored} stored again`
         : yield* new NotFired({ why: `${dropped} dropped by the window, ${stored} stored again` })
     }),
