@@ -1,4 +1,5 @@
 // A host in a process of its own, so that it can be killed: node host.ts '{"name": ...}'. Says "ready" when it is.
+import { shift } from "@troupe/test-world/clock"
 import { run, type Settings as HostSettings } from "@troupe/test-world/host"
 import { Reader } from "@troupe/nats"
 import { type CrashPoint, crashAt } from "@troupe/testing/crash"
@@ -18,17 +19,7 @@ export interface Settings extends HostSettings {
 }
 
 const settings: Settings = JSON.parse(process.argv[2] ?? "{}")
-const { aheadMs = 0 } = settings
-if (aheadMs !== 0) {
-  globalThis.Date = class Ahead extends Date {
-    constructor(...of: ReadonlyArray<unknown>) {
-      super(...((of.length === 0 ? [Ahead.now()] : of) as [number]))
-    }
-    static override now(): number {
-      return super.now() + aheadMs
-    }
-  } as DateConstructor
-}
+shift(settings.aheadMs ?? 0)
 const { service } = settings.newer === true ? newer(settings.name) : counters(settings.name)
 const crashing = settings.crash === undefined ? Layer.empty : crashAt(settings.crash)
 const looking = settings.lookEvery === undefined ? Layer.empty : Layer.succeed(Reader.LookEvery, settings.lookEvery)
