@@ -6,7 +6,7 @@ import { sql } from "drizzle-orm"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
-import { contract, type Receipt } from "./bank.ts"
+import { contract, NotEnough, type Receipt } from "./bank.ts"
 import { poisonable } from "./schedule.ts"
 
 /** What an account begins with. */
@@ -34,13 +34,18 @@ export interface Journal {
 const again = Schedule.spaced("100 millis")
 const retryable = (error: unknown): boolean => error instanceof ClientError && error.retryable
 
+/** The account has not enough, or the ask was too old when its turn came: it is not applied, now or later. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof NotEnough ||
+  (error instanceof ClientError && error.reason._tag === "Rejected" && error.reason.code === "TRP0212")
+
 export const openAll: Effect.Effect<void, unknown, Client> = Effect.gen(function* () {
   const client = yield* Client
   yield* Effect.forEach(
     accounts,
     (key) =>
       client
-        .ask(contract.Account.at(key).open({ cents: opening }), { id: `open ${key}`, timeout: "2 seconds" })
+        .ask(contract.Account.at(key).open({ cents: opening }), { timeout: "90 seconds" })
         .pipe(Effect.retry({ while: retryable, schedule: again })),
     { concurrency: 16, discard: true }
   )
@@ -87,7 +92,7 @@ const ways: {
       const client = yield* Client
       one.known = yield* client.ask(transfer, { id: one.id, timeout: "2 seconds" }).pipe(
         Effect.retry({ while: retryable, schedule: again }),
-        Effect.catchTag("NotEnough", () => Effect.succeed("refused" as const))
+        Effect.catchIf(isRefusal, () => Effect.succeed("refused" as const))
       )
     }),
   send: (one, transfer) =>
