@@ -29,7 +29,7 @@ const good = (): { stores: Stores; journal: Journal } => {
       dead: [],
       parked: 0,
       enqueued: 0,
-      unrelayed: 0
+      unrelayed: []
     },
     journal: { wanted: new Map([["t", asked]]), problems: [], closed: true }
   }
@@ -98,7 +98,7 @@ describe("the invariants", () => {
     ["dead letters", { dead: ["it threw"] }],
     ["left at the end", { parked: 1 }],
     ["left at the end", { enqueued: 1 }],
-    ["left at the end", { unrelayed: 1 }]
+    ["rows of the outbox are not relayed", { unrelayed: ["bank.outbox"] }]
   ]
   for (const [what, stores, wanted] of cases) it(`tell that ${what}`, () => told(broken(stores, wanted), what))
 

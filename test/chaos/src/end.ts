@@ -23,7 +23,7 @@ export const drain = (world: World): Effect.Effect<string | undefined> => {
     if (left !== undefined) return left
     const { parked, unrelayed } = await waiting(world)
     if (parked > 0) return `${parked} messages are parked`
-    return unrelayed === 0 ? undefined : `${unrelayed} rows of the outbox are beyond their watermark`
+    return unrelayed.length === 0 ? undefined : `the outbox of ${unrelayed.join("; ")}`
   }
   return Effect.promise(() => look().catch((cause: unknown) => String(cause))).pipe(
     Effect.tap((left) =>

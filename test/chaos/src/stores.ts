@@ -39,8 +39,8 @@ export interface Stores {
   readonly dead: ReadonlyArray<string>
   readonly parked: number
   readonly enqueued: number
-  /** Rows of the outbox beyond their watermark. */
-  readonly unrelayed: number
+  /** Rows of the outbox beyond their watermark, by consumer, partition and stream, for a person. */
+  readonly unrelayed: ReadonlyArray<string>
 }
 
 export const read = async (world: World): Promise<Stores> => {
@@ -69,11 +69,18 @@ export const read = async (world: World): Promise<Stores> => {
 
 /** What waits for its time, its adoption or its relay. */
 export const waiting = async ({ sql }: World): Promise<Pick<Stores, "parked" | "enqueued" | "unrelayed">> => {
-  const [row] = await sql<[Awaited<ReturnType<typeof waiting>>]>`
-    select (select count(*) from troupe.parked)::int as parked, (select count(*) from troupe.enqueued)::int as enqueued,
-      (select count(*) from troupe.outbox o left join troupe.watermark w using (consumer, p, stream)
-        where o.pos > coalesce(w.pos, 0))::int as unrelayed`
-  return row
+  const [counts] = await sql<[Pick<Stores, "parked" | "enqueued">]>`
+    select (select count(*) from troupe.parked)::int as parked, (select count(*) from troupe.enqueued)::int as enqueued`
+  const rows =
+    await sql`select c.name, o.p, o.stream, count(*)::int as n, min(o.pos) as first, coalesce(w.pos, 0) as watermark
+    from troupe.outbox o join troupe.consumer c on c.id = o.consumer
+    left join troupe.watermark w on w.consumer = o.consumer and w.p = o.p and w.stream = o.stream
+    where o.pos > coalesce(w.pos, 0) group by c.name, o.p, o.stream, w.pos order by c.name, o.p, o.stream`
+  const unrelayed = rows.map(
+    (row) =>
+      `${row["name"]}, partition ${row["p"]}, to ${row["stream"]}: ${row["n"]} from ${row["first"]} on, beyond ${row["watermark"]}`
+  )
+  return { ...counts, unrelayed }
 }
 
 const events = async ({ connection, jsm }: World): Promise<ReadonlyArray<Event>> => {
