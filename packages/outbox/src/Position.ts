@@ -82,7 +82,8 @@ const has = (
   { created, lastSequence }: { readonly created: string; readonly lastSequence: number }
 ): Effect.Effect<boolean, unknown, Nats | Sql> =>
   Effect.gen(function* () {
-    if (mark.created !== created || mark.sequence > lastSequence) return false
+    // No sequence: all that was published there were repeats, and the acknowledgement named none of them.
+    if (mark.created !== created || mark.sequence > lastSequence || mark.sequence === 0) return false
     const message = yield* Publisher.at(mark.stream, mark.sequence)
     // Purged: it was handled long ago. A stream that was set back has no hole there, but another message, or nothing yet.
     if (message === undefined) return true
