@@ -51,6 +51,13 @@ Trips.Trip.events.booked.from(id, { cents: 1 })
 Contract.command({ payload: {}, error: [Declined] })
 // @ts-expect-error an error needs a tag
 Contract.command({ errors: [Schema.String] })
+// What a key does after a dead letter is one of two things.
+Contract.actor({ key: TripId, whenDead: "block" })
+// @ts-expect-error no such thing
+Contract.actor({ key: TripId, whenDead: "wait" })
+Subscriber.make("billing", { whenDead: "skip" })
+// @ts-expect-error no such thing
+Subscriber.make("billing", { whenDead: "wait" })
 // @ts-expect-error the upcast must give the new payload
 Contract.event({ a: Schema.Int }).next({ b: Schema.Int }, (old) => old)
 

@@ -29,6 +29,7 @@ export interface AnySubscriber {
   readonly state: State.AnyState
   readonly initial: unknown
   readonly sends: ReadonlyArray<Contract.Ref>
+  readonly whenDead: Contract.WhenDead
   /** By event type. */
   readonly handlers: ReadonlyMap<string, Listener>
 }
@@ -42,6 +43,8 @@ export interface Listener {
 export interface Options<Targets> {
   /** The actors that this subscriber may send commands to. */
   readonly sends?: Targets
+  /** What a key does after an event that was given up. Default `skip`: it goes on; `block`: it waits for an operator. */
+  readonly whenDead?: Contract.WhenDead
 }
 /** A subscriber that keeps nothing per key. */
 export interface Stateless<Targets> extends Options<Targets> {
@@ -83,6 +86,7 @@ export const make: {
     state,
     initial: options.initial,
     sends: options.sends ?? [],
+    whenDead: options.whenDead ?? "skip",
     handlers,
     on: (event: Contract.AnyEventRef, handle: unknown) =>
       withHandlers(new Map([...handlers, [event.type, { event, handle: handle as never }]]))

@@ -96,6 +96,9 @@ export type Commands = { readonly [name: string]: AnyCommand }
 /** Events by name. */
 export type Events = { readonly [name: string]: AnyEventType }
 
+/** What a key does after a message that was given up: it goes on, or waits until an operator redrives or discards it. */
+export type WhenDead = "skip" | "block"
+
 /** State behind a key; handles its commands one at a time. */
 export interface Actor<Key extends Codec<string>, C extends Commands, E extends Events> {
   new (_: never): {}
@@ -103,6 +106,7 @@ export interface Actor<Key extends Codec<string>, C extends Commands, E extends 
   readonly key: Key
   readonly commands: C
   readonly events: E
+  readonly whenDead: WhenDead
 }
 /** Any actor, for code that does not look inside. */
 export type AnyActor = Actor<Codec<string>, Commands, Events>
@@ -115,12 +119,15 @@ export const actor = <Key extends Codec<string>, const C extends Commands = {}, 
   readonly key: Key
   readonly commands?: C
   readonly events?: E
+  /** Default `skip`. `block` where the next command must not run on a state that the one before did not change. */
+  readonly whenDead?: WhenDead
 }): Actor<Key, C, E> =>
   Object.assign(class {} as unknown as new (_: never) => {}, {
     kind: "actor" as const,
     key: options.key,
     commands: options.commands ?? ({} as C),
-    events: options.events ?? ({} as E)
+    events: options.events ?? ({} as E),
+    whenDead: options.whenDead ?? "skip"
   })
 
 // ---------------------------------------------------------------------------------------------------------------------
