@@ -1,6 +1,6 @@
 import type { Nats } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
-import { Commit, Lease, type Ownership } from "@troupe/postgres/internal"
+import { Commit, Lease, type Ownership, Wishes } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import * as Redrive from "./Redrive.ts"
 import * as Relay from "./Relay.ts"
 
 export interface Options {
@@ -34,6 +35,8 @@ export interface Adopter {
 const page = 500
 /** How often the table is looked at when nobody tells of anything. */
 const poll = "200 millis"
+/** How often it is looked whether an operator wishes something, ms. */
+const lookForWishes = 1_000
 
 interface Owned {
   fence: Commit.Fence
@@ -49,9 +52,14 @@ export const make = (options: Options): Effect.Effect<Adopter, never, Sql | Scop
     const owned = new Map<number, Owned>()
     const hint = Latch.makeUnsafe(false)
     const one = Semaphore.makeUnsafe(1)
+    let looked = Number.NEGATIVE_INFINITY
     yield* Effect.gen(function* () {
       hint.closeUnsafe()
       if (owned.size === 0) return yield* hint.await
+      if (performance.now() > looked + lookForWishes) {
+        looked = performance.now()
+        yield* Effect.uninterruptible(one.withPermits(1)(grant(owned)))
+      }
       const adopted = yield* Effect.uninterruptible(one.withPermits(1)(adopt(options, owned)))
       if (adopted > 0 || (yield* arm)) return
       yield* Effect.timeoutOption(hint.await, poll)
@@ -134,6 +142,29 @@ const adopt = (options: Options, owned: Map<number, Owned>): Effect.Effect<numbe
         bytes: outbox.reduce((sum, row) => sum + row.body.length, 0)
       }
     })
+    yield* commit(owned, works)
+    return rows.length
+  })
+
+/** Messages that could not be published, once more, or no more. */
+const grant = (owned: Map<number, Owned>): Effect.Effect<void, unknown, Sql> =>
+  Effect.gen(function* () {
+    const sql = yield* Sql
+    const wished = yield* Effect.tryPromise(() => Wishes.wished(sql))
+    for (const { fence, pos, relay } of owned.values()) {
+      if (!wished.has(Commit.numbered(fence))) continue
+      const wishes = yield* Effect.tryPromise(() => Wishes.open(sql, fence.consumer, fence.p))
+      const redrive = () => ({ code: "TRP0604", why: "it was never for an actor or a subscriber" }) as const
+      const { more, outbox, ...granted } = Redrive.grant(wishes, pos, { redrive, discard: () => {} })
+      const bytes = outbox.reduce((sum, row) => sum + row.body.length, 0)
+      const all = { ...more, watermarks: relay.watermarks() }
+      yield* commit(owned, [{ fence, cursors: {}, inbox: [], states: [], ...granted, outbox, more: all, bytes }])
+    }
+  })
+
+const commit = (owned: Map<number, Owned>, works: ReadonlyArray<Commit.Work>): Effect.Effect<void, unknown, Sql> =>
+  Effect.gen(function* () {
+    const sql = yield* Sql
     yield* Lease.check
     const verdictOf = yield* Effect.tryPromise(() => Commit.commit(sql, works))
     for (const { fence, more, outbox, pos } of works) {
@@ -147,5 +178,4 @@ const adopt = (options: Options, owned: Map<number, Owned>): Effect.Effect<numbe
       one.progress.failures = 0
       one.relay.committed({ outbox, more })
     }
-    return rows.length
   })
