@@ -1,5 +1,5 @@
 import { hostname } from "node:os"
-import { Committer, Consumer, Deadlines, Loader, Partition } from "@troupe/actor/engine"
+import { Agendas, Committer, Consumer, Deadlines, Loader, type ParkingPolicy, Partition } from "@troupe/actor/engine"
 import { type Capabilities, Nats, type NatsError, Topology } from "@troupe/nats"
 import { Adopter, Pruner } from "@troupe/outbox"
 import { Db, Migrations, type PostgresError, Sql } from "@troupe/postgres"
@@ -34,6 +34,8 @@ export interface Options {
   readonly drain?: Duration.Input
   /** Of the service's streams, when they are made. */
   readonly limits?: Partial<Topology.Limits>
+  /** How often and when a message that fails is tried again, and how much may wait behind it. */
+  readonly parking?: Partial<ParkingPolicy>
   /** Lowers what the server says of itself: for tests. */
   readonly capabilities?: Partial<Capabilities>
   /** Between the heartbeats of this host: 50 ms to 10 seconds. Default 1 second. */
@@ -75,7 +77,15 @@ export class Host extends Context.Service<
         )
         const renewable = Lease.make(lease)
         return Layer.effect(Host, start(service, options, { id, heartbeat, lease, renewable })).pipe(
-          Layer.provide(Layer.mergeAll(Committer.layer, Loader.layer, Deadlines.layer, Tracing.layer(service.name))),
+          Layer.provide(
+            Layer.mergeAll(
+              Committer.layer,
+              Loader.layer,
+              Agendas.layer(options.parking),
+              Deadlines.layer,
+              Tracing.layer(service.name)
+            )
+          ),
           Layer.provide(servers),
           Layer.provide(Layer.succeed(Lease.Lease, renewable))
         )
@@ -106,7 +116,7 @@ const start = (
   service: Service,
   options: Options,
   { heartbeat, id, lease, renewable }: Life
-): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Scope.Scope> =>
+): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Agendas | Scope.Scope> =>
   Effect.gen(function* () {
     yield* logRejections
     const limits = { ...Topology.limits, ...options.limits }
@@ -188,7 +198,7 @@ const start = (
     return { url, health }
   })
 
-type Part = Membership.Shared<Sql | Db | Nats | Committer | Loader>
+type Part = Membership.Shared<Sql | Db | Nats | Committer | Loader | Agendas>
 
 const logRejections: Effect.Effect<void, never, Scope.Scope> = Effect.gen(function* () {
   const run = Effect.runForkWith(yield* Effect.context<never>())

@@ -5,6 +5,7 @@ import type { Consumer } from "./Consumer.ts"
 import type { Delivery, Refusal } from "./Delivery.ts"
 import * as Id from "./id.ts"
 import type { Answer } from "./Loader.ts"
+import * as Stored from "./Stored.ts"
 
 /** A reply on its way to the caller's inbox, sent once its turn is committed. */
 export interface Outgoing {
@@ -53,8 +54,7 @@ const textOf = (text: string | undefined): string | null => (text === undefined 
 
 /** The whole message, and why it is given up. */
 export const deadRow = ({ code, incoming: { message, stream }, why }: Refusal): Commit.DeadRow => {
-  const headers: Record<string, string> = {}
-  for (const name of message.headers?.keys() ?? []) headers[name] = message.headers!.get(name)
+  const headers = Stored.headersOf(message)
   return {
     key: textOf(Subject.parse(message.subject)?.key),
     message: textOf(headers["ce-id"]),
@@ -65,6 +65,6 @@ export const deadRow = ({ code, incoming: { message, stream }, why }: Refusal): 
     body: message.data,
     code,
     reason: Attempt.bounded(why),
-    origin: null
+    origin: textOf(headers[Stored.origin])
   }
 }

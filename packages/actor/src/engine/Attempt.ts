@@ -33,8 +33,7 @@ export interface Done {
   readonly staged: ReadonlyArray<Staged>
   readonly timers: Timers.Changes["timers"]
   readonly cleared: Timers.Changes["cleared"]
-  /** Why the message is given up. */
-  readonly dead: { readonly code: Codes.Code; readonly reason: string } | undefined
+  readonly dead: Failure | undefined
 }
 
 /** A handler in a pure run asked for `Db`: the batch is run again inside a transaction. */
@@ -95,7 +94,8 @@ export const run = (
     return given(delivery, failure)
   })
 
-interface Failure {
+/** Why a message is given up. */
+export interface Failure {
   readonly code: Codes.Code
   readonly reason: string
 }

@@ -1,17 +1,21 @@
-import { Envelope } from "@troupe/contract"
+import { Codes, Envelope } from "@troupe/contract"
 import { Db } from "@troupe/postgres"
 import type { Commit } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
+import type { Agenda } from "./Agenda.ts"
 import * as Answers from "./Answers.ts"
 import * as Attempt from "./Attempt.ts"
+import { type Brake, Braked } from "./Brake.ts"
 import type { Cache, Entry } from "./Cache.ts"
 import type { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import { Deadlines } from "./Deadlines.ts"
-import { type Delivery, open, type Refusal } from "./Delivery.ts"
+import type { Delivery } from "./Delivery.ts"
 import { type Answer, Loader } from "./Loader.ts"
 import * as Cursor from "./Cursor.ts"
 import { isMessage, type Item } from "./Mailbox.ts"
+import * as Parking from "./Parking.ts"
+import { sorted } from "./Queues.ts"
 import * as Timers from "./Timers.ts"
 import * as Tracing from "./Tracing.ts"
 
@@ -21,6 +25,8 @@ export interface Memory {
   readonly pos: number
   readonly cursors: Commit.Cursors
   readonly cache: Cache
+  readonly agenda: Agenda
+  readonly brake: Brake
   /** For so many batches the inbox is asked before handlers run: lately messages came again. */
   readonly wary: number
 }
@@ -30,6 +36,8 @@ export interface Handled {
   readonly work: Commit.Work
   readonly replies: ReadonlyArray<Answers.Outgoing>
   readonly states: ReadonlyMap<string, Entry>
+  /** By token. */
+  readonly parked: ReadonlyMap<string, Parking.Change>
 }
 
 export interface Options {
@@ -39,7 +47,7 @@ export interface Options {
   /** Ask the inbox before handlers run. Without it the commit finds what was handled before, and writes nothing. */
   readonly check: boolean
   /** Why the messages are given up without being run: Postgres refused what they wanted. */
-  readonly condemned?: string | undefined
+  readonly condemned?: Attempt.Failure | undefined
   readonly watermarks: () => ReadonlyArray<Commit.WatermarkRow>
 }
 
@@ -48,58 +56,96 @@ export class TooMuch {}
 /** Bytes that a batch may stage, but for a single message. */
 const stagedLimit = 16 * 1024 ** 2
 
+/** Failures that code or data may mend in time. What is no valid message stays none. */
+const mendable: ReadonlySet<Codes.Code> = new Set(["TRP0301", "TRP0302", "TRP0304"])
+
 /**
- * Runs the turns of a batch: in order within a key, keys side by side. Nothing is written here.
- * Fails with `NeedsTransaction` when a handler asks for `Db` in a pure run.
+ * Runs the turns of a batch: in order within a key, keys side by side. A message that fails is parked, and those of its
+ * key behind it. Nothing is written here. Fails with `NeedsTransaction` when a handler asks for `Db` in a pure run, with
+ * `Braked` when too many keys fail.
  */
 export const handle = (
   consumer: Consumer,
   memory: Memory,
   items: ReadonlyArray<Item>,
   options: Options
-): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction | TooMuch, Loader | Db> =>
+): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction | TooMuch | Braked, Loader | Db> =>
   Effect.gen(function* () {
-    const deliveries: Array<Delivery> = []
-    const refusals: Array<Refusal> = []
-    for (const one of items.filter(isMessage)) {
-      const opened = open(consumer, one)
-      if (opened === undefined) continue
-      if ("code" in opened) refusals.push(opened)
-      else deliveries.push(opened)
-    }
+    const { deliveries, queues, refusals } = sorted(consumer, items.filter(isMessage))
     const { inbox, states } = yield* load(consumer, memory, deliveries, options.check)
 
-    const fresh = new Map<string, Delivery>()
-    for (const delivery of deliveries) {
-      if (!inbox.has(delivery.id) && !fresh.has(delivery.id)) fresh.set(delivery.id, delivery)
-    }
     const deadlines = yield* Deadlines
-    const keys = Map.groupBy(fresh.values(), ({ token }) => token)
+    const { agenda } = memory
+    const parking = { ...agenda.policy, blocks: consumer.blocks }
+    const moves = new Parking.Moves()
+    let broken = false
+    const sent: Array<Attempt.Staged> = []
     const done = new Map<string, Attempt.Done>()
     let bytes = 0
     const transact = options.transaction ? inSavepoint(yield* Db) : pure
     const changed = new Map<string, Entry & { readonly text: string }>()
     yield* Effect.forEach(
-      keys,
+      queues,
       ([token, queue]) =>
         Effect.gen(function* () {
           const loaded = memory.cache.get(token) ??
             states.get(token) ?? { version: 0, value: consumer.initial, size: 0 }
           let value = "unreadable" in loaded ? undefined : loaded.value
-          for (const delivery of queue) {
+          const line = new Parking.Line(token, agenda.key(token), parking, moves)
+          let outcome: "none" | "good" | "bad" = "none"
+          const reset = new Set<string>()
+          for (const next of queue) {
+            const { waited } = next.incoming
+            // Cancelled or set anew by an earlier turn of this batch.
+            if (waited?.kind === "timer" && reset.has(waited.name)) continue
+            const runs = line.runs(next.incoming)
+            // What was handled before gets in no line.
+            if ("payload" in next && (inbox.has(next.id) || done.has(next.id)) && (runs || waited === undefined)) {
+              line.passes(next.incoming)
+              continue
+            }
+            if (!runs) {
+              if (options.condemned === undefined ? line.waits(next.incoming) : waited !== undefined) continue
+              if ("payload" in next) done.set(next.id, Attempt.given(next, options.condemned ?? full(parking)))
+              else if ("why" in next) refusals.push(next)
+              continue
+            }
+            if ("onward" in next) {
+              if (next.onward !== undefined) sent.push(next.onward)
+              line.passes(next.incoming)
+              continue
+            }
+            if ("why" in next) {
+              const failure = { code: next.code, reason: Attempt.bounded(next.why) }
+              // Whoever waits for an answer is told.
+              if (next.caller !== undefined && next.newer === undefined) line.passes(next.incoming)
+              else if (line.fails(next.incoming, failure, next.newer ? Infinity : 0)) continue
+              refusals.push(next)
+              continue
+            }
             const one =
               options.condemned !== undefined
-                ? Attempt.given(delivery, { code: "TRP0306", reason: options.condemned })
+                ? Attempt.given(next, options.condemned)
                 : "unreadable" in loaded
-                  ? Attempt.given(delivery, { code: "TRP0304", reason: loaded.unreadable })
-                  : (yield* deadlines.over(delivery))
-                    ? Attempt.expired(delivery)
-                    : yield* Tracing.turn(consumer, delivery, (traced) =>
+                  ? Attempt.given(next, { code: "TRP0304", reason: loaded.unreadable })
+                  : (yield* deadlines.over(next))
+                    ? Attempt.expired(next)
+                    : yield* Tracing.turn(consumer, next, (traced) =>
                         Attempt.run(consumer, traced, value, options.maxPayload, transact)
                       )
-            done.set(delivery.id, one)
+            if (one.dead === undefined) {
+              line.passes(next.incoming)
+              if (outcome === "none") outcome = "good"
+            } else {
+              const mends = mendable.has(one.dead.code)
+              if (mends && waited?.kind !== "parked") outcome = "bad"
+              if (line.fails(next.incoming, one.dead, mends ? parking.attempts : 0)) continue
+            }
+            done.set(next.id, one)
+            for (const { name } of one.timers) reset.add(name)
+            for (const { name } of one.cleared) reset.add(name)
             bytes += sizeOf(one)
-            if (bytes > stagedLimit && fresh.size > 1) return yield* Effect.fail(new TooMuch())
+            if (bytes > stagedLimit && deliveries.length > 1) return yield* Effect.fail(new TooMuch())
             if (one.state !== undefined) {
               value = one.state.value
               changed.set(token, {
@@ -110,9 +156,15 @@ export const handle = (
               })
             }
           }
+          if (outcome === "bad") broken = true
+          if (outcome !== "none") memory.brake.saw(token, outcome === "bad")
         }),
       { concurrency: options.transaction ? 1 : "unbounded", discard: true }
     )
+    let further = 0
+    for (const [token, { key }] of moves.changes) if (key !== undefined && agenda.key(token) === undefined) further++
+    const held = memory.brake.holds(broken, further === 0 ? 0 : agenda.size + further)
+    if (held !== undefined) return yield* Effect.fail(new Braked(Codes.text("TRP0308", consumer.name, held)))
 
     // Positions and rows in the order of reading, so that the order within a key is that of its turns.
     const rows: Array<Commit.OutboxRow> = []
@@ -122,22 +174,24 @@ export const handle = (
     ]
     const replies = refusals.flatMap((refusal) => Answers.rejection(consumer, refusal) ?? [])
     let pos = memory.pos
-    for (const delivery of fresh.values()) {
-      const one = done.get(delivery.id)!
-      for (const { body, envelope, event, stream, subject } of one.staged) {
-        const headers = Envelope.toHeaders(event ? { ...envelope, position: ++pos } : { ...envelope })
-        if (!event) pos++
-        rows.push({ pos, stream, id: envelope.id, subject, headers: JSON.stringify(headers), parsed: headers, body })
-      }
+    const stage = ({ body, envelope, event, stream, subject }: Attempt.Staged): void => {
+      const headers = Envelope.toHeaders(event ? { ...envelope, position: ++pos } : { ...envelope })
+      if (!event) pos++
+      rows.push({ pos, stream, id: envelope.id, subject, headers: JSON.stringify(headers), parsed: headers, body })
+    }
+    for (const id of new Set(deliveries.map(({ id }) => id))) {
+      const one = done.get(id)
+      if (one === undefined) continue
+      one.staged.forEach(stage)
       if (one.dead !== undefined) {
-        dead.push(
-          Answers.deadRow({ incoming: delivery.incoming, code: one.dead.code, why: one.dead.reason, caller: undefined })
-        )
+        const { code, reason: why } = one.dead
+        dead.push(Answers.deadRow({ incoming: one.delivery.incoming, code, why, caller: undefined }))
       }
     }
+    sent.forEach(stage)
     for (const delivery of deliveries) {
-      const answer = inbox.get(delivery.id) ?? Answers.answerOf(done.get(delivery.id)!)
-      const reply = Answers.answerTo(consumer, delivery, answer)
+      const answer = inbox.get(delivery.id) ?? answerOf(done.get(delivery.id))
+      const reply = answer === undefined ? undefined : Answers.answerTo(consumer, delivery, answer)
       if (reply !== undefined) replies.push(reply)
     }
     const all = [...done.values()]
@@ -154,13 +208,30 @@ export const handle = (
           body: text
         })),
         outbox: rows,
-        more: { watermarks: options.watermarks(), dead, ...Timers.settled(all) },
-        bytes
+        more: {
+          watermarks: options.watermarks(),
+          dead,
+          parked: moves.parked,
+          unparked: moves.unparked,
+          retried: moves.retried,
+          ...Timers.settled([{ timers: [], cleared: moves.fired }, ...all])
+        },
+        bytes: bytes + moves.bytes
       },
       replies,
-      states: changed
+      states: changed,
+      parked: moves.changes
     }
   })
+
+/** None for a message that is parked. */
+const answerOf = (done: Attempt.Done | undefined): Answer | undefined =>
+  done === undefined ? undefined : Answers.answerOf(done)
+
+const full = ({ bytes, messages }: Parking.Policy): Attempt.Failure => ({
+  code: "TRP0307",
+  reason: `over ${messages} messages, or ${bytes} bytes`
+})
 
 /** About what it takes in the commit. */
 const sizeOf = ({ body, cleared, staged, state, timers }: Attempt.Done): number =>

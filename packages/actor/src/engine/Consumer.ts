@@ -17,6 +17,8 @@ export interface Consumer {
   readonly state: State.StateWire
   /** The state of a key that was never written. */
   readonly initial: unknown
+  /** A key waits for an operator after a message that was given up. */
+  readonly blocks: boolean
   /** Commands by name, for an actor. */
   readonly commands: ReadonlyMap<string, Target>
   /** Events by type: those a subscriber listens to, or those an actor emits. */
@@ -52,6 +54,7 @@ export const ofActor = (service: Contract.AnyContract, actor: AnyActor, id: numb
       }
     ],
     ...stateOf(actor),
+    blocks: definition.whenDead === "block",
     commands: new Map(commands),
     events: new Map(
       Object.entries(definition.events).map(([event, type]) => [events[event]!.type, EventWire.make(type)])
@@ -81,6 +84,7 @@ export const ofSubscriber = (service: Contract.AnyContract, subscriber: AnySubsc
     id,
     sources,
     ...stateOf(subscriber),
+    blocks: subscriber.whenDead === "block",
     commands: new Map(),
     events: new Map(listeners.map(({ event }) => [event.type, EventWire.make(event.definition)])),
     sends: new Set(subscriber.sends.map((ref) => ref.name)),

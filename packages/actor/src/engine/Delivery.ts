@@ -1,4 +1,5 @@
 import { type Codes, Envelope, Key, Subject } from "@troupe/contract"
+import type { Staged } from "./Attempt.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Id from "./id.ts"
 import type { Incoming } from "./Mailbox.ts"
@@ -31,6 +32,13 @@ export interface Refusal {
   readonly why: string
   /** Who asked, when that can be told: then it gets the reason, and no dead letter is kept. */
   readonly caller: { readonly id: string; readonly type: string; readonly replyTo: string } | undefined
+  /** Newer code knows it: it waits for that. */
+  readonly newer?: true
+}
+/** What waited, and no handler here is run for: a timer's message for somebody else, or an event that nobody listens to any more. */
+export interface Passing {
+  readonly incoming: Incoming
+  readonly onward: Staged | undefined
 }
 
 /** `undefined`: an event that this consumer does not listen to. */
@@ -59,7 +67,9 @@ export const open = (consumer: Consumer, incoming: Incoming): Delivery | Refusal
   if (body === undefined) return refuse("TRP0201", "it is not UTF-8")
   const command = kind === "cmd" ? consumer.commands.get(name) : undefined
   if (kind === "cmd" && command === undefined) {
-    return refuse("TRP0202", `${consumer.name} has no ${name}; the sender's contract is ${envelope.contract ?? 1}`)
+    const contract = envelope.contract ?? 1
+    const refusal = refuse("TRP0202", `${consumer.name} has no ${name}; the sender's contract is ${contract}`)
+    return contract > consumer.contract ? { ...refusal, newer: true } : refusal
   }
   const payload =
     command === undefined
@@ -80,6 +90,19 @@ export const open = (consumer: Consumer, incoming: Incoming): Delivery | Refusal
     hash: command === undefined ? null : Id.ofRequest(type, key, body),
     replyTo
   }
+}
+
+/** The message of a timer, if it is not for the actor and the key that set it. */
+export const onward = (consumer: Consumer, { message, stream, waited }: Incoming): Staged | undefined => {
+  const envelope = Envelope.fromHeaders((name) => message.headers?.get(name))
+  const subject = Subject.parse(message.subject)
+  if (waited?.kind !== "timer" || subject === undefined || "why" in envelope) return undefined
+  const { actor, key, kind, name, service } = subject
+  const token = Key.encode(key)!
+  if (consumer.part.kind === "actor" && `${service}.${actor}` === consumer.name && token === waited.key)
+    return undefined
+  const published = Subject.published(kind, service, actor, name, token)
+  return { stream, subject: published, envelope, body: new TextDecoder().decode(message.data), event: false }
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })

@@ -52,7 +52,9 @@ export const isMessage = (item: Item): item is Incoming => "message" in item
 export interface Mailbox {
   /** Takes a message; when that fills the box, a promise of room for the next one. */
   offer(item: Item): Promise<void> | undefined
-  /** All that is at hand, at most one batch; waits only for the first. */
+  /** Ends a wait for the first message: something else is to be looked at. */
+  ring(): void
+  /** All that is at hand, at most one batch; waits only for the first, or for the ring. */
   readonly take: Effect.Effect<ReadonlyArray<Item>>
   size(): number
 }
@@ -72,6 +74,7 @@ export const make = (): Mailbox => {
       if (box.length < limits.messages && bytes < limits.bytes) return undefined
       return new Promise((resolve) => waiting.push(resolve))
     },
+    ring: () => void some.openUnsafe(),
     take: Effect.map(some.await, () => {
       const taken = box
       const room = waiting

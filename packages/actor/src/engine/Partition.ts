@@ -8,12 +8,15 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { Agendas } from "./Agenda.ts"
 import * as Attempt from "./Attempt.ts"
 import { type Handled, handle, type Memory, TooMuch } from "./Batch.ts"
+import { Brake, Braked } from "./Brake.ts"
 import * as Cache from "./Cache.ts"
 import { CommitLost, CommitRefused, Committer, failed } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Cursor from "./Cursor.ts"
+import { grant } from "./Grant.ts"
 import type { Loader } from "./Loader.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Measures from "./Measures.ts"
@@ -69,7 +72,7 @@ export const session = (
   progress: Progress<Consumer>,
   found: Ownership.Taken,
   commandsKept: Duration.Input
-): Effect.Effect<never, unknown, Sql | Db | Nats | Committer | Loader | Scope.Scope> =>
+): Effect.Effect<never, unknown, Services | Scope.Scope> =>
   Effect.gen(function* () {
     const { consumer, p } = progress
     const [, actor] = consumer.name.split(".") as [string, string]
@@ -77,8 +80,9 @@ export const session = (
     const taken = yield* Cursor.taken(progress, found, Subject.stream("evt", consumer.service), lane)
     const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, pos: taken.pos, lane })
 
-    let memory: Memory = { ...taken, cache: Cache.make(cached), wary: 0 }
     const mailbox = Mailbox.make()
+    const agenda = yield* (yield* Agendas).enter(taken.fence, () => mailbox.ring())
+    let memory: Memory = { ...taken, cache: Cache.make(cached), agenda, brake: new Brake(), wary: 0 }
     const readers = consumer.sources.map(({ filter, stream }) =>
       Reader.read({
         stream,
@@ -106,7 +110,10 @@ export const session = (
     const turns = Effect.gen(function* () {
       while (true) {
         yield* relay.room
-        memory = yield* settle(consumer, memory, yield* mailbox.take, relay)
+        agenda.arm()
+        let items = yield* mailbox.take
+        if (agenda.isDue()) [memory, items] = yield* withDue(consumer, memory, items, relay)
+        if (items.length > 0) memory = yield* settle(progress, memory, items, relay)
         progress.cursors = memory.cursors
         progress.n = memory.fence.n
         progress.failures = 0
@@ -134,41 +141,64 @@ const purgeHandled = (progress: Progress<Consumer>, kept: Duration.Input): Effec
  * a message that is refused alone is given up.
  */
 const settle = (
-  consumer: Consumer,
+  progress: Progress<Consumer>,
   memory: Memory,
   items: ReadonlyArray<Mailbox.Item>,
   relay: Relay.Relay
 ): Effect.Effect<Memory, CommitLost | Fenced, Services> =>
-  Effect.catch(handleBatch(consumer, memory, items, relay), (error) =>
+  Effect.catch(handleBatch(progress, memory, items, relay), (error) =>
     Effect.gen(function* () {
       if (error instanceof CommitLost || error instanceof Fenced) return yield* Effect.fail(error)
       if (items.length > 1) {
         const half = Math.ceil(items.length / 2)
-        const between = yield* settle(consumer, memory, items.slice(0, half), relay)
-        return yield* settle(consumer, between, items.slice(half), relay)
+        const between = yield* settle(progress, memory, items.slice(0, half), relay)
+        return yield* settle(progress, between, items.slice(half), relay)
       }
       const cause = error instanceof CommitRefused ? error.cause : error
       yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)
-      return yield* Effect.mapError(handleBatch(consumer, memory, items, relay, Attempt.bounded(cause)), (again) =>
+      const condemned = { code: "TRP0306", reason: Attempt.bounded(cause) } as const
+      return yield* Effect.mapError(handleBatch(progress, memory, items, relay, condemned), (again) =>
         again instanceof Fenced ? again : new CommitLost({ cause: again })
       )
     })
   )
 
-type Services = Sql | Db | Nats | Committer | Loader
+type Services = Sql | Db | Nats | Committer | Loader | Agendas
+
+/** Waits, and says so, as long as too many keys fail. */
+const handleBatch = (
+  progress: Progress<Consumer>,
+  ...batch: [memory: Memory, items: ReadonlyArray<Mailbox.Item>, relay: Relay.Relay, condemned?: Attempt.Failure]
+): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced | TooMuch, Services> =>
+  Effect.catchIf(handleOnce(progress.consumer, ...batch), isBraked, (braked) =>
+    Effect.gen(function* () {
+      progress.ready = false
+      progress.trouble = braked.message
+      yield* Effect.logError(braked.message)
+      yield* Effect.sleep("1 second")
+      const retry = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")])
+      const memory = yield* Effect.retry(handleOnce(progress.consumer, ...batch), { while: isBraked, schedule: retry })
+      progress.ready = true
+      progress.trouble = undefined
+      yield* Effect.logInfo("its keys do not fail any more: it goes on")
+      return memory
+    }).pipe(Effect.catchIf(isBraked, Effect.die))
+  )
+const isBraked = (error: unknown): error is Braked => error instanceof Braked
 
 /** Handlers, commit, replies, relay. */
-const handleBatch = (
+const handleOnce = (
   consumer: Consumer,
   memory: Memory,
   items: ReadonlyArray<Mailbox.Item>,
   relay: Relay.Relay,
-  condemned?: string
-): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced | TooMuch, Services> =>
+  condemned?: Attempt.Failure
+): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced | TooMuch | Braked, Services> =>
   Effect.gen(function* () {
     if (Cursor.stays(memory.cursors, items)) return yield* confirmed(memory)
     const { capabilities } = yield* Nats
-    const check = memory.wary > 0 || condemned !== undefined || items.some(isRetry)
+    // While something is parked, what comes again must not get in line behind it.
+    const check = memory.wary > 0 || memory.agenda.size > 0 || condemned !== undefined || items.some(isRetry)
     const options = { maxPayload: capabilities.maxPayload, watermarks: relay.watermarks, condemned, check }
     const hit = yield* FailPoints
     // Handlers run in a fiber of the transaction's own, and are interrupted there when they take too long. Once they have
@@ -190,18 +220,37 @@ const handleBatch = (
         : yield* Effect.fail(handled.failure)
     }
     yield* hit("before commit")
-    // What was handed to the committer may be committed: from here to the end of `finish` nothing interrupts.
-    const verdict = yield* Effect.uninterruptible(
-      Effect.gen(function* () {
-        const committer = yield* Committer
-        const verdict = yield* committer.commit(handled.success.work)
-        return verdict === "committed" ? yield* finish(consumer, memory, handled.success, relay) : verdict
-      })
-    )
-    if (verdict === "fenced") return yield* Effect.fail(fenced(memory))
+    const verdict = yield* commit(consumer, memory, handled.success, relay)
     if (verdict !== "repeated") return verdict
     if (check) return yield* new CommitLost({ cause: new Error("the inbox has what it did not have a moment ago") })
-    return yield* handleBatch(consumer, { ...memory, wary: whenRepeated }, items, relay)
+    return yield* handleOnce(consumer, { ...memory, wary: whenRepeated }, items, relay)
+  })
+
+/** What was handed to the committer may be committed: from here to the end of `finish` nothing interrupts. */
+const commit = (consumer: Consumer, memory: Memory, handled: Handled, relay: Relay.Relay) =>
+  Effect.uninterruptible(
+    Effect.gen(function* () {
+      const committer = yield* Committer
+      const verdict = yield* committer.commit(handled.work)
+      if (verdict === "fenced") return yield* Effect.fail(fenced(memory))
+      return verdict === "committed" ? yield* finish(consumer, memory, handled, relay) : verdict
+    })
+  )
+
+/** What operators wished, and then what waits in Postgres and is due, in front of what was read. */
+const withDue = (
+  consumer: Consumer,
+  memory: Memory,
+  read: ReadonlyArray<Mailbox.Item>,
+  relay: Relay.Relay
+): Effect.Effect<readonly [Memory, ReadonlyArray<Mailbox.Item>], CommitLost | CommitRefused | Fenced, Services> =>
+  Effect.gen(function* () {
+    const { agenda } = memory
+    const wishes = yield* agenda.wishes
+    const granted =
+      wishes.length === 0 ? memory : yield* commit(consumer, memory, grant(memory, wishes, relay.watermarks()), relay)
+    if (granted === "repeated") return yield* Effect.die("nothing of a wish is in the inbox")
+    return [granted, [...(yield* agenda.due), ...read]]
   })
 
 /**
@@ -233,7 +282,7 @@ const inTransaction = (
   memory: Memory,
   items: ReadonlyArray<Mailbox.Item>,
   options: Parameters<typeof handle>[3]
-): Effect.Effect<Handled, CommitLost | CommitRefused | Fenced | TooMuch, Db | Loader> =>
+): Effect.Effect<Handled, CommitLost | CommitRefused | Fenced | TooMuch | Braked, Db | Loader> =>
   Effect.gen(function* () {
     const db = yield* Db
     const hit = yield* FailPoints
@@ -255,7 +304,7 @@ const inTransaction = (
       .pipe(
         Effect.catch((error) => {
           if (error instanceof Attempt.NeedsTransaction) return Effect.die(error)
-          if (error instanceof Fenced || error instanceof CommitLost || error instanceof TooMuch)
+          if (error instanceof Fenced || error instanceof CommitLost || error instanceof TooMuch || isBraked(error))
             return Effect.fail(error)
           return Effect.fail(committing ? failed(error) : new CommitLost({ cause: error }))
         })
@@ -266,7 +315,7 @@ const inTransaction = (
 const finish = (
   consumer: Consumer,
   memory: Memory,
-  { replies, states, work }: Handled,
+  { parked, replies, states, work }: Handled,
   relay: Relay.Relay
 ): Effect.Effect<Memory, never, Nats> =>
   Effect.gen(function* () {
@@ -283,5 +332,6 @@ const finish = (
     yield* Measures.committed(consumer, work)
     for (const [token, { size, value, version }] of states) memory.cache.set(token, { version, value, size })
     const fence = { ...work.fence, n: work.fence.n + 1 }
-    return { fence, pos: work.pos, cursors: work.cursors, cache: memory.cache, wary: Math.max(0, memory.wary - 1) }
+    memory.agenda.committed(work.more.timers ?? [], parked)
+    return { ...memory, fence, pos: work.pos, cursors: work.cursors, wary: Math.max(0, memory.wary - 1) }
   })

@@ -1,0 +1,64 @@
+import { Commit, type Waiting } from "@troupe/postgres/internal"
+import type { Incoming, Message } from "./Mailbox.ts"
+
+/** When the stream took it: a message that waits in Postgres keeps its time, and with it its deadline. */
+export const time = "Troupe-Stored-At"
+/** The id that a redriven message had first. */
+export const origin = "Troupe-Origin-Id"
+
+/** About what a waiting message takes. */
+export const sizeOf = ({ message }: Pick<Incoming, "message">): number => message.data.length + 500
+
+/** The headers as an object. */
+export const headersOf = ({ headers }: Message): Record<string, string> => {
+  const all: Record<string, string> = {}
+  for (const name of headers?.keys() ?? []) all[name] = headers!.get(name)
+  return all
+}
+
+/** The whole message, to be parked. */
+export const rowOf = ({ message, stream }: Incoming, token: string) => {
+  const headers = headersOf(message)
+  return {
+    key: token,
+    message: Commit.clean(headers["ce-id"] ?? "", 1_000),
+    origin: headers[origin] === undefined ? null : Commit.clean(headers[origin], 1_000),
+    stream,
+    sequence: message.seq,
+    subject: message.subject,
+    headers: JSON.stringify({ ...headers, [time]: message.time.toISOString() }),
+    body: message.data
+  }
+}
+
+/** A message that is parked. */
+export const parked = ({ attempts, body, headers, key, n, sequence, stream, subject }: Waiting.ParkedRow): Incoming => {
+  const parsed: Record<string, string> = JSON.parse(headers)
+  return {
+    stream,
+    message: { seq: sequence, subject, headers: wire(parsed), data: body, time: new Date(parsed[time] ?? 0) },
+    waited: { kind: "parked", key, n, attempts }
+  }
+}
+
+/** A timer that is due, as if the stream of its partition had its message since its time. */
+export const timer = ({ body, due, headers, key, name, stream, subject }: Waiting.TimerRow, p: number): Incoming => {
+  const [kind, service, ...rest] = subject.split(".")
+  const at = new Date(due)
+  return {
+    stream,
+    message: {
+      seq: 0,
+      subject: [kind, service, p, ...rest].join("."),
+      headers: wire({ ...JSON.parse(headers), "ce-time": at.toISOString() }),
+      data: body,
+      time: at
+    },
+    waited: { kind: "timer", key, name }
+  }
+}
+
+const wire = (headers: Record<string, string>): Message["headers"] => ({
+  get: (name) => headers[name] ?? "",
+  keys: () => Object.keys(headers)
+})
