@@ -130,7 +130,7 @@ it.live(
   () =>
     Effect.gen(function* () {
       const world = yield* World.make
-      const host = yield* world.start()
+      const host = yield* world.start({ parking: { attempts: 1 } })
       yield* Effect.provide(scenario(world), world.client)
       const live = yield* Effect.promise(() => fetch(`${host.url}/livez`))
       assert.strictEqual(live.status, 200)

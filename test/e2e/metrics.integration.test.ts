@@ -19,7 +19,7 @@ it.live(
   () =>
     Effect.gen(function* () {
       const world = yield* World.make
-      const host = yield* world.start()
+      const host = yield* world.start({ parking: { attempts: 1 } })
       assert.strictEqual((yield* Effect.promise(() => fetch(`${host.url}/startupz`))).status, 200)
       const counter = world.contract.Counter.at("secret")
       yield* Effect.gen(function* () {

@@ -129,7 +129,7 @@ describe("nothing in front of a message stops it", () => {
       () =>
         Effect.gen(function* () {
           const world = yield* World.make
-          yield* world.start()
+          yield* world.start({ parking: { attempts: 1 } })
           yield* Effect.andThen(send(world), goesOn(world)).pipe(Effect.provide(world.client))
         }).pipe(Effect.scoped),
       90_000

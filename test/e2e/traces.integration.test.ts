@@ -30,7 +30,7 @@ it.live(
       const world = yield* World.make
       const collector = yield* Collector.start()
       settings(collector.url)
-      const host = yield* world.start()
+      const host = yield* world.start({ parking: { attempts: 1 } })
       const { Counter } = world.contract
       yield* Effect.gen(function* () {
         yield* ask(Counter.at("secret").add({ n: 1 }))

@@ -20,7 +20,7 @@ it.live(
   () =>
     Effect.gen(function* () {
       const world = yield* World.make
-      yield* world.start()
+      yield* world.start({ parking: { attempts: 1 } })
       const counter = world.contract.Counter.at("k")
       const record = (n: number, then: "reply" | "refuse" | "throw" | "defer" | "shout") =>
         ask(counter.record({ n, then }))

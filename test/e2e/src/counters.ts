@@ -126,5 +126,7 @@ export const counters = (name: string) => {
 export const tables = `
   create table app.log (id bigint generated always as identity, key text, nth int, total int, position bigint);
   create table app.recorded (id bigint generated always as identity, key text, n int);
+  create table app.mended (n int);
+  create table app.stamped (key text, n int, said float8, at timestamptz default clock_timestamp());
   create table app.deferred (n int, unique (n) deferrable initially deferred);
 `

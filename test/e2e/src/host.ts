@@ -5,6 +5,7 @@ import { Reader } from "@troupe/nats"
 import { type CrashPoint, crashAt } from "@troupe/testing/crash"
 import * as Layer from "effect/Layer"
 import { counters } from "./counters.ts"
+import { ledgers } from "./ledgers.ts"
 import { newer } from "./newer.ts"
 
 export interface Settings extends HostSettings {
@@ -12,6 +13,8 @@ export interface Settings extends HostSettings {
   readonly crash?: CrashPoint
   /** Runs the code of the next deploy. */
   readonly newer?: boolean
+  /** Runs the ledgers instead of the counters. */
+  readonly ledgers?: "service" | "newer"
   /** So far, in ms, its machine's clock is ahead. */
   readonly aheadMs?: number
   /** ms */
@@ -20,7 +23,12 @@ export interface Settings extends HostSettings {
 
 const settings: Settings = JSON.parse(process.argv[2] ?? "{}")
 shift(settings.aheadMs ?? 0)
-const { service } = settings.newer === true ? newer(settings.name) : counters(settings.name)
+const { service } =
+  settings.ledgers !== undefined
+    ? { service: ledgers(settings.name)[settings.ledgers] }
+    : settings.newer === true
+      ? newer(settings.name)
+      : counters(settings.name)
 const crashing = settings.crash === undefined ? Layer.empty : crashAt(settings.crash)
 const looking = settings.lookEvery === undefined ? Layer.empty : Layer.succeed(Reader.LookEvery, settings.lookEvery)
 run(service, settings, Layer.merge(crashing, looking))
