@@ -85,7 +85,8 @@ class World {
     const [, actor] = this.consumer.name.split(".") as [string, string]
     const headers = Envelope.toHeaders({ id, type: `${this.consumer.name}.pay`, source: "test" })
     const one = incoming({ subject: `cmd.shop.0.${actor}.pay.${key}`, headers, data: JSON.stringify({ n }) })
-    this.stream.push({ ...one, message: { ...one.message, headers: one.message.headers, seq: this.stream.length + 1 } })
+    const seq = this.stream.length + 1
+    this.stream.push({ ...one, message: { ...one.message, headers: one.message.headers, seq }, position: { seq, id } })
   }
 
   /** What the owner would know if it took the partition now. */
@@ -113,7 +114,8 @@ class World {
       const page = [...rows].sort(([one], [other]) => one - other).slice(0, 1 + this.chance(4))
       const end = page.findIndex(([, { attempts, delay }]) => attempts > 0 && delay === null)
       return page.slice(0, end < 0 ? page.length : end).map(([n, { attempts, incoming }]): Incoming => ({
-        ...incoming,
+        stream: incoming.stream,
+        message: incoming.message,
         waited: { kind: "parked", key: keyOf(incoming), n, attempts }
       }))
     })
