@@ -68,10 +68,10 @@ export interface NoEnvelope {
 
 /** Reads an envelope. `get` gives a header's value, or nothing. */
 export const fromHeaders = (get: (name: string) => string | null | undefined): Envelope | NoEnvelope => {
-  for (const forged of ["Nats-Scheduler", "Nats-Stream", "Nats-Subject"]) {
+  for (const forged of foreign) {
     if (get(forged)) return { why: `it carries ${forged}: not published by a client of this stream` }
   }
-  const envelope: { -readonly [field in keyof Envelope]?: string | number } = {}
+  const envelope: Record<keyof Envelope, string | number | undefined> = { ...empty }
   for (const [field, name] of names) {
     const text = get(name)
     if (!text) continue
@@ -87,9 +87,13 @@ export const fromHeaders = (get: (name: string) => string | null | undefined): E
       envelope[field] = value
     }
   }
-  for (const [field, name] of names.slice(0, 3)) if (envelope[field] === undefined) return { why: `${name} is missing` }
+  for (const [field, name] of required) if (envelope[field] === undefined) return { why: `${name} is missing` }
   return envelope as unknown as Envelope
 }
+
+const foreign = ["Nats-Scheduler", "Nats-Stream", "Nats-Subject"]
+const required = names.slice(0, 3)
+const empty = Object.fromEntries(names.map(([field]) => [field, undefined])) as Record<keyof Envelope, undefined>
 
 /** A reply goes to `_INBOX.` with two or three further tokens, none of them a wildcard; anything else would let a caller publish elsewhere by our hand. */
 export const isReplyTo = (subject: string): boolean =>

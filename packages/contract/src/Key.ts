@@ -8,12 +8,16 @@ export const maxBytes = 200
 const literal = (byte: number): boolean =>
   byte > 0x20 && byte < 0x7f && byte !== 0x25 && byte !== 0x2a && byte !== 0x2e && byte !== 0x3e
 
+const literals = /^[!-$&-)+\-/-=?-~]+$/
+
 /**
  * The subject token of a key: its UTF-8 bytes, percent-encoded (upper-case hex) where a subject cannot have them.
  * `undefined` for a key that has no token: empty, over 200 bytes encoded, or not well-formed Unicode.
  */
 export const encode = (key: string): string | undefined => {
-  if (key.length === 0 || key.length > maxBytes || !key.isWellFormed()) return undefined
+  if (key.length === 0 || key.length > maxBytes) return undefined
+  if (literals.test(key)) return key
+  if (!key.isWellFormed()) return undefined
   let token = ""
   for (const byte of encoder.encode(key)) {
     token += literal(byte) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`

@@ -41,7 +41,8 @@ export const make = (options: Options, types: Types = arrays): Effect.Effect<Con
 
 /** A flat array as PostgreSQL reads it: `{"a","b \"quoted\"",NULL}`. */
 const literal = (values: ReadonlyArray<unknown>): string =>
-  `{${values.map((value) => (value === null ? "NULL" : `"${String(value).replace(/["\\]/g, "\\$&")}"`)).join(",")}}`
+  `{${values.map((value) => (value === null ? "NULL" : typeof value === "number" ? value : quoted(String(value)))).join(",")}}`
+const quoted = (text: string): string => `"${/["\\]/.test(text) ? text.replace(/["\\]/g, "\\$&") : text}"`
 
 /** The elements of a flat array as PostgreSQL writes it; numbers stay text. */
 const elements = (text: string): ReadonlyArray<string | null> =>
