@@ -34,7 +34,7 @@ const read = (after?: Position.Position) =>
         filter: "log.0.>",
         after,
         into: (message, position) => {
-          got.push(message.string())
+          got.push(new TextDecoder().decode(message.data))
           at.position = position
           return undefined
         },

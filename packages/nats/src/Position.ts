@@ -1,7 +1,7 @@
-import { AckPolicy, DeliverPolicy, type JetStreamManager, type JsMsg } from "@nats-io/jetstream"
-import type { MsgHdrs } from "@nats-io/nats-core"
+import { AckPolicy, DeliverPolicy, type JetStreamManager } from "@nats-io/jetstream"
 import type { Codes } from "@troupe/contract"
 import * as Effect from "effect/Effect"
+import type { Message } from "./Message.ts"
 import { describe, failure, Nats, type NatsError } from "./Nats.ts"
 
 /** How far a stream is read, with what tells whether it still is the stream that was read. */
@@ -30,15 +30,11 @@ export interface Finding {
   readonly why: string
 }
 
-export const of = (message: JsMsg, created: number): Position => ({
-  ...identity(message.seq, message.headers, message.time),
-  created
-})
-
-const identity = (seq: number, headers: MsgHdrs | undefined, time: Date) => ({
+export const of = ({ headers, seq, time }: Message, created: number): Position => ({
   seq,
-  id: headers?.get("ce-id").slice(0, 200) ?? "",
-  at: time.getTime()
+  id: (headers.get("ce-id") ?? "").slice(0, 200),
+  at: time,
+  created
 })
 
 /**
@@ -129,5 +125,6 @@ export const stored = async (
 ): Promise<Position | undefined> => {
   if (seq < first || seq > last || seq < 1) return undefined
   const message = await jsm.streams.getMessage(stream, { seq })
-  return message === null ? undefined : { ...identity(seq, message.header, message.time), created }
+  if (message === null) return undefined
+  return { seq, id: message.header.get("ce-id").slice(0, 200), at: message.time.getTime(), created }
 }

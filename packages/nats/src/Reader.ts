@@ -1,4 +1,4 @@
-import { type ConsumerMessages, DeliverPolicy, type JsMsg } from "@nats-io/jetstream"
+import { type ConsumerMessages, DeliverPolicy } from "@nats-io/jetstream"
 import { deadline } from "@nats-io/nats-core"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Look from "./Look.ts"
+import * as Message from "./Message.ts"
 import { describe, failure, Nats, type NatsError } from "./Nats.ts"
 import * as Position from "./Position.ts"
 import * as Publisher from "./Publisher.ts"
@@ -17,8 +18,8 @@ export interface Options {
   readonly filter: string
   /** What was read before; nothing: the stream's first message is the next. */
   readonly after: Position.Position | undefined
-  /** Takes a message; a promise says that there is no room for the next one until it resolves. */
-  readonly into: (message: JsMsg, position: Position.Position) => Promise<void> | undefined
+  /** Takes a message, and how many more the server had; a promise says that there is no room until it resolves. */
+  readonly into: (message: Message.Message, position: Position.Position, pending: number) => Promise<void> | undefined
   /**
    * Reading goes on after this position: there is no message of the reader's up to it that it has not got. With a
    * finding when that is not true, or when the position is one that was passed before.
@@ -96,10 +97,12 @@ const pump = async (reading: Reading, into: Options["into"], signal: AbortSignal
   const created = reading.after.created ?? 0
   for await (const message of reading.messages) {
     if (signal.aborted) break
-    const position = Position.of(message, created)
-    const room = into(message, position)
+    const read = Message.of(message)
+    const position = Position.of(read, created)
+    const { pending } = message.info
+    const room = into(read, position, pending)
     reading.after = position
-    reading.pending = message.info.pending
+    reading.pending = pending
     if (room === undefined) continue
     reading.waits = true
     await unless(signal, room)

@@ -1,6 +1,7 @@
 export * as History from "./History.ts"
 export { type Capabilities, Nats, NatsError } from "./Nats.ts"
 export * as Position from "./Position.ts"
+export * as Message from "./Message.ts"
 export * as Publisher from "./Publisher.ts"
 export * as Reader from "./Reader.ts"
 export { onReconnect, whileConnected } from "./Reconnect.ts"

@@ -54,7 +54,7 @@ const textOf = (text: string | undefined): string | null => (text === undefined 
 
 /** The whole message, and why it is given up. */
 export const deadRow = ({ code, incoming: { message, stream }, why }: Refusal): Commit.DeadRow => {
-  const headers = Stored.headersOf(message)
+  const headers: Record<string, string> = Object.fromEntries(message.headers)
   return {
     key: textOf(Subject.parse(message.subject)?.key),
     message: textOf(headers["ce-id"]),

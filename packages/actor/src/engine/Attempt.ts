@@ -2,8 +2,10 @@ import { Codes, Envelope, Key, type Reply, Subject } from "@troupe/contract"
 import { type Db } from "@troupe/postgres"
 import { Commit, passes, sqlState } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Turn from "../Turn.ts"
 import { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
@@ -66,10 +68,7 @@ export const run = (
       const exit = yield* Effect.exit(
         transact(
           Effect.flatMap(
-            Effect.timeoutOrElse(take(consumer, delivery, state), {
-              duration: limit,
-              orElse: () => Effect.die(new TooSlow())
-            }),
+            timed(take(consumer, delivery, state)),
             (turn) => {
               const done = encodeSafely(consumer, delivery, turn, maxPayload)
               return "code" in done || turn.error !== undefined ? Effect.fail(new Undo(done)) : Effect.succeed(done)
@@ -92,6 +91,19 @@ export const run = (
     }
     yield* Effect.logWarning(Codes.text(failure.code, delivery.type, failure.reason), log)
     return given(delivery, failure)
+  })
+
+/** Most handlers end at once: only one that waits for something is given a fiber and a timer for it. */
+const timed = <A, R>(turn: Effect.Effect<A, never, R>): Effect.Effect<A, never, R> =>
+  Effect.contextWith((context: Context.Context<R>) => {
+    const fiber = Effect.runForkWith(context)(turn)
+    return (
+      fiber.pollUnsafe() ??
+      Effect.ensuring(
+        Effect.timeoutOrElse(Fiber.join(fiber), { duration: limit, orElse: () => Effect.die(new TooSlow()) }),
+        Fiber.interrupt(fiber)
+      )
+    )
   })
 
 /** Why a message is given up. */
@@ -156,7 +168,7 @@ export const expired = (delivery: Delivery): Done => ({
   outcome: "rejected",
   body: JSON.stringify({
     code: "TRP0212",
-    detail: `it had ${delivery.envelope.deadlineMs} ms from ${delivery.incoming.message.time.toISOString()} on`
+    detail: `it had ${delivery.envelope.deadlineMs} ms from ${new Date(delivery.incoming.message.time).toISOString()} on`
   } satisfies Reply.Rejection & { code: Codes.Code }),
   state: undefined,
   staged: [],

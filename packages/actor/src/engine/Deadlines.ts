@@ -44,7 +44,7 @@ export const make = (
       if (deadlineMs === undefined) return no
       const clock = clocks.get(stream) ?? new StreamClock(() => read(stream), monotonic)
       clocks.set(stream, clock)
-      const isOver = () => clock.now() > message.time.getTime() + deadlineMs
+      const isOver = () => clock.now() > message.time + deadlineMs
       if (clock.age() <= (isOver() ? trusted.over : trusted.inTime)) return Effect.succeed(isOver())
       return Effect.promise(() => clock.refresh().then(isOver))
     }

@@ -44,7 +44,7 @@ export interface Passing {
 /** `undefined`: an event that this consumer does not listen to. */
 export const open = (consumer: Consumer, incoming: Incoming): Delivery | Refusal | undefined => {
   const { message } = incoming
-  const get = (name: string) => message.headers?.get(name)
+  const get = (name: string) => message.headers.get(name)
   const envelope = Envelope.fromHeaders(get)
   if ("why" in envelope) return { incoming, code: "TRP0203", why: envelope.why, caller: undefined }
   const replyTo = envelope.replyTo !== undefined && Envelope.isReplyTo(envelope.replyTo) ? envelope.replyTo : undefined
@@ -86,7 +86,7 @@ export const open = (consumer: Consumer, incoming: Incoming): Delivery | Refusal
     key,
     token: Key.encode(key)!,
     payload: payload.value,
-    now: Number.isNaN(said) ? message.time.getTime() : said,
+    now: Number.isNaN(said) ? message.time : said,
     hash: command === undefined ? null : Id.ofRequest(type, key, body),
     replyTo
   }
@@ -94,7 +94,7 @@ export const open = (consumer: Consumer, incoming: Incoming): Delivery | Refusal
 
 /** The message of a timer, if it is not for the actor and the key that set it. */
 export const onward = (consumer: Consumer, { message, stream, waited }: Incoming): Staged | undefined => {
-  const envelope = Envelope.fromHeaders((name) => message.headers?.get(name))
+  const envelope = Envelope.fromHeaders((name) => message.headers.get(name))
   const subject = Subject.parse(message.subject)
   if (waited?.kind !== "timer" || subject === undefined || "why" in envelope) return undefined
   const { actor, key, kind, name, service } = subject

@@ -1,21 +1,13 @@
+import type { Message } from "@troupe/nats"
 import type { Commit } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 
-/** A message of JetStream's, or one that waited in Postgres. */
-export interface Message {
-  /** Its sequence in the stream; 0 when it was never in one. */
-  readonly seq: number
-  readonly subject: string
-  readonly headers?: { get(name: string): string; keys(): Array<string> } | undefined
-  readonly data: Uint8Array
-  /** The stream's time. */
-  readonly time: Date
-}
 /** A message and where it comes from. */
 export interface Incoming {
   readonly stream: string
-  readonly message: Message
+  /** Of one that waited in Postgres and was never in a stream the sequence is 0. */
+  readonly message: Message.Message
   /** Where the cursor is once it is handled. None: it was not read from the stream. */
   readonly position?: Commit.Cursor
   /** It waited in Postgres; none: it was read from the stream. */

@@ -1,6 +1,5 @@
-import { headers as natsHeaders } from "@nats-io/nats-core"
 import { Subject } from "@troupe/contract"
-import { History, Nats, Reader } from "@troupe/nats"
+import { History, Nats, Publisher, Reader } from "@troupe/nats"
 import { FailPoints, Relay } from "@troupe/outbox"
 import { Db, Sql } from "@troupe/postgres"
 import { Commit, Lease, type Ownership } from "@troupe/postgres/internal"
@@ -88,8 +87,8 @@ export const session = (
         stream,
         filter: filter(p),
         after: taken.cursors[stream],
-        into: (message, position) => {
-          progress.pending[stream] = message.info.pending
+        into: (message, position, pending) => {
+          progress.pending[stream] = pending
           return mailbox.offer({ stream, message, position })
         },
         moved: Cursor.follow(progress, mailbox, stream, filter(p))
@@ -210,7 +209,7 @@ const handleOnce = (
       )
     )
     const usesDb = items.some(
-      (item) => Mailbox.isMessage(item) && consumer.usesDb.has(item.message.headers?.get("ce-type") ?? "")
+      (item) => Mailbox.isMessage(item) && consumer.usesDb.has(item.message.headers.get("ce-type") ?? "")
     )
     if (usesDb && condemned === undefined) return yield* transacted
     const handled = yield* Effect.result(handle(consumer, memory, items, { ...options, transaction: false }))
@@ -259,8 +258,8 @@ const withDue = (
  */
 const isRetry = (item: Mailbox.Item): boolean => {
   if (!Mailbox.isMessage(item)) return false
-  const published = item.message.headers?.get("Nats-Msg-Id")
-  return published !== undefined && published !== "" && published !== item.message.headers?.get("ce-id")
+  const published = item.message.headers.get("Nats-Msg-Id")
+  return published !== undefined && published !== item.message.headers.get("ce-id")
 }
 
 const fenced = ({ fence }: Memory): Fenced => new Fenced(`partition ${fence.p} has another owner`)
@@ -323,10 +322,11 @@ const finish = (
     const hit = yield* FailPoints
     yield* hit("after commit")
     for (const { body, headers, to } of replies) {
-      const wire = natsHeaders()
-      for (const name in headers) wire.set(name, headers[name]!)
-      // A caller that hears nothing asks again and gets the stored answer.
-      yield* Effect.ignore(Effect.try(() => connection.publish(to, body, { headers: wire })))
+      try {
+        connection.publish(to, body, { headers: Publisher.ready(headers) })
+      } catch {
+        // A caller that hears nothing asks again and gets the stored answer.
+      }
     }
     relay.committed(work)
     yield* Measures.committed(consumer, work)

@@ -1,5 +1,6 @@
+import type { Message } from "@troupe/nats"
 import { Commit, type Waiting } from "@troupe/postgres/internal"
-import type { Incoming, Message } from "./Mailbox.ts"
+import type { Incoming } from "./Mailbox.ts"
 
 /** When the stream took it: a message that waits in Postgres keeps its time, and with it its deadline. */
 export const time = "Troupe-Stored-At"
@@ -9,16 +10,9 @@ export const origin = "Troupe-Origin-Id"
 /** About what a waiting message takes. */
 export const sizeOf = ({ message }: Pick<Incoming, "message">): number => message.data.length + 500
 
-/** The headers as an object. */
-export const headersOf = ({ headers }: Message): Record<string, string> => {
-  const all: Record<string, string> = {}
-  for (const name of headers?.keys() ?? []) all[name] = headers!.get(name)
-  return all
-}
-
 /** The whole message, to be parked. */
 export const rowOf = ({ message, stream }: Incoming, token: string) => {
-  const headers = headersOf(message)
+  const headers: Record<string, string> = Object.fromEntries(message.headers)
   return {
     key: token,
     message: Commit.clean(headers["ce-id"] ?? "", 1_000),
@@ -26,7 +20,7 @@ export const rowOf = ({ message, stream }: Incoming, token: string) => {
     stream,
     sequence: message.seq,
     subject: message.subject,
-    headers: JSON.stringify({ ...headers, [time]: message.time.toISOString() }),
+    headers: JSON.stringify({ ...headers, [time]: new Date(message.time).toISOString() }),
     body: message.data
   }
 }
@@ -36,7 +30,7 @@ export const parked = ({ attempts, body, headers, key, n, sequence, stream, subj
   const parsed: Record<string, string> = JSON.parse(headers)
   return {
     stream,
-    message: { seq: sequence, subject, headers: wire(parsed), data: body, time: new Date(parsed[time] ?? 0) },
+    message: { seq: sequence, subject, headers: wire(parsed), data: body, time: Date.parse(parsed[time] ?? "") || 0 },
     waited: { kind: "parked", key, n, attempts }
   }
 }
@@ -52,13 +46,10 @@ export const timer = ({ body, due, headers, key, name, stream, subject }: Waitin
       subject: [kind, service, p, ...rest].join("."),
       headers: wire({ ...JSON.parse(headers), "ce-time": at.toISOString() }),
       data: body,
-      time: at
+      time: at.getTime()
     },
     waited: { kind: "timer", key, name }
   }
 }
 
-const wire = (headers: Record<string, string>): Message["headers"] => ({
-  get: (name) => headers[name] ?? "",
-  keys: () => Object.keys(headers)
-})
+const wire = (headers: Record<string, string>): Message.Headers => new Map(Object.entries(headers))
