@@ -8,16 +8,18 @@ export class Message<out To extends string = string, out Reply = unknown, out Er
   readonly key: string
   /** The decoded payload; plain objects are fine where the schema is a class. */
   readonly payload: unknown
-  /** How the contract writes this command: its schemas and the contract's version. */
-  readonly target: Target
+  readonly #target: Target
   declare readonly [answer]: { readonly reply: Reply; readonly error: Error }
   constructor(to: To, key: string, payload: unknown, target: Target) {
     this.to = to
     this.key = key
     this.payload = payload
-    this.target = target
-    // What a message is, is its address and its payload: comparing or printing two of them leaves the schemas out.
-    Object.defineProperty(this, "target", { enumerable: false })
+    this.#target = target
+  }
+
+  /** How the contract writes this command. Comparing or printing messages leaves it out. */
+  get target(): Target {
+    return this.#target
   }
 }
 

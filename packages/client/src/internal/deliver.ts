@@ -78,7 +78,6 @@ const attempts = Effect.fnUntraced(function* (
   const fail = (reason: Reason) => new ClientError({ to: message.to, reason })
   const now = () => performance.now()
   let last: Reason | undefined
-  let acked = false
   let wait = patience.first
   let rest = pause.first
   while (true) {
@@ -98,19 +97,14 @@ const attempts = Effect.fnUntraced(function* (
       const signal = yield* sending.signals.next(Math.min(until, end) - now())
       if (signal === undefined) {
         if (now() < end) break
-        return yield* acked || last === undefined ? timedOut(delivery) : fail(last)
+        return yield* sending.acked || last === undefined ? timedOut(delivery) : fail(last)
       }
       if (signal._tag === "Answered") return signal.reply
       if (signal._tag === "Reconnected") break
       if (signal._tag === "Acked") {
         if (!answer) return undefined
-        acked = true
-        // The stream had this id: its first publish is answered to whoever made it, a new one to us.
-        if (signal.duplicate && sending.published === 1) break
-        continue
+        break
       }
-      // Once the stream has it, only an answer or the end of the time can tell more.
-      if (acked) continue
       const waits = delivery.whenFull === "wait" && signal.reason._tag === "StreamFull"
       if (!signal.passing && !waits) return yield* fail(signal.reason)
       last = signal.reason
@@ -129,7 +123,9 @@ class Sending {
   private readonly headers: Envelope.Headers
   private readonly body: string
   private readonly answer: boolean
-  private readonly acknowledged: (msg: Msg) => Signal
+  /** The stream has it: only an answer or the end of the time can tell more. */
+  acked = false
+  private readonly acknowledged: (msg: Msg) => Signal | undefined
   private readonly inboxes: Array<string> = []
 
   constructor(link: Link, { answer, id, message, source, traceparent }: Delivery, token: string, body: string) {
@@ -138,7 +134,13 @@ class Sending {
     this.body = body
     this.answer = answer
     this.subject = Subject.published("cmd", service, actor, command, token)
-    this.acknowledged = (msg) => PubAck.read(msg, service)
+    this.acknowledged = (msg) => {
+      const signal = PubAck.read(msg, service)
+      if (signal._tag !== "Acked") return this.acked ? undefined : signal
+      this.acked = true
+      // The stream had this id: its first publish is answered to whoever made it, a new one to us.
+      return !answer || (signal.duplicate && this.published === 1) ? signal : undefined
+    }
     const replyTo = answer ? this.hear((msg) => answered(msg, id)) : undefined
     this.headers = Envelope.toHeaders({
       id,
@@ -214,6 +216,8 @@ const natsHeaders = (headers: Envelope.Headers): MsgHdrs =>
   MsgHdrsImpl.fromRecord(headers as unknown as Record<string, Array<string>>)
 
 const answered = (msg: Msg, id: string): Signal | undefined => {
-  const reply = Reply.fromMessage((name) => msg.headers?.get(name), msg.string())
+  // Each header is looked up in a list by the client's own `get`.
+  const headers = new Map([...(msg.headers ?? [])].map(([name, [value]]) => [name, value]))
+  const reply = Reply.fromMessage((name) => headers.get(name), msg.string())
   return reply === undefined || reply.to !== id ? undefined : { _tag: "Answered", reply }
 }

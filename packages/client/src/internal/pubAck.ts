@@ -1,20 +1,22 @@
 import type { Msg } from "@nats-io/nats-core"
 import { Subject } from "@troupe/contract"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import { NotConnected, Rejected, StreamFull } from "../ClientError.ts"
 import type { Signal } from "./signals.ts"
 
 /** What JetStream answers to a publish (nats-server `JSPubAckResponse`). */
-const PubAck = Schema.fromJsonString(
-  Schema.Struct({
-    duplicate: Schema.optionalKey(Schema.Boolean),
-    error: Schema.optionalKey(
-      Schema.Struct({ code: Schema.Int, err_code: Schema.Int, description: Schema.optionalKey(Schema.String) })
-    )
-  })
-)
-const decode = Schema.decodeUnknownOption(PubAck)
+interface PubAck {
+  readonly duplicate?: boolean
+  readonly error?: { readonly code: number; readonly err_code: number; readonly description?: string }
+}
+/** Without a schema: one arrives for each message, from the server itself. */
+const parse = (text: string): PubAck | undefined => {
+  try {
+    const ack: unknown = JSON.parse(text)
+    return typeof ack === "object" && ack !== null ? ack : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /** A limit of the stream is 10077, with the limit in its text alone; 10002, 10023 and 10047 are limits of account and server. */
 const isFull = (code: number, text: string): boolean =>
@@ -27,7 +29,7 @@ export const read = (msg: Msg, service: string): Signal => {
   const passing = (detail: string): Signal => ({ _tag: "Refused", reason: new NotConnected({ detail }), passing: true })
   if (msg.headers?.code === 503)
     return passing(`no stream takes ${Subject.accepted("cmd", service)}: is the service deployed?`)
-  const ack = Option.getOrUndefined(decode(msg.string()))
+  const ack = parse(msg.string())
   if (ack === undefined) return passing(`${stream} did not acknowledge it: ${msg.string().slice(0, 100)}`)
   if (ack.error === undefined) return { _tag: "Acked", duplicate: ack.duplicate === true }
   const { code, description = "", err_code } = ack.error
