@@ -45,6 +45,8 @@ const names: ReadonlyArray<readonly [keyof Envelope, string]> = [
   ["deadlineMs", "Troupe-Deadline-Ms"],
   ["position", "Troupe-Lane-Position"]
 ]
+/** The header of an event's position in its lane. */
+export const position = "Troupe-Lane-Position"
 const numeric: ReadonlySet<keyof Envelope> = new Set(["version", "contract", "deadlineMs", "position"])
 
 /** The envelope as NATS headers; `Nats-Msg-Id` is the publisher's to add. */

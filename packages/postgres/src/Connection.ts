@@ -42,7 +42,10 @@ export const make = (options: Options, types: Types = arrays): Effect.Effect<Con
 /** A flat array as PostgreSQL reads it: `{"a","b \"quoted\"",NULL}`. */
 const literal = (values: ReadonlyArray<unknown>): string =>
   `{${values.map((value) => (value === null ? "NULL" : typeof value === "number" ? value : quoted(String(value)))).join(",")}}`
-const quoted = (text: string): string => `"${/["\\]/.test(text) ? text.replace(/["\\]/g, "\\$&") : text}"`
+/** As JSON quotes, wherever that is the same: several times as fast. */
+const quoted = (text: string): string =>
+  foreign.test(text) ? `"${text.replace(/["\\]/g, "\\$&")}"` : JSON.stringify(text)
+const foreign = /[\u0000-\u001f\ud800-\udfff]/
 
 /** The elements of a flat array as PostgreSQL writes it; numbers stay text. */
 const elements = (text: string): ReadonlyArray<string | null> =>

@@ -18,10 +18,25 @@ import type * as Timers from "./Timers.ts"
 export interface Staged {
   readonly stream: string
   readonly subject: string
-  readonly envelope: Envelope.Envelope
+  readonly id: string
+  /** An event's are without its position in the lane, which its commit gives out. */
+  readonly headers: Envelope.Headers
+  /** The headers, as JSON. */
+  readonly text: string
   readonly body: string
-  /** Events carry their position in the lane. */
   readonly event: boolean
+}
+
+/** A message of a turn's, as it is sent. */
+export const staged = (
+  stream: string,
+  subject: string,
+  envelope: Envelope.Envelope,
+  body: string,
+  event: boolean
+): Staged => {
+  const headers = Envelope.toHeaders(envelope)
+  return { stream, subject, id: envelope.id, headers, text: JSON.stringify(headers), body, event }
 }
 
 /** A turn that ran to its end, encoded: nothing of it can fail any more but the commit. */
@@ -209,7 +224,7 @@ const encode = (consumer: Consumer, delivery: Delivery, turn: Turn.Turn, maxPayl
     if (!encoded.ok) return refuse(`the state: ${encoded.why}`)
     state = { value: encoded.value, text: encoded.text }
   }
-  const staged: Array<Staged> = []
+  const sent: Array<Staged> = []
   const timers: Array<Commit.TimerRow> = []
   const cleared = Turn.cancelledBy(turn).map((name) => ({ key: delivery.token, name }))
   for (const [ordinal, item] of turn.staged.entries()) {
@@ -217,12 +232,12 @@ const encode = (consumer: Consumer, delivery: Delivery, turn: Turn.Turn, maxPayl
     const row =
       item.kind === "event" ? event(consumer, delivery, item, ordinal) : command(consumer, delivery, item, ordinal)
     if (typeof row === "string") return refuse(row)
-    const size = Buffer.byteLength(row.body) + JSON.stringify(Envelope.toHeaders(row.envelope)).length + overhead
-    if (size > maxPayload) return refuse(`${row.envelope.type}: ${size} bytes, over max_payload ${maxPayload}`)
+    const size = Buffer.byteLength(row.body) + row.text.length + overhead
+    if (size > maxPayload) return refuse(`${row.headers["ce-type"]}: ${size} bytes, over max_payload ${maxPayload}`)
     if (item.kind === "timer") timers.push(timer(delivery, item, row))
-    else staged.push(row)
+    else sent.push(row)
   }
-  return { delivery, outcome, body, state, staged, timers, cleared, dead: undefined }
+  return { delivery, outcome, body, state, staged: sent, timers, cleared, dead: undefined }
 }
 
 /** What headers that the publisher adds may take, in bytes. */
@@ -240,19 +255,15 @@ const event = (
   const body = wire.encode(item.payload)
   if (!body.ok) return `${type}: ${body.why}`
   const [, actor] = consumer.name.split(".") as [string, string]
-  return {
-    stream: Subject.stream("evt", consumer.service),
-    subject: Subject.published("evt", consumer.service, actor, item.name, delivery.token),
-    envelope: {
-      ...follows(consumer, delivery, ordinal),
-      type,
-      key: delivery.key,
-      version: wire.version,
-      contract: consumer.contract
-    },
-    body: body.text,
-    event: true
+  const envelope = {
+    ...follows(consumer, delivery, ordinal),
+    type,
+    key: delivery.key,
+    version: wire.version,
+    contract: consumer.contract
   }
+  const subject = Subject.published("evt", consumer.service, actor, item.name, delivery.token)
+  return staged(Subject.stream("evt", consumer.service), subject, envelope, body.text, true)
 }
 
 const command = (
@@ -266,25 +277,21 @@ const command = (
   if (token === undefined) return `${to}: the key ${JSON.stringify(key.slice(0, 80))} has no subject token`
   const body = target.payload.encode(payload)
   if (!body.ok) return `${to}: ${body.why}`
-  return {
-    stream: Subject.stream("cmd", target.service),
-    subject: Subject.published("cmd", target.service, target.actor, target.command, token),
-    envelope: { ...follows(consumer, delivery, ordinal), type: to, key, contract: target.contract },
-    body: body.text,
-    event: false
-  }
+  const envelope = { ...follows(consumer, delivery, ordinal), type: to, key, contract: target.contract }
+  const subject = Subject.published("cmd", target.service, target.actor, target.command, token)
+  return staged(Subject.stream("cmd", target.service), subject, envelope, body.text, false)
 }
 
 const timer = (delivery: Delivery, { delay, name }: Turn.TimerItem, row: Staged): Commit.TimerRow => ({
   key: delivery.token,
   // No handler can give this name: a delayed send is on its own.
-  name: name ?? `~${row.envelope.id}`,
+  name: name ?? `~${row.id}`,
   delay,
-  id: row.envelope.id,
+  id: row.id,
   stream: row.stream,
   subject: row.subject,
   // Without a time of its own its time is that of its firing.
-  headers: JSON.stringify(Envelope.toHeaders({ ...row.envelope, time: undefined })),
+  headers: JSON.stringify(Object.fromEntries(Object.entries(row.headers).filter(([header]) => header !== "ce-time"))),
   body: row.body
 })
 

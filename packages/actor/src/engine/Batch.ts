@@ -174,10 +174,12 @@ export const handle = (
     ]
     const replies = refusals.flatMap((refusal) => Answers.rejection(consumer, refusal) ?? [])
     let pos = memory.pos
-    const stage = ({ body, envelope, event, stream, subject }: Attempt.Staged): void => {
-      const headers = Envelope.toHeaders(event ? { ...envelope, position: ++pos } : { ...envelope })
-      if (!event) pos++
-      rows.push({ pos, stream, id: envelope.id, subject, headers: JSON.stringify(headers), parsed: headers, body })
+    const stage = ({ body, event, headers, id, stream, subject, text }: Attempt.Staged): void => {
+      pos++
+      if (!event) return void rows.push({ pos, stream, id, subject, headers: text, parsed: headers, body })
+      const parsed = { ...headers, [Envelope.position]: String(pos) }
+      const positioned = `${text.slice(0, -1)},"${Envelope.position}":"${pos}"}`
+      rows.push({ pos, stream, id, subject, headers: positioned, parsed, body })
     }
     for (const id of new Set(deliveries.map(({ id }) => id))) {
       const one = done.get(id)

@@ -1,5 +1,5 @@
 import { type Codes, Envelope, Key, Subject } from "@troupe/contract"
-import type { Staged } from "./Attempt.ts"
+import { type Staged, staged } from "./Attempt.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Id from "./id.ts"
 import type { Incoming } from "./Mailbox.ts"
@@ -102,7 +102,7 @@ export const onward = (consumer: Consumer, { message, stream, waited }: Incoming
   if (consumer.part.kind === "actor" && `${service}.${actor}` === consumer.name && token === waited.key)
     return undefined
   const published = Subject.published(kind, service, actor, name, token)
-  return { stream, subject: published, envelope, body: new TextDecoder().decode(message.data), event: false }
+  return staged(stream, published, envelope, new TextDecoder().decode(message.data), false)
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })

@@ -101,9 +101,9 @@ describe("a timer, encoded", () => {
         body: '{"cents":1}'
       })
       const headers = JSON.parse(row.headers)
-      const { time, ...envelope } = done.staged[0]!.envelope
+      const { "ce-time": time, ...sent } = done.staged[0]!.headers
       assert.isDefined(time)
-      assert.deepStrictEqual(headers, Envelope.toHeaders({ ...envelope, id }))
+      assert.deepStrictEqual(headers, { ...sent, "ce-id": id })
       const read = Envelope.fromHeaders((name) => headers[name])
       assert.deepInclude(read, { id, type: "bank.Safe.put", key: "s-1", correlationId: "c-1", causationId: "m-1" })
       assert.isUndefined((read as Envelope.Envelope).time)
