@@ -73,7 +73,7 @@ export const fromHeaders = (get: (name: string) => string | null | undefined): E
   for (const forged of foreign) {
     if (get(forged)) return { why: `it carries ${forged}: not published by a client of this stream` }
   }
-  const envelope: Record<keyof Envelope, string | number | undefined> = { ...empty }
+  const envelope: { -readonly [field in keyof Envelope]?: string | number } = {}
   for (const [field, name] of names) {
     const text = get(name)
     if (!text) continue
@@ -95,7 +95,6 @@ export const fromHeaders = (get: (name: string) => string | null | undefined): E
 
 const foreign = ["Nats-Scheduler", "Nats-Stream", "Nats-Subject"]
 const required = names.slice(0, 3)
-const empty = Object.fromEntries(names.map(([field]) => [field, undefined])) as Record<keyof Envelope, undefined>
 
 /** A reply goes to `_INBOX.` with two or three further tokens, none of them a wildcard; anything else would let a caller publish elsewhere by our hand. */
 export const isReplyTo = (subject: string): boolean =>

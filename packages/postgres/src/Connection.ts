@@ -45,7 +45,7 @@ const literal = (values: ReadonlyArray<unknown>): string =>
 /** As JSON quotes, wherever that is the same: several times as fast. */
 const quoted = (text: string): string =>
   foreign.test(text) ? `"${text.replace(/["\\]/g, "\\$&")}"` : JSON.stringify(text)
-const foreign = /[\u0000-\u001f\ud800-\udfff]/
+const foreign = /[\p{Cc}\p{Cs}]/u
 
 /** The elements of a flat array as PostgreSQL writes it; numbers stay text. */
 const elements = (text: string): ReadonlyArray<string | null> =>

@@ -82,13 +82,10 @@ export const run = (
       // Encoded inside the savepoint: what is refused, or cannot be sent, leaves nothing of what it wrote by `Db` either.
       const exit = yield* Effect.exit(
         transact(
-          Effect.flatMap(
-            timed(take(consumer, delivery, state)),
-            (turn) => {
-              const done = encodeSafely(consumer, delivery, turn, maxPayload)
-              return "code" in done || turn.error !== undefined ? Effect.fail(new Undo(done)) : Effect.succeed(done)
-            }
-          )
+          Effect.flatMap(timed(take(consumer, delivery, state)), (turn) => {
+            const done = encodeSafely(consumer, delivery, turn, maxPayload)
+            return "code" in done || turn.error !== undefined ? Effect.fail(new Undo(done)) : Effect.succeed(done)
+          })
         ).pipe(Effect.catch((error) => (error instanceof Undo ? Effect.succeed(error.done) : Effect.fail(error))))
       )
       if (Exit.isSuccess(exit)) {
