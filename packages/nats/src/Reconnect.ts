@@ -19,7 +19,13 @@ export const onReconnect = (run: () => void): Effect.Effect<void, never, Nats | 
 export const whileConnected = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Unanswered, R | Nats> =>
   Effect.flatMap(Nats, ({ acks }) => {
     const next = (event: "disconnect" | "reconnect") =>
-      Effect.callback<void>((resume) => Effect.sync(acks.on(event, () => resume(Effect.void))))
+      Effect.callback<void>((resume) => {
+        const end = acks.on(event, () => {
+          end()
+          resume(Effect.void)
+        })
+        return Effect.sync(end)
+      })
     const lost = Effect.andThen(next("disconnect"), Effect.fail(new Unanswered({ detail: "the connection was lost" })))
     return Effect.suspend(() =>
       Effect.andThen(acks.connected ? Effect.void : next("reconnect"), Effect.raceFirst(effect, lost))

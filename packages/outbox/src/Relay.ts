@@ -60,6 +60,11 @@ export const make = (origin: Origin): Effect.Effect<Relay, unknown, Nats | Sql |
     const own = Subject.stream("evt", origin.service)
     yield* whileConnected(check(origin, own))
     const destinations = new Map<string, Destination>()
+    const written = (rows: ReadonlyArray<Commit.WatermarkRow>) => {
+      for (const row of rows) destinations.get(row.stream)?.written(row)
+    }
+    const all = (which: "ahead" | "watermark") => () =>
+      [...destinations.values()].flatMap((destination) => destination[which]() ?? [])
     // When nothing is published any more: the next owner publishes again what is not written. A host without its lease
     // need not ask: it may have lost Postgres.
     yield* Effect.addFinalizer(() =>
@@ -80,11 +85,6 @@ export const make = (origin: Origin): Effect.Effect<Relay, unknown, Nats | Sql |
     yield* onReconnect(() => {
       for (const destination of destinations.values()) destination.locate()
     })
-    const written = (rows: ReadonlyArray<Commit.WatermarkRow>) => {
-      for (const row of rows) destinations.get(row.stream)?.written(row)
-    }
-    const all = (which: "ahead" | "watermark") => () =>
-      [...destinations.values()].flatMap((destination) => destination[which]() ?? [])
     yield* Effect.forkScoped(Effect.repeat(write(origin, all("watermark"), written), Schedule.spaced("1 second")))
     const backlog = () => {
       let most = 0

@@ -43,13 +43,14 @@ export const grant = (
     }
   })
   for (const [token, letters] of again) {
-    const key = keyOf(token) ?? { head: undefined, next: letters.length + 1, count: 0, bytes: 0 }
+    const key = keyOf(token) ?? { head: undefined, next: 1, count: 0, bytes: 0 }
     const first = (letters[0]!.head ?? letters.length + 1) - letters.length
     for (const [i, letter] of letters.entries()) moves.parked.push(rowOf(letter, token, first + i, i === 0 ? 0 : null))
     moves.changes.set(token, {
       key: {
         head: first,
-        next: key.next,
+        // The last that was parked may have been the one that is let go.
+        next: Math.max(key.next, first + letters.length),
         count: key.count + letters.length,
         bytes: letters.reduce((sum, letter) => sum + sizeOf(letter), key.bytes)
       },
