@@ -189,6 +189,41 @@ test("a partition whose keys fail stops instead of parking the world, and goes o
     yield* World.until(parked(world), is(0))
   }))
 
+test("what comes again is dropped, also when its handler would fail by now", (world, { Ledger }) =>
+  Effect.gen(function* () {
+    const { url } = yield* world.start({ ledgers: "service", parking: soon })
+    const all = Array.from({ length: 2_000 }, (_, i) => `k${i}`).filter((key) => Key.partition(key, 16) === 0)
+    const keys = all.slice(0, 40)
+    const tell = Effect.forEach(
+      keys,
+      (key) => publish(world, `Ledger.once.${key}`, "Ledger.once", { id: key }, `{"n":1}`),
+      { concurrency: "unbounded", discard: true }
+    )
+    yield* tell
+    yield* World.until(
+      () => world.sql`select from troupe.state where body = '[1]'`,
+      (rows) => rows.length === keys.length
+    )
+    // As after a log that went back: all of them at once, since a turn before them waits for a lock.
+    const pool = postgres(world.databaseUrl, { max: 1, onnotice: () => {} })
+    yield* Effect.promise(() =>
+      pool.begin(async (tx) => {
+        await tx`lock table app.stamped`
+        await Effect.runPromise(Effect.provide(send(Ledger.at(all[50]!).stamp({ n: 1 })), world.client))
+        await World.until(
+          () => world.sql`select from pg_locks where not granted`,
+          (rows) => rows.length > 0
+        ).pipe(Effect.runPromise)
+        await Effect.runPromise(tell)
+      })
+    )
+    yield* Effect.promise(() => pool.end())
+    assert.deepStrictEqual(yield* ask(Ledger.at(keys[0]!).note({ n: 2 }), { timeout: "10 seconds" }), [1, 2])
+    assert.strictEqual((yield* Effect.promise(() => fetch(`${url}/readyz`))).status, 200)
+    assert.strictEqual(yield* Effect.promise(parked(world)), 0)
+    assert.deepStrictEqual(yield* Effect.promise(dead(world)), [])
+  }))
+
 test("a command of a newer contract waits for a host that knows it; one of ours or an older is refused", (world, {
   Ledger
 }) =>

@@ -116,7 +116,8 @@ it.live(
         concurrency: 500,
         discard: true
       }).pipe(Effect.provide(world.client))
-      assert.strictEqual(collector.requests.most, 2)
+      assert.isAtLeast(collector.requests.most, 1)
+      assert.isAtMost(collector.requests.most, 2)
       const since = performance.now()
       host.kill("SIGTERM")
       assert.deepStrictEqual(yield* host.ended, { code: 0, signal: null })

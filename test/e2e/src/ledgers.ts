@@ -11,6 +11,8 @@ const commands = {
   note: Contract.command({ payload: { n: Schema.Int }, reply: Schema.Array(Schema.Int) }),
   /** The same, but fails until `app.mended` has the number, or 0. */
   guarded: Contract.command({ payload: { n: Schema.Int }, reply: Schema.Array(Schema.Int) }),
+  /** Appends, but fails when it has the number: nobody may tell it twice. */
+  once: Contract.command({ payload: { n: Schema.Int } }),
   /** Writes down when it was said, and when it is handled. */
   stamp: Contract.command({ payload: { n: Schema.Int } })
 }
@@ -38,6 +40,10 @@ const handlers = {
       .pipe(Effect.orDie)
     if (rows.length === 0) throw new Error(`${n} is not mended`)
     return note({ n }, self)
+  },
+  once({ n }: { readonly n: number }, self: Self) {
+    if (self.state.includes(n)) throw new Error(`${n} was told before`)
+    self.set([...self.state, n])
   },
   *stamp({ n }: { readonly n: number }, self: Self) {
     const db = yield* Db

@@ -141,6 +141,8 @@ export const handle = (
               if (mends && waited?.kind !== "parked") outcome = "bad"
               if (line.fails(next.incoming, one.dead, mends ? parking.attempts : 0)) continue
             }
+            // The same id under another key, side by side: one after the other, the inbox tells.
+            if (done.has(next.id)) return yield* Effect.fail(new TooMuch())
             done.set(next.id, one)
             for (const { name } of one.timers) reset.add(name)
             for (const { name } of one.cleared) reset.add(name)
@@ -157,7 +159,8 @@ export const handle = (
             }
           }
           if (outcome === "bad") broken = true
-          if (outcome !== "none") memory.brake.saw(token, outcome === "bad")
+          // One that failed unasked runs once more, or is dropped.
+          if (outcome === "good" || (outcome === "bad" && options.check)) memory.brake.saw(token, outcome === "bad")
         }),
       { concurrency: options.transaction ? 1 : "unbounded", discard: true }
     )

@@ -132,7 +132,8 @@ const purgeHandled = (progress: Progress<Consumer>, kept: Duration.Input): Effec
     )
   ).pipe(
     Effect.catch((error) => Effect.logWarning("could not purge handled commands", error.message)),
-    Effect.repeat(Schedule.spaced("10 minutes"))
+    // Not at once: a reader must have found the stream to be the one that the cursor is of.
+    Effect.schedule(Schedule.spaced("10 minutes"))
   )
 
 /**
@@ -151,7 +152,9 @@ const settle = (
       if (items.length > 1) {
         const half = Math.ceil(items.length / 2)
         const between = yield* settle(progress, memory, items.slice(0, half), relay)
-        return yield* settle(progress, between, items.slice(half), relay)
+        // The first half may have cancelled or set anew what is due here: timers are asked for again.
+        const rest = items.slice(half).filter((item) => !Mailbox.isMessage(item) || item.waited?.kind !== "timer")
+        return rest.length === 0 ? between : yield* settle(progress, between, rest, relay)
       }
       const cause = error instanceof CommitRefused ? error.cause : error
       yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)
@@ -213,16 +216,18 @@ const handleOnce = (
     )
     if (usesDb && condemned === undefined) return yield* transacted
     const handled = yield* Effect.result(handle(consumer, memory, items, { ...options, transaction: false }))
+    const asked = Effect.suspend(() => handleOnce(consumer, { ...memory, wary: whenRepeated }, items, relay))
     if (handled._tag === "Failure") {
-      return handled.failure instanceof Attempt.NeedsTransaction
-        ? yield* transacted
-        : yield* Effect.fail(handled.failure)
+      if (handled.failure instanceof Attempt.NeedsTransaction) return yield* transacted
+      return isBraked(handled.failure) && !check ? yield* asked : yield* Effect.fail(handled.failure)
     }
+    // What was handled before may fail when it runs once more: that is no reason to park it.
+    if (!check && handled.success.work.more.parked!.length > 0) return yield* asked
     yield* hit("before commit")
     const verdict = yield* commit(consumer, memory, handled.success, relay)
     if (verdict !== "repeated") return verdict
     if (check) return yield* new CommitLost({ cause: new Error("the inbox has what it did not have a moment ago") })
-    return yield* handleOnce(consumer, { ...memory, wary: whenRepeated }, items, relay)
+    return yield* asked
   })
 
 /** What was handed to the committer may be committed: from here to the end of `finish` nothing interrupts. */
