@@ -12,6 +12,8 @@ export interface Options {
   readonly applicationName?: string
   /** Ends a statement that takes longer, in ms. Default: none does. */
   readonly statementTimeout?: number
+  /** A connection that answers nothing for so long, in ms, is given up as lost. Default 15 seconds. */
+  readonly patience?: number
   /** Hears what is notified on the channels that somebody listens to on this connection. */
   readonly onNotify?: (channel: string) => void
 }
@@ -25,6 +27,11 @@ export interface Options {
 export interface Connection {
   /** The client of now. */
   sql(): postgres.Sql
+  /**
+   * Runs a statement, within the connection's patience: a link that swallows everything would be waited for until TCP
+   * gives up, and postgres.js waits for ever after a connection that was lost while it was made.
+   */
+  ask<A>(start: (sql: postgres.Sql) => PromiseLike<A>): Promise<A>
   /** How often it was lost: raised in the same tick in which the socket is gone, before anybody is told. */
   losses(): number
 }
@@ -36,7 +43,7 @@ export const make = (options: Options, types: Types = arrays): Effect.Effect<Con
       Effect.sync(() => open(options, types)),
       (connection) => Effect.promise(() => connection.end())
     ),
-    ({ losses, sql }) => ({ losses, sql })
+    ({ ask, losses, sql }) => ({ ask, losses, sql })
   )
 
 /** A flat array as PostgreSQL reads it: `{"a","b \"quoted\"",NULL}`. */
@@ -74,8 +81,16 @@ export const arrays: Types = Object.fromEntries(
 const open = (options: Options, types: Types) => {
   let losses = 0
   let ended = false
-  const connect = (): postgres.Sql =>
-    postgres(Redacted.value(options.url), {
+  const { patience = 15_000 } = options
+  const lose = (old: postgres.Sql): void => {
+    if (ended || current !== old) return
+    losses++
+    current = connect()
+    // Fails what still waits in the old one.
+    old.end({ timeout: 0 }).catch(() => {})
+  }
+  const connect = (): postgres.Sql => {
+    const client: postgres.Sql = postgres(Redacted.value(options.url), {
       max: 1,
       onnotice: () => {},
       // Its types know this option of its own only in `listen`, which opens a connection more.
@@ -89,22 +104,32 @@ const open = (options: Options, types: Types) => {
         idle_in_transaction_session_timeout: 30_000,
         statement_timeout: options.statementTimeout ?? 0
       },
-      onclose: () => {
-        if (ended) return
-        losses++
-        const old = current
-        current = connect()
-        // Fails what still waits in the old one.
-        old.end({ timeout: 0 }).catch(() => {})
-      },
+      onclose: () => lose(client),
       // Asking the server for its array types at each connect is a promise that nobody waits for: a backend that dies
       // there would end the process.
       fetch_types: false,
       types
     })
+    return client
+  }
   let current = connect()
   return {
     sql: () => current,
+    ask: async <A>(start: (sql: postgres.Sql) => PromiseLike<A>): Promise<A> => {
+      const client = current
+      let timer: ReturnType<typeof setTimeout> | undefined
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => {
+          lose(client)
+          reject(Object.assign(new Error(`no answer in ${patience} ms`), { code: "CONNECTION_CLOSED" }))
+        }, patience)
+      })
+      try {
+        return await Promise.race([start(client), late])
+      } finally {
+        clearTimeout(timer)
+      }
+    },
     losses: () => losses,
     end: () => {
       ended = true
@@ -123,7 +148,7 @@ export const pool = (options: Options, types: Types = arrays): Effect.Effect<pos
       const member = members.reduce((least, one) => (one.waiting < least.waiting ? one : least))
       member.waiting++
       try {
-        return await start(member.connection.sql())
+        return await member.connection.ask(start)
       } finally {
         member.waiting--
       }

@@ -64,9 +64,8 @@ const lost = () =>
   Object.assign(new Error("the connection of this transaction was lost"), { code: "CONNECTION_CLOSED" })
 
 const transaction = async <A>(connection: Connection.Connection, run: (tx: Statements) => Promise<A>): Promise<A> => {
-  const sql = connection.sql()
   const losses = connection.losses()
-  await sql.unsafe("begin")
+  await connection.ask((sql) => sql.unsafe("begin"))
   let last: Promise<unknown> = Promise.resolve()
   let failure: unknown
   /** One after another, and none after a loss: what is sent then would not be part of this transaction. */
@@ -74,8 +73,10 @@ const transaction = async <A>(connection: Connection.Connection, run: (tx: State
     const start = (values: boolean) => {
       const sent = last.then(() => {
         if (connection.losses() !== losses) throw lost()
-        const pending = sql.unsafe(query, parameters, options)
-        return values ? pending.values() : pending
+        return connection.ask<unknown>((sql) => {
+          const pending = sql.unsafe(query, parameters, options)
+          return values ? pending.values() : pending
+        })
       })
       last = sent.catch((error: unknown) => (failure ??= error))
       return sent
