@@ -227,20 +227,3 @@ it.live(
     }).pipe(Effect.scoped),
   60_000
 )
-
-it.live(
-  "a lane that is ahead of Postgres is not published to, and says so",
-  () =>
-    Effect.gen(function* () {
-      const outbox = yield* Outbox.make()
-      const first = yield* Scope.make()
-      const { commit } = yield* Scope.provide(outbox.own, first)
-      yield* commit(rows(2))
-      yield* drained(outbox, events, lane, 2 * keys.length)
-      yield* Scope.close(first, Exit.void)
-      yield* Effect.promise(() => outbox.sql`truncate troupe.mark, troupe.outbox, troupe.watermark`)
-      const error = yield* Effect.flip(outbox.own)
-      assert.match(String(error), /TRP0412 .* position 191, the newest that was given out is 0/)
-    }).pipe(Effect.scoped),
-  60_000
-)

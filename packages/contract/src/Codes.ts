@@ -48,7 +48,10 @@ export const codes = {
     what: "the event is not what the contract declares",
     todo: "compare the contract's version with the emitter's"
   },
-  TRP0210: { what: "no answer in time", todo: "ask again with the same id, or with a longer timeout" },
+  TRP0210: {
+    what: "no answer in time",
+    todo: "ask again with the same id to learn what became of it, or with a longer timeout"
+  },
   TRP0211: { what: "not allowed", todo: "grant the connection's user this subject" },
   TRP0212: {
     what: "the time was over before it was handled",
@@ -103,10 +106,6 @@ export const codes = {
   TRP0411: {
     what: "the broker lost messages that it had acknowledged",
     todo: "nothing: they are published again from the outbox; see why its store went back"
-  },
-  TRP0412: {
-    what: "the stream is ahead of the database",
-    todo: "see why the database went back; what it lacks was answered and published"
   },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },

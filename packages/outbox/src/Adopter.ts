@@ -73,7 +73,7 @@ export const make = (options: Options): Effect.Effect<Adopter, never, Sql | Scop
       run: (taken, progress) =>
         Effect.gen(function* () {
           const { fence, pos } = taken
-          const relay = yield* Relay.make({ service: options.service, fence, pos, lane: undefined })
+          const relay = yield* Relay.make({ service: options.service, fence, lane: undefined })
           const mine: Owned = { fence, pos, relay, progress, lost: Deferred.makeUnsafe() }
           yield* Effect.acquireRelease(
             Effect.sync(() => {

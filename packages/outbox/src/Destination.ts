@@ -18,8 +18,6 @@ type Row = Commit.OutboxRow
 export interface Origin {
   readonly service: string
   readonly fence: Commit.Fence
-  /** The newest position given out, as Postgres has it at the take-over. */
-  readonly pos: number
   /** Where its own events go, as the stream stores them: `evt.orders.3.Order.>`. None for a consumer that emits none. */
   readonly lane: string | undefined
 }

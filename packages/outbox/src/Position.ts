@@ -109,7 +109,7 @@ const inspect = (origin: Origin, stream: string, reached: Commit.WatermarkRow | 
   })
 
 /** The position that an event says it has in its lane; 0 when it says none. */
-export const positionOf = (message: Publisher.Stored | undefined): number => {
+const positionOf = (message: Publisher.Stored | undefined): number => {
   const position = Number(message?.header("Troupe-Lane-Position"))
   return Number.isSafeInteger(position) ? position : 0
 }

@@ -1,16 +1,14 @@
-import { Codes, Subject } from "@troupe/contract"
-import { type Nats, onReconnect, Publisher, Topology, whileConnected } from "@troupe/nats"
+import { Subject } from "@troupe/contract"
+import { type Nats, onReconnect } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
 import { type Commit, Lease } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type Destination, type Origin, run } from "./Destination.ts"
 import * as Kept from "./Kept.ts"
-import { positionOf } from "./Position.ts"
 
 /** Publishes what one partition of one consumer has committed to its outbox, for each destination stream in order. */
 export interface Relay {
@@ -34,31 +32,13 @@ export interface Relay {
 const longBacklog = 10_000
 
 /**
- * The lane has a position that Postgres has never given out, so Postgres went back to an earlier moment. Rows committed
- * from here on would get positions that the lane has, and be taken for published. The partition must not run before its
- * mark says at least `position`.
- */
-export class LaneAhead extends Schema.TaggedError<LaneAhead>()("LaneAhead", {
-  lane: Schema.String,
-  /** Of the lane's last message. */
-  position: Schema.Int,
-  /** The newest that Postgres knows. */
-  pos: Schema.Int
-}) {
-  override get message(): string {
-    const why = `its last message has position ${this.position}, the newest that was given out is ${this.pos}`
-    return Codes.text("TRP0412", this.lane, why)
-  }
-}
-
-/**
  * Starts the relay of a partition that was just taken: what the owner before left unpublished goes first. It ends with
- * the scope; what it has not published then, the next owner does. Fails with `LaneAhead` when rows would be skipped.
+ * the scope; what it has not published then, the next owner does. Postgres must have given out
+ * every position that the lane has: rows with one of these would be taken for published.
  */
 export const make = (origin: Origin): Effect.Effect<Relay, unknown, Nats | Sql | Scope.Scope> =>
   Effect.gen(function* () {
     const own = Subject.stream("evt", origin.service)
-    yield* whileConnected(check(origin, own))
     const destinations = new Map<string, Destination>()
     const written = (rows: ReadonlyArray<Commit.WatermarkRow>) => {
       for (const row of rows) destinations.get(row.stream)?.written(row)
@@ -104,14 +84,6 @@ export const make = (origin: Origin): Effect.Effect<Relay, unknown, Nats | Sql |
       backlog,
       room
     }
-  })
-
-/** Before the first commit of this owner: later nobody could tell. */
-const check = ({ lane, pos }: Origin, stream: string): Effect.Effect<void, unknown, Nats> =>
-  Effect.gen(function* () {
-    if (lane === undefined || (yield* Topology.find(stream)) === undefined) return
-    const position = positionOf(yield* Publisher.lastOf(stream, lane))
-    if (position > pos) return yield* new LaneAhead({ lane, position, pos })
   })
 
 /** Writes watermarks by themselves: for a partition that commits nothing for a second, or ends. */

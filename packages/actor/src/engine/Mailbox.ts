@@ -48,7 +48,6 @@ export interface Mailbox {
   ring(): void
   /** All that is at hand, at most one batch; waits only for the first, or for the ring. */
   readonly take: Effect.Effect<ReadonlyArray<Item>>
-  size(): number
 }
 
 const limits = { messages: 1_000, bytes: 4 * 1024 ** 2 }
@@ -76,7 +75,6 @@ export const make = (): Mailbox => {
       some.closeUnsafe()
       for (const resume of room) resume()
       return taken
-    }),
-    size: () => box.length
+    })
   }
 }

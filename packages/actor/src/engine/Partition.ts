@@ -77,7 +77,7 @@ export const session = (
     const [, actor] = consumer.name.split(".") as [string, string]
     const lane = consumer.part.kind === "actor" ? Subject.filter("evt", consumer.service, p, actor) : undefined
     const taken = yield* Cursor.taken(progress, found, Subject.stream("evt", consumer.service), lane)
-    const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, pos: taken.pos, lane })
+    const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, lane })
 
     const mailbox = Mailbox.make()
     const agenda = yield* (yield* Agendas).enter(taken.fence, () => mailbox.ring())
