@@ -26,6 +26,9 @@ const cached = { entries: 1_000, size: 4 * 1024 ** 2 }
 /** After a message that was handled before, the inbox is asked first for so many batches: such messages seldom come alone. */
 const whenRepeated = 100
 
+/** Messages in one transaction of a partition at most: nothing interrupts it, and whoever is to have the partition waits. */
+const transactedLimit = 100
+
 /** Another owner took the partition, or this one no longer knows how far it is. */
 class Fenced extends Error {
   override readonly name = "Fenced"
@@ -214,6 +217,7 @@ const handleOnce = (
     const usesDb = items.some(
       (item) => Mailbox.isMessage(item) && consumer.usesDb.has(item.message.headers.get("ce-type") ?? "")
     )
+    if (usesDb && items.length > transactedLimit) return yield* Effect.fail(new TooMuch())
     if (usesDb && condemned === undefined) return yield* transacted
     const handled = yield* Effect.result(handle(consumer, memory, items, { ...options, transaction: false }))
     const asked = Effect.suspend(() => handleOnce(consumer, { ...memory, wary: whenRepeated }, items, relay))
