@@ -1,6 +1,6 @@
 import { Envelope, Key, type Message, Subject } from "@troupe/contract"
 import { DbError, type Handle, Transaction } from "@troupe/postgres"
-import { sql } from "drizzle-orm"
+import { sql } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"

@@ -1,5 +1,6 @@
-import { sql as drizzleSql, type SQL } from "drizzle-orm"
+import type { SQL } from "drizzle-orm"
 import type postgres from "postgres"
+import { sql as drizzleSql } from "./drizzle.ts"
 
 /** Who commits: the token of the take-over, and the number of the newest mark as this owner knows it. */
 export interface Fence {

@@ -1,10 +1,10 @@
-import { PgDatabase, PgDialect } from "drizzle-orm/pg-core"
+import type { PgDatabase } from "drizzle-orm/pg-core"
 import type { PostgresJsQueryResultHKT } from "drizzle-orm/postgres-js"
-import { PostgresJsSession } from "drizzle-orm/postgres-js/session"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type postgres from "postgres"
 import * as Connection from "./Connection.ts"
+import * as Drizzle from "./drizzle.ts"
 
 /** Drizzle's database or transaction. */
 export type Handle = PgDatabase<PostgresJsQueryResultHKT, Record<string, never>>
@@ -56,8 +56,12 @@ interface Statements {
 }
 
 const database = (sql: postgres.Sql): Handle => {
-  const dialect = new PgDialect()
-  return new PgDatabase(dialect, new PostgresJsSession(sql, dialect, undefined), undefined) as unknown as Handle
+  const dialect = new Drizzle.PgDialect()
+  return new Drizzle.PgDatabase(
+    dialect,
+    new Drizzle.PostgresJsSession(sql, dialect, undefined),
+    undefined
+  ) as unknown as Handle
 }
 
 const lost = () =>

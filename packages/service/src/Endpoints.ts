@@ -1,5 +1,5 @@
 import { createServer } from "node:http"
-import { NodeHttpServer } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Codes } from "@troupe/contract"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
