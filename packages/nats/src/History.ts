@@ -11,20 +11,26 @@ export interface Options {
   readonly filter: string
   /** How long messages are kept for replay, by the stream's time. */
   readonly kept: Duration.Input
-  /** Everything below this sequence is handled. It is kept itself: it tells whether the stream is the one that was read. */
-  readonly cursor: number
+  /** Everything before it is handled. It is kept itself: it tells whether the stream is the one that was read. */
+  readonly cursor: Position.Position
 }
 
-/** Purges what is older than the window and handled; answers how many messages that were. nats-server >= 2.11. */
+/**
+ * Purges what is older than the window and handled; answers how many messages that were. None of a stream that lost
+ * messages since it was read: what it has below the cursor may be new. nats-server >= 2.11.
+ */
 export const purge = ({ cursor, filter, kept, stream }: Options): Effect.Effect<number, NatsError, Nats> =>
   Effect.gen(function* () {
-    if (cursor <= 1) return 0
+    if (cursor.seq <= 1) return 0
     const { jsm } = yield* Nats
     const since = (yield* Clock.currentTimeMillis) - Duration.toMillis(kept)
     return yield* Effect.tryPromise({
       try: async () => {
+        const log = await Position.held(jsm, stream)
+        const there = await Position.stored(jsm, stream, cursor.seq, log)
+        if (Position.judge(cursor, log, there)?.code === "TRP0408") return 0
         const first = await Position.sequenceAt(jsm, stream, filter, since)
-        const { purged } = await jsm.streams.purge(stream, { filter, seq: Math.min(first, cursor) })
+        const { purged } = await jsm.streams.purge(stream, { filter, seq: Math.min(first, cursor.seq) })
         return purged
       },
       catch: (cause) => failure("TRP0404", stream, describe(cause))

@@ -19,12 +19,27 @@ it.live("purges what is both older than the window and below the cursor, of one 
     for (const actor of ["Mine", "Other", "Mine", "Mine", "Mine", "Other"]) yield* send(actor)
 
     const lane = { stream, filter: `cmd.${service}.0.Mine.>` }
-    assert.strictEqual(yield* History.purge({ ...lane, kept: "1 hour", cursor: 5 }), 0, "all of it is young")
-    assert.strictEqual(yield* History.purge({ ...lane, kept: "0 millis", cursor: 0 }), 0, "nothing is handled")
+    assert.strictEqual(
+      yield* History.purge({ ...lane, kept: "1 hour", cursor: { seq: 5, id: "" } }),
+      0,
+      "all of it is young"
+    )
+    assert.strictEqual(
+      yield* History.purge({ ...lane, kept: "0 millis", cursor: { seq: 0, id: "" } }),
+      0,
+      "nothing is handled"
+    )
     assert.strictEqual(yield* left, 6)
-    assert.strictEqual(yield* History.purge({ ...lane, kept: "0 millis", cursor: 4 }), 2, "1 and 3; 4 is the cursor's")
+    assert.strictEqual(
+      yield* History.purge({ ...lane, kept: "0 millis", cursor: { seq: 4, id: "" } }),
+      2,
+      "1 and 3; 4 is the cursor's"
+    )
     assert.strictEqual(yield* left, 4)
-    assert.strictEqual(yield* History.purge({ ...lane, kept: "0 millis", cursor: 5 }), 1)
+    assert.strictEqual(yield* History.purge({ ...lane, kept: "0 millis", cursor: { seq: 5, id: "" } }), 1)
+
+    const other = { ...lane, kept: "0 millis", cursor: { seq: 6, id: "another" } } as const
+    assert.strictEqual(yield* History.purge(other), 0, "it is not the stream that was read")
 
     // The window's edge lies between two messages.
     const at = yield* Effect.promise(async () => (await jsm.streams.getMessage(stream, { seq: 6 }))!.time.getTime())
@@ -35,7 +50,7 @@ it.live("purges what is both older than the window and below the cursor, of one 
     const before = yield* left
     yield* send("Mine")
     const last = yield* Effect.promise(async () => (await jsm.streams.info(stream)).state.last_seq)
-    const purged = yield* History.purge({ ...lane, kept: Date.now() - at - edge + 20, cursor: last })
+    const purged = yield* History.purge({ ...lane, kept: Date.now() - at - edge + 20, cursor: { seq: last, id: "" } })
     assert.isAbove(purged, 0)
     assert.isBelow(purged, before, "the younger ones stay")
   }).pipe(Effect.scoped, Effect.provide(Nats.layer({ url: Redacted.make(process.env["NATS_URL"]!) })))

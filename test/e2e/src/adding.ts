@@ -15,6 +15,19 @@ export const addAll = (world: World.World, keys: ReadonlyArray<string>, rounds: 
     { concurrency: "unbounded" }
   )
 
+/** The same for as long as `more` says. */
+export const addWhile = (world: World.World, keys: ReadonlyArray<string>, more: () => boolean) =>
+  Effect.forEach(
+    keys,
+    (key) =>
+      Effect.gen(function* () {
+        const totals: Array<number> = []
+        while (more()) totals.push(yield* ask(world.contract.Counter.at(key).add({ n: 1 }), { timeout: "60 seconds" }))
+        return totals
+      }),
+    { concurrency: "unbounded" }
+  )
+
 /** Each key's state, events and log say: exactly `rounds`, in order, once. */
 export const exactly = (world: World.World, keys: ReadonlyArray<string>, rounds: number) =>
   Effect.gen(function* () {

@@ -130,13 +130,17 @@ const purgeHandled = (progress: Progress<Consumer>, kept: Duration.Input): Effec
     Effect.forEach(
       progress.consumer.sources.filter(({ kind }) => kind === "cmd"),
       ({ filter, stream }) =>
-        History.purge({ stream, filter: filter(progress.p), kept, cursor: progress.cursors[stream]?.seq ?? 0 }),
+        History.purge({
+          stream,
+          filter: filter(progress.p),
+          kept,
+          cursor: progress.cursors[stream] ?? { seq: 0, id: "" }
+        }),
       { discard: true }
     )
   ).pipe(
     Effect.catch((error) => Effect.logWarning("could not purge handled commands", error.message)),
-    // Not at once: a reader must have found the stream to be the one that the cursor is of.
-    Effect.schedule(Schedule.spaced("10 minutes"))
+    Effect.repeat(Schedule.spaced("10 minutes"))
   )
 
 /**
