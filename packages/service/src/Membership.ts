@@ -48,6 +48,14 @@ const interval = "200 millis"
 /** How long, in ms, a partition that another host should have may be without an owner before it is told. */
 const patience = 10_000
 
+/** A partition that runs here. */
+interface Session {
+  readonly fiber: Fiber.Fiber<void>
+  readonly token: string
+  /** Since when it is to end, ms of the monotonic clock. */
+  ending?: number
+}
+
 /**
  * Joins the living hosts, and owns its share of the partitions: looks who lives, gives back what is no longer its own,
  * takes what is free or was left by the dead. Without its lease it drops everything and joins anew. When the scope closes
@@ -59,7 +67,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
     const sql = yield* Sql
     const hint = Latch.makeUnsafe(false)
     const wake = () => void hint.openUnsafe()
-    const sessions = new Map<Partition.Progress, { readonly fiber: Fiber.Fiber<void>; readonly token: string }>()
+    const sessions = new Map<Partition.Progress, Session>()
     let out: string | undefined = "it has not joined the living hosts yet"
     let orphans: ReadonlyArray<string> = []
     const end = { is: false }
@@ -71,7 +79,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
           Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : Losses.lost(progress, cause))),
           Effect.ensuring(
             Effect.sync(() => {
-              sessions.delete(progress)
+              if (sessions.get(progress)?.token === taken.fence.token) sessions.delete(progress)
               wake()
             })
           ),
@@ -127,7 +135,12 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
             progress.assigned = to === host.id
             const session = sessions.get(progress)
             if (session !== undefined) {
-              if (!progress.assigned || row.token !== session.token) session.fiber.interruptUnsafe()
+              if (!progress.assigned || row.token !== session.token) {
+                session.fiber.interruptUnsafe()
+                session.ending ??= now
+                // Whatever it waits for: what it commits after all, the fence refuses, if another one has the partition.
+                if (now - session.ending > patience) sessions.delete(progress)
+              }
             } else if (!progress.assigned) {
               if (owner === host.id) surplus.push(row)
             } else if (one.fit) {
@@ -173,7 +186,12 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
       yield* Effect.addFinalizer(() => Effect.sync(lease.end))
       yield* Effect.forkScoped(beating(control))
       // Before the heart stops, and before anybody joins anew.
-      yield* Effect.addFinalizer(() => Fiber.interruptAll([...sessions.values()].map(({ fiber }) => fiber)))
+      yield* Effect.addFinalizer(() =>
+        Effect.andThen(
+          Effect.timeoutOption(Fiber.interruptAll([...sessions.values()].map(({ fiber }) => fiber)), patience),
+          Effect.sync(() => sessions.clear())
+        )
+      )
       let retired = false
       while (lease.held()) {
         hint.closeUnsafe()
