@@ -47,6 +47,8 @@ export interface Membership {
 const interval = "200 millis"
 /** How long, in ms, a partition that another host should have may be without an owner before it is told. */
 const patience = 10_000
+/** How long, in ms, a session that is to end may take. */
+const ending = 10_000
 
 /** A partition that runs here. */
 interface Session {
@@ -138,8 +140,13 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
               if (!progress.assigned || row.token !== session.token) {
                 session.fiber.interruptUnsafe()
                 session.ending ??= now
-                // Whatever it waits for: what it commits after all, the fence refuses, if another one has the partition.
-                if (now - session.ending > patience) sessions.delete(progress)
+                // Whatever it waits for: what it commits after all, the fence refuses.
+                if (now - session.ending > ending) {
+                  sessions.delete(progress)
+                  yield* Effect.logError(
+                    `${progress.consumer.name}, partition ${row.p}: its session does not end, and is given up`
+                  )
+                }
               }
             } else if (!progress.assigned) {
               if (owner === host.id) surplus.push(row)
@@ -188,8 +195,12 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
       // Before the heart stops, and before anybody joins anew.
       yield* Effect.addFinalizer(() =>
         Effect.andThen(
-          Effect.timeoutOption(Fiber.interruptAll([...sessions.values()].map(({ fiber }) => fiber)), patience),
-          Effect.sync(() => sessions.clear())
+          Effect.timeoutOption(Fiber.interruptAll([...sessions.values()].map(({ fiber }) => fiber)), ending),
+          Effect.suspend(() => {
+            const left = sessions.size
+            sessions.clear()
+            return left === 0 ? Effect.void : Effect.logError(`${left} sessions do not end, and are given up`)
+          })
         )
       )
       let retired = false
