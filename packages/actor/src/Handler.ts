@@ -1,6 +1,7 @@
 import type { Contract } from "@troupe/contract"
 import type { Db } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Self } from "./Self.ts"
 
 /** What a handler may be: a generator, an Effect, an async function or a plain function. */
@@ -45,12 +46,15 @@ export type OnlyDb<R> = [Exclude<R, Db>] extends [never]
 const isGenerator = (u: unknown): u is Generator<Effect.Effect<unknown, unknown, Db>, unknown, never> =>
   typeof u === "object" && u !== null && "next" in u && Symbol.iterator in u && !Effect.isEffect(u)
 
-/** Makes one Effect of whatever a handler returns. A plain function has run when the Effect is made. */
-export const run = (handler: () => unknown): Effect.Effect<unknown, unknown, Db> =>
-  Effect.suspend(() => {
+/** Calls a handler, and makes one Effect of whatever it returns: of a plain function one that is over, an Exit. */
+export const run = (handler: () => unknown): Effect.Effect<unknown, unknown, Db> => {
+  try {
     const out = handler()
     if (Effect.isEffect(out)) return out as Effect.Effect<unknown, unknown, Db>
     if (isGenerator(out)) return Effect.gen(() => out)
     if (out instanceof Promise) return Effect.promise(() => out)
-    return Effect.succeed(out)
-  })
+    return Exit.succeed(out)
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}

@@ -124,24 +124,21 @@ const turn = (
         throw new Refusal(error)
       }
     }
-    return Effect.exit(handle(self, stage)).pipe(
+    const end = (exit: Exit.Exit<unknown, unknown>): Exit.Exit<Turn> => {
+      open = false
+      if (Exit.isSuccess(exit)) {
+        return Exit.succeed({ state, changed, reply: exit.value, error: undefined, staged: lastOfEachTimer(staged) })
+      }
+      const error = Option.getOrElse(Cause.findErrorOption(exit.cause), () => refused(exit.cause))
+      if (error === undefined) return Exit.failCause(exit.cause as Cause.Cause<never>)
+      return Exit.succeed({ state: before, changed: false, reply: undefined, error, staged: [] })
+    }
+    const handled = handle(self, stage)
+    if (Exit.isExit(handled)) return end(handled)
+    return Effect.exit(handled).pipe(
       Effect.provideService(Clock.Clock, fixed(input.now)),
       Effect.provideService(Random.Random, random),
-      Effect.flatMap((exit): Effect.Effect<Turn> => {
-        open = false
-        if (Exit.isSuccess(exit)) {
-          return Effect.succeed({
-            state,
-            changed,
-            reply: exit.value,
-            error: undefined,
-            staged: lastOfEachTimer(staged)
-          })
-        }
-        const error = Option.getOrElse(Cause.findErrorOption(exit.cause), () => refused(exit.cause))
-        if (error === undefined) return Effect.failCause(exit.cause as Cause.Cause<never>)
-        return Effect.succeed({ state: before, changed: false, reply: undefined, error, staged: [] })
-      })
+      Effect.flatMap(end)
     )
   })
 
