@@ -47,16 +47,6 @@ export interface Membership {
 const interval = "200 millis"
 /** How long, in ms, a partition that another host should have may be without an owner before it is told. */
 const patience = 10_000
-/** How long, in ms, a session that is to end may take. */
-const ending = 10_000
-
-/** A partition that runs here. */
-interface Session {
-  readonly fiber: Fiber.Fiber<void>
-  readonly token: string
-  /** Since when it is to end, ms of the monotonic clock. */
-  ending?: number
-}
 
 /**
  * Joins the living hosts, and owns its share of the partitions: looks who lives, gives back what is no longer its own,
@@ -69,7 +59,8 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
     const sql = yield* Sql
     const hint = Latch.makeUnsafe(false)
     const wake = () => void hint.openUnsafe()
-    const sessions = new Map<Partition.Progress, Session>()
+    /** What runs here. */
+    const sessions = new Map<Partition.Progress, { readonly fiber: Fiber.Fiber<void>; readonly token: string }>()
     let out: string | undefined = "it has not joined the living hosts yet"
     let orphans: ReadonlyArray<string> = []
     const end = { is: false }
@@ -79,16 +70,15 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
       Effect.gen(function* () {
         const fiber = yield* Effect.scoped(run(progress, taken)).pipe(
           Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : Losses.lost(progress, cause))),
-          Effect.ensuring(
-            Effect.sync(() => {
-              if (sessions.get(progress)?.token === taken.fence.token) sessions.delete(progress)
-              wake()
-            })
-          ),
           Effect.annotateLogs({ consumer: progress.consumer.name, partition: progress.p }),
           Effect.forkDetach
         )
         sessions.set(progress, { fiber, token: taken.fence.token })
+        // Not by the fiber itself: one that is interrupted before it has begun runs nothing, not even what it ensures.
+        fiber.addObserver(() => {
+          sessions.delete(progress)
+          wake()
+        })
       })
 
     /** What is taken from the dead is taken when their connections are gone: one could hold a lock on it. */
@@ -137,17 +127,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
             progress.assigned = to === host.id
             const session = sessions.get(progress)
             if (session !== undefined) {
-              if (!progress.assigned || row.token !== session.token) {
-                session.fiber.interruptUnsafe()
-                session.ending ??= now
-                // Whatever it waits for: what it commits after all, the fence refuses.
-                if (now - session.ending > ending) {
-                  sessions.delete(progress)
-                  yield* Effect.logError(
-                    `${progress.consumer.name}, partition ${row.p}: its session does not end, and is given up`
-                  )
-                }
-              }
+              if (!progress.assigned || row.token !== session.token) session.fiber.interruptUnsafe()
             } else if (!progress.assigned) {
               if (owner === host.id) surplus.push(row)
             } else if (one.fit) {
@@ -171,7 +151,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
         }
         orphans = unowned
         if (surplus.length > 0) {
-          yield* within(() => Ownership.release(sql, surplus))
+          yield* Effect.ignore(within(() => Ownership.release(sql, surplus)))
           wake()
         }
         yield* Effect.all(wanted, { concurrency: "unbounded", discard: true })
@@ -193,16 +173,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
       yield* Effect.addFinalizer(() => Effect.sync(lease.end))
       yield* Effect.forkScoped(beating(control))
       // Before the heart stops, and before anybody joins anew.
-      yield* Effect.addFinalizer(() =>
-        Effect.andThen(
-          Effect.timeoutOption(Fiber.interruptAll([...sessions.values()].map(({ fiber }) => fiber)), ending),
-          Effect.suspend(() => {
-            const left = sessions.size
-            sessions.clear()
-            return left === 0 ? Effect.void : Effect.logError(`${left} sessions do not end, and are given up`)
-          })
-        )
-      )
+      yield* Effect.addFinalizer(() => Fiber.interruptAll([...sessions.values()].map(({ fiber }) => fiber)))
       let retired = false
       while (lease.held()) {
         hint.closeUnsafe()
@@ -236,6 +207,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
         const why = `it is not among the living hosts: ${String(Cause.squash(exit.cause))}`
         if (why !== out) yield* Effect.logWarning(`${why}; it joins anew`)
         out = why
+        hint.closeUnsafe()
         yield* Effect.timeoutOption(hint.await, interval)
       }
     })
