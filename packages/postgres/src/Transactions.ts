@@ -73,46 +73,59 @@ const transaction = async <A>(connection: Connection.Connection, run: (tx: State
   let last: Promise<unknown> = Promise.resolve()
   let failure: unknown
   /** One after another, and none after a loss: what is sent then would not be part of this transaction. */
-  const send = ((query, parameters, options) => {
-    const start = (values: boolean) => {
-      const sent = last.then(() => {
-        if (connection.losses() !== losses) throw lost()
-        return connection.ask<unknown>((sql) => {
-          const pending = sql.unsafe(query, parameters, options)
-          return values ? pending.values() : pending
+  const send =
+    (isOver: () => boolean): Statements["unsafe"] =>
+    (query, parameters, options) =>
+      Connection.lazy((values) => {
+        const sent = last.then(() => {
+          if (isOver()) throw new Error("the transaction of this statement is over")
+          if (connection.losses() !== losses) throw lost()
+          return connection.ask<unknown>((sql) => {
+            const pending = sql.unsafe(query, parameters, options)
+            return values ? pending.values() : pending
+          })
         })
+        last = sent.catch((error: unknown) => (failure ??= error))
+        return sent
       })
-      last = sent.catch((error: unknown) => (failure ??= error))
-      return sent
-    }
-    return Connection.lazy(start)
-  }) as postgres.Sql["unsafe"]
+  const bracket = send(() => false)
 
-  /** Runs what is between two statements; when it fails, or cannot be kept, `undo` leaves nothing of it. */
-  const between = async <B>(inner: (tx: Statements) => Promise<B>, keep: string, undo: string): Promise<B> => {
+  /**
+   * Runs what is between two statements; when it fails, or cannot be kept, `undo` leaves nothing of it. What goes on
+   * afterwards all the same, such as a handler that took too long, sends nothing more.
+   */
+  const between = async <B>(
+    within: () => boolean,
+    inner: (tx: Statements) => Promise<B>,
+    keep: string,
+    undo: string
+  ): Promise<B> => {
+    let over = false
+    const isOver = () => over || within()
     try {
       failure = undefined
-      const result = await inner(tx)
-      const { command } = await send(keep)
+      const result = await inner({
+        unsafe: send(isOver),
+        savepoint: async (innermost) => {
+          const name = `s${++points}`
+          await send(isOver)(`savepoint ${name}`)
+          return await between(isOver, innermost, `release savepoint ${name}`, `rollback to savepoint ${name}`)
+        }
+      })
+      over = true
+      const { command } = await bracket(keep)
       // Postgres answers a commit of a failed transaction with a rollback, and without an error.
       if (keep === "commit" && command === "ROLLBACK") throw failure
       return result
     } catch (error) {
+      over = true
       const cause = failedBefore(error) ? (failure ?? error) : error
-      await send(undo).then(undefined, () => {})
+      await bracket(undo).then(undefined, () => {})
       throw cause
     }
   }
   let points = 0
-  const tx: Statements = {
-    unsafe: send,
-    savepoint: async (inner) => {
-      const name = `s${++points}`
-      await send(`savepoint ${name}`)
-      return await between(inner, `release savepoint ${name}`, `rollback to savepoint ${name}`)
-    }
-  }
-  return await between(run, "commit", "rollback")
+  return await between(() => false, run, "commit", "rollback")
 }
 
 /** 25P02: a statement failed before this one, and nobody minded. */

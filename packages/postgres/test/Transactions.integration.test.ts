@@ -71,6 +71,39 @@ it.live("a failed statement that nobody minds fails its transaction, or its save
   }).pipe(Effect.scoped)
 )
 
+it.live("what goes on after its transaction or savepoint is over writes nothing into what comes next", () =>
+  Effect.gen(function* () {
+    const { layer, rows } = yield* world
+    yield* Effect.gen(function* () {
+      const stray = (n: number) =>
+        Effect.map(
+          Transaction,
+          ({ handle }) =>
+            () =>
+              handle.execute(sql`insert into t (n) values (${n})`).then(() => n)
+        )
+      const refused = (run: () => Promise<unknown>) =>
+        Effect.map(Effect.flip(Effect.tryPromise({ try: run, catch: (cause) => cause as Error })), ({ cause }) =>
+          String(cause)
+        )
+      const over = "Error: the transaction of this statement is over"
+      const outer = yield* within(
+        Effect.gen(function* () {
+          const inner = yield* within(Effect.andThen(put(1), stray(2)))
+          assert.strictEqual(yield* refused(inner), over)
+          const undone = yield* Effect.flip(within(Effect.flatMap(stray(3), (run) => Effect.fail({ run }))))
+          assert.isTrue("run" in undone && (yield* refused(undone.run)) === over)
+          return yield* stray(4)
+        })
+      )
+      const next = yield* Effect.forkChild(within(Effect.andThen(put(5), Effect.never)))
+      assert.strictEqual(yield* refused(outer), over)
+      yield* Fiber.interrupt(next)
+      assert.deepStrictEqual(yield* rows, [1])
+    }).pipe(Effect.provide(layer))
+  }).pipe(Effect.scoped)
+)
+
 it.live("a backend that dies in a transaction fails it, and what runs on after that writes nothing", () =>
   Effect.gen(function* () {
     const { kill, layer, rows } = yield* world

@@ -83,7 +83,8 @@ export const counters = (name: string) => {
     shout({ length }, self) {
       self.emit.shouted({ text: "a".repeat(length) })
     },
-    hang: () => Effect.never,
+    // Nor can it be interrupted.
+    hang: () => Effect.uninterruptible(Effect.never),
     *abuse({ statement }) {
       const db = yield* Db
       const parameter = statement === "date" ? sql`select ${new Date(0)}` : sql.raw(statement)

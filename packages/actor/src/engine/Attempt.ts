@@ -113,10 +113,23 @@ const timed = <A, R>(turn: Effect.Effect<A, never, R>): Effect.Effect<A, never, 
       fiber.pollUnsafe() ??
       Effect.ensuring(
         Effect.timeoutOrElse(Fiber.join(fiber), { duration: limit, orElse: () => Effect.die(new TooSlow()) }),
-        Fiber.interrupt(fiber)
+        ended(fiber)
       )
     )
   })
+
+/** Interrupts a handler and waits for its end, but not for ever: from here on it can neither stage nor write anything. */
+const ended = (fiber: Fiber.Fiber<unknown>): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const late = setTimeout(() => resume(Effect.void), patience)
+    fiber.addObserver(() => {
+      clearTimeout(late)
+      resume(Effect.void)
+    })
+    fiber.interruptUnsafe()
+  })
+/** ms */
+const patience = 1_000
 
 /** Why a message is given up. */
 export interface Failure {
