@@ -94,7 +94,7 @@ export const look = async (control: postgres.Sql, host: string, consumers: Reado
   }
 }
 
-/** Takes what is free or was left by the dead, unless newer code had it. */
+/** Takes what is free or was left by the dead, unless newer code had it; not what somebody has locked just now. */
 export const take = async (
   sql: postgres.Sql,
   consumer: number,
@@ -102,7 +102,7 @@ export const take = async (
   host: Pick<Host, "id" | "contract">
 ): Promise<ReadonlyArray<Taken>> => {
   const rows = await sql`
-    select * from troupe.take_v2(${consumer}, ${partitions as Array<number>}::int[], ${host.id}::uuid, ${host.contract})`
+    select * from troupe.take_v3(${consumer}, ${partitions as Array<number>}::int[], ${host.id}::uuid, ${host.contract})`
   return rows.map((row) => ({
     fence: { consumer, p: Number(row["p"]), token: row["token"], n: Number(row["n"]) },
     epoch: Number(row["epoch"]),
@@ -111,12 +111,12 @@ export const take = async (
   }))
 }
 
-/** Gives partitions back, each under its token. */
+/** Gives partitions back, each under its token; not what somebody has locked just now. */
 export const release = async (
   sql: postgres.Sql,
   rows: ReadonlyArray<Pick<Row, "consumer" | "p" | "token">>
 ): Promise<void> => {
-  await sql`select troupe.release_v1(${rows.map(({ consumer }) => consumer)}::int[],
+  await sql`select troupe.release_v2(${rows.map(({ consumer }) => consumer)}::int[],
     ${rows.map(({ p }) => p)}::int[], ${rows.map(({ token }) => token)}::uuid[])`
 }
 

@@ -98,6 +98,28 @@ describe("a partition", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("whose row is locked is neither taken nor given back, and holds up no other", () =>
+    Effect.gen(function* () {
+      const { consumer, host, sql, take } = yield* world
+      const [a, b] = [yield* host(), yield* host()]
+      yield* Effect.promise(async () => {
+        await a.control.unsafe(
+          `begin; select 1 from troupe.partition where consumer = ${consumer} and p = 1 for update`
+        )
+        assert.deepStrictEqual(await take(b, 0, 1, 2), [0, 2])
+        await a.control.unsafe("commit")
+        assert.deepStrictEqual(await take(b, 1), [1])
+        await a.control.unsafe(
+          `begin; select 1 from troupe.partition where consumer = ${consumer} and p = 2 for update`
+        )
+        await Ownership.release(sql, (await Ownership.look(b.control, b.id, [consumer])).partitions)
+        assert.deepStrictEqual(await take(a, 0, 1), [0, 1])
+        await a.control.unsafe("commit")
+        assert.deepStrictEqual(await take(a, 2), [], "not given back")
+      })
+    }).pipe(Effect.scoped)
+  )
+
   it.live("that newer code had is not taken by older code", () =>
     Effect.gen(function* () {
       const { consumer, host, sql, take } = yield* world

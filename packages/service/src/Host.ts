@@ -71,7 +71,8 @@ export class Host extends Context.Service<
         const applicationName = Ownership.applicationName(id)
         const servers = Layer.mergeAll(
           Nats.layer({ url: options.natsUrl, name: service.name, capabilities: options.capabilities ?? {} }),
-          Sql.layer({ url: options.databaseUrl, max: 8, applicationName }),
+          // The client gives up after 15 s as well: then nothing of it goes on waiting in Postgres.
+          Sql.layer({ url: options.databaseUrl, max: 8, applicationName, statementTimeout: 15_000 }),
           // A statement that waits for longer than a handler may take is ended, and its turn fails.
           Db.layer({ url: options.databaseUrl, max: 4, applicationName, statementTimeout: 5_000 })
         )
