@@ -94,6 +94,22 @@ export const parked = async (
   return rows.map((row) => ({ ...rowOf(row), n: Number(row["n"]), attempts: row["attempts"], blocks: row["blocks"] }))
 }
 
+/** Of these ids the messages that are parked, with their headers (JSON). */
+export const copies = async (
+  sql: postgres.Sql,
+  wanted: ReadonlyArray<{ readonly cp: number; readonly key: string; readonly id: string }>
+): Promise<
+  ReadonlyArray<{ readonly cp: number; readonly key: string; readonly id: string; readonly headers: string }>
+> =>
+  // The offset is there for the planner: it would read the whole table for the ids instead of a few keys.
+  await sql`
+    select w.cp, w.key, k.message_id as id, k.headers
+      from (select distinct * from unnest(${wanted.map(({ cp }) => cp)}::int[], ${wanted.map(({ key }) => key)}::text[]) as w(cp, key)) w
+     cross join lateral (
+        select k.message_id, k.headers from troupe.parked k
+         where k.consumer = w.cp >> 12 and k.p = w.cp & 4095 and k.key = w.key offset 0) k
+     where k.message_id = any (${wanted.map(({ id }) => id)}::text[])`
+
 /** Timers whose time has come, by Postgres' clock, and the next one of each partition; not those of `held` keys. */
 export const timers = async (
   sql: postgres.Sql,
