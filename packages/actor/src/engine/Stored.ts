@@ -1,11 +1,10 @@
+import { Envelope } from "@troupe/contract"
 import type { Message } from "@troupe/nats"
 import { Commit, type Waiting } from "@troupe/postgres/internal"
 import type { Incoming } from "./Mailbox.ts"
 
 /** When the stream took it: a message that waits in Postgres keeps its time, and with it its deadline. */
 export const time = "Troupe-Stored-At"
-/** The id that a redriven message had first. */
-export const origin = "Troupe-Origin-Id"
 
 /** About what a waiting message takes. */
 export const sizeOf = ({ message }: Pick<Incoming, "message">): number => message.data.length + 500
@@ -22,7 +21,7 @@ export const rowOf = ({ message, stream }: Incoming, token: string) => {
   return {
     key: token,
     message: Commit.clean(headers["ce-id"] ?? "", 1_000),
-    origin: headers[origin] === undefined ? null : Commit.clean(headers[origin], 1_000),
+    origin: headers[Envelope.origin] === undefined ? null : Commit.clean(headers[Envelope.origin], 1_000),
     stream,
     sequence: message.seq,
     subject: message.subject,
