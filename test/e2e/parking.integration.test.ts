@@ -169,17 +169,42 @@ test("what no longer fits behind a message that fails is a dead letter, and its 
     yield* becomes(world, "full", [1, 2, 3, 4, 5])
   }))
 
+test("a caller that asks again while its message waits has one place in the line", (world, { Ledger }) =>
+  Effect.gen(function* () {
+    yield* world.start({ ledgers: "service", parking: { ...soon, messages: 3 } })
+    const key = Ledger.at("k")
+    yield* send(key.guarded({ n: 1 }))
+    yield* World.until(parked(world), is(1))
+    const asked = yield* Effect.forkChild(ask(key.note({ n: 2 }), patient))
+    yield* World.until(
+      () => world.jsm.streams.info(`CMD_${world.name}`),
+      ({ state }) => state.messages === 4
+    )
+    yield* send(key.note({ n: 3 }))
+    yield* World.until(parked(world), is(3))
+    yield* mend(world, 1)
+    assert.deepStrictEqual(yield* Fiber.join(asked), [1, 2])
+    yield* becomes(world, "k", [1, 2, 3])
+    assert.deepStrictEqual(yield* Effect.promise(dead(world)), [])
+  }))
+
 test("a partition whose keys fail stops instead of parking the world, and goes on by itself", (world, { Ledger }) =>
   Effect.gen(function* () {
     const { url } = yield* world.start({ ledgers: "service", parking: soon })
     const all = Array.from({ length: 2_000 }, (_, i) => `k${i}`).filter((key) => Key.partition(key, 16) === 0)
+    yield* publish(world, `Ledger.note.${all[60]}`, "Ledger.note", {}, `{"n":"one"}`)
+    yield* World.until(dead(world), (letters) => letters.length === 1)
     for (const key of all.slice(0, 60)) yield* send(Ledger.at(key).guarded({ n: 1 }))
     const look = () =>
       fetch(`${url}/readyz`).then(async (response) => [response.status, await response.text()] as const)
     const [, text] = yield* World.until(look, ([status]) => status === 503)
     assert.include(text, "TRP0308")
     assert.isBelow(yield* Effect.promise(parked(world)), 20)
-    assert.deepStrictEqual(yield* Effect.promise(dead(world)), [])
+    const [letter, ...more] = yield* Effect.promise(dead(world))
+    assert.isEmpty(more)
+    // What an operator wishes is done all the same.
+    yield* DeadLetters.discard(world.sql, letter!.id, { by: "test" })
+    assert.strictEqual((yield* Effect.promise(look))[0], 503)
     yield* mend(world, 1)
     yield* World.until(look, ([status]) => status === 200)
     yield* World.until(

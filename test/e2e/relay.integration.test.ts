@@ -227,3 +227,32 @@ it.live(
     }).pipe(Effect.scoped),
   60_000
 )
+
+it.live(
+  "who is no longer the owner makes no dead letter of what the next one publishes",
+  () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox.make()
+      const { sql } = outbox
+      const sent = yield* (yield* outbox.own).commit([{ to: "CMD_small", key: "a", body: "x".repeat(5_000) }])
+      yield* Effect.promise(() =>
+        sql.begin(async (tx) => {
+          // Somebody takes the partition, while the stream refuses the message to its owner.
+          await tx`update troupe.partition set token = gen_random_uuid()`
+          await outbox.streams.add("CMD_small", { max_msg_size: 1_000 })
+          await Effect.runPromise(
+            until(
+              () => sql`select from troupe.dead union all select from pg_stat_activity
+                where datname = current_database() and wait_event_type = 'Lock' and query like '%troupe.dead%'`,
+              (tries) => tries.length > 0
+            )
+          )
+        })
+      )
+      yield* Effect.promise(() => outbox.streams.update("CMD_small", { max_msg_size: -1 }))
+      yield* outbox.own
+      assert.deepStrictEqual(ids(yield* drained(outbox, "CMD_small", "cmd.small.>", 1)), sent)
+      assert.isEmpty(yield* Effect.promise(() => sql`select from troupe.dead`))
+    }).pipe(Effect.scoped),
+  60_000
+)

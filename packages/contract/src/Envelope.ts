@@ -47,6 +47,8 @@ const names: ReadonlyArray<readonly [keyof Envelope, string]> = [
 ]
 /** The header of an event's position in its lane. */
 export const position = "Troupe-Lane-Position"
+/** The header of the id that a redriven message had first. */
+export const origin = "Troupe-Origin-Id"
 const numeric: ReadonlySet<keyof Envelope> = new Set(["version", "contract", "deadlineMs", "position"])
 
 /** The envelope as NATS headers; `Nats-Msg-Id` is the publisher's to add. */

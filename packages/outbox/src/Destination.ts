@@ -269,15 +269,22 @@ export const run = (
     Effect.gen(function* () {
       const sql = yield* Sql
       yield* Effect.logWarning(Codes.text("TRP0207", row.subject, why))
-      // Once: an own event stays above the lane's last position, and is met again at each take-over while it is kept.
-      yield* Effect.tryPromise(
-        () => sql`insert into troupe.dead (consumer, p, key, message_id, stream, sequence, subject, headers, body, code, reason)
-          select ${origin.fence.consumer}::int, ${origin.fence.p}::int, ${keyOf(row)}::text,
-            ${row.id}::text, ${stream}::text, 0, ${row.subject}::text, ${row.headers}::text, ${Buffer.from(row.body)}::bytea,
-            'TRP0207', ${why}::text
-           where not exists (select from troupe.dead d
-             where d.consumer = ${origin.fence.consumer} and d.message_id = ${row.id} and d.sequence = 0)`
+      const { consumer, p, token } = origin.fence
+      // Once: an own event stays above the lane's last position, and is met again at each take-over while it is kept. By
+      // the owner only: the stream may take it from the next one, and redriven it would be there twice.
+      const [answer] = yield* Effect.tryPromise(
+        () => sql`with ours as materialized (
+            select from troupe.partition where consumer = ${consumer} and p = ${p} and token = ${token}::uuid for share),
+          kept as (
+            insert into troupe.dead (consumer, p, key, message_id, stream, sequence, subject, headers, body, code, reason)
+            select ${consumer}::int, ${p}::int, ${keyOf(row)}::text,
+              ${row.id}::text, ${stream}::text, 0, ${row.subject}::text, ${row.headers}::text, ${Buffer.from(row.body)}::bytea,
+              'TRP0207', ${why}::text
+              from ours where not exists (select from troupe.dead d
+               where d.consumer = ${consumer} and d.message_id = ${row.id} and d.sequence = 0))
+          select exists (select from ours) as mine`
       )
+      if (answer?.["mine"] !== true) return yield* Effect.fail(`partition ${p} has another owner`)
     })
 
   /** Whether it came further: to know where the stream is does not say that it takes anything. */

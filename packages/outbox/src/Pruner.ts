@@ -7,6 +7,8 @@ import * as Schedule from "effect/Schedule"
 
 /** How long rows of the outbox stay after they were relayed: longer than any duplicate window and `2 x sync_interval`. */
 const kept = "1 hour"
+/** Wishes that are deleted at one look, at most. */
+const wishes = 1_000
 
 /** Prunes once a minute, for ever. */
 export const run: Effect.Effect<never, never, Sql> = Effect.suspend(() => {
@@ -20,7 +22,7 @@ export const run: Effect.Effect<never, never, Sql> = Effect.suspend(() => {
 
 /**
  * Empties slots of the outbox (12 of 10 minutes) whose rows were all seen relayed for as long as `kept`, and the oldest
- * slot of the inbox (16 of 12 hours). By TRUNCATE: a delete leaves dead rows that every read must pass, and a DROP waits
+ * slot of the inbox (16 of 12 hours); and deletes wishes that were done a week ago. Slots by TRUNCATE: a delete leaves dead rows that every read must pass, and a DROP waits
  * for the longest transaction while all inserts wait for it. Each look answers the tables that it emptied. Any number of
  * hosts may do so at once: what is true is looked at again once the table is locked.
  */
@@ -61,6 +63,9 @@ export const make = (kept: Duration.Input): Effect.Effect<ReadonlyArray<string>,
     const oldest = `troupe.inbox_${(Number(inbox) + 1) % 16}`
     const { any } = yield* ask(`select exists (select from ${oldest}) as any`)
     if (any === true) yield* truncate(oldest, `troupe.inbox_slot(clock_timestamp()) = ${inbox}`)
+    // Who wished, and what became of it, is kept for a week.
+    yield* ask(`delete from troupe.wish where id in (
+      select id from troupe.wish where done < clock_timestamp() - interval '7 days' order by id limit ${wishes})`)
     return pruned
   })
 }

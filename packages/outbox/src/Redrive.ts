@@ -1,9 +1,6 @@
-import { Subject } from "@troupe/contract"
+import { Envelope, Subject } from "@troupe/contract"
 import type { DeadLetters } from "@troupe/postgres"
 import { type Commit, Wishes } from "@troupe/postgres/internal"
-
-/** The id that a redriven message had first. */
-const origin = "Troupe-Origin-Id"
 
 /** What becomes of the dead letters of turns: those of the relay go back into the outbox. */
 export interface Turns {
@@ -46,7 +43,7 @@ export const headersOf = (letter: Wishes.Letter): Record<string, string> => {
     "Troupe-Reply-To": __,
     ...headers
   }: Record<string, string> = JSON.parse(letter.headers)
-  return { ...headers, [origin]: originOf(letter), "ce-id": letter.renamed }
+  return { ...headers, [Envelope.origin]: originOf(letter), "ce-id": letter.renamed }
 }
 
 export const originOf = (letter: Wishes.Letter): string => letter.origin ?? letter.message ?? ""

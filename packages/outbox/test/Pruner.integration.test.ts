@@ -66,6 +66,17 @@ it.effect("empties the slots whose time is over, and none that still holds what 
       )
       yield* run(`update troupe.watermark set pos = 9`)
       assert.deepStrictEqual(yield* prune, [], "its hour begins when it was relayed, however old it is")
+
+      yield* run(`insert into troupe.wish (consumer, p, kind, dead, by, at, done)
+        select 1, 0, 'discard', n, 'test', now() - interval '30 days', done from unnest(
+          array[null, now() - interval '6 days', now() - interval '8 days']) with ordinality as w(done, n)`)
+      yield* prune
+      const wished = yield* run("select dead from troupe.wish order by dead")
+      assert.deepStrictEqual(
+        wished.map((row) => Number(row["dead"])),
+        [1, 2],
+        "one that is open, and one that was done a few days ago"
+      )
     }).pipe(Effect.provide(Sql.layer({ url })))
   }).pipe(Effect.scoped)
 )

@@ -94,12 +94,29 @@ export const parked = async (
   return rows.map((row) => ({ ...rowOf(row), n: Number(row["n"]), attempts: row["attempts"], blocks: row["blocks"] }))
 }
 
+/** Of these ids the messages that are parked, with their headers (JSON). */
+export const copies = async (
+  sql: postgres.Sql,
+  wanted: ReadonlyArray<{ readonly cp: number; readonly key: string; readonly id: string }>
+): Promise<
+  ReadonlyArray<{ readonly cp: number; readonly key: string; readonly id: string; readonly headers: string }>
+> =>
+  // The offset is there for the planner: it would read the whole table for the ids instead of a few keys.
+  await sql`
+    select w.cp, w.key, k.message_id as id, k.headers
+      from (select distinct * from unnest(${wanted.map(({ cp }) => cp)}::int[], ${wanted.map(({ key }) => key)}::text[]) as w(cp, key)) w
+     cross join lateral (
+        select k.message_id, k.headers from troupe.parked k
+         where k.consumer = w.cp >> 12 and k.p = w.cp & 4095 and k.key = w.key offset 0) k
+     where k.message_id = any (${wanted.map(({ id }) => id)}::text[])`
+
 /** Timers whose time has come, by Postgres' clock, and the next one of each partition; not those of `held` keys. */
 export const timers = async (
   sql: postgres.Sql,
   partitions: ReadonlyArray<number>,
   held: ReadonlyArray<{ readonly cp: number; readonly key: string }>
 ): Promise<ReadonlyArray<TimerRow>> => {
+  // `not in` is looked up by hash: of a thousand held keys each would be compared with each of their timers.
   const rows = await sql`
     with clock as materialized (select clock_timestamp() as now),
     held as (select * from unnest(${held.map(({ cp }) => cp)}::int[], ${held.map(({ key }) => key)}::text[]) as h(cp, key))
@@ -110,13 +127,13 @@ export const timers = async (
           select t.*, sum(length(t.body)) over (order by t.due, t.key, t.name) - length(t.body) as before from (
             select t.* from troupe.timer t
              where t.consumer = w.cp >> 12 and t.p = w.cp & 4095 and t.due <= clock.now
-               and not exists (select from held h where h.cp = w.cp and h.key = t.key)
+               and (w.cp, t.key) not in (select * from held)
              order by t.due limit ${page.rows}) t) sized
           where before < ${page.bytes})
         union all
         (select t.*, 0 from troupe.timer t
           where t.consumer = w.cp >> 12 and t.p = w.cp & 4095 and t.due > clock.now
-            and not exists (select from held h where h.cp = w.cp and h.key = t.key)
+            and (w.cp, t.key) not in (select * from held)
           order by t.due limit 1)) t
      order by w.cp, t.due`
   return rows.map((row) => ({ ...rowOf(row), name: row["name"], due: row["due"], left: row["left"] }))

@@ -1,11 +1,10 @@
-import { type Codes, type Envelope, Reply, Subject } from "@troupe/contract"
+import { type Codes, Envelope, Reply, Subject } from "@troupe/contract"
 import { Commit } from "@troupe/postgres/internal"
 import * as Attempt from "./Attempt.ts"
 import type { Consumer } from "./Consumer.ts"
 import type { Delivery, Refusal } from "./Delivery.ts"
 import * as Id from "./id.ts"
 import type { Answer } from "./Loader.ts"
-import * as Stored from "./Stored.ts"
 
 /** A reply on its way to the caller's inbox, sent once its turn is committed. */
 export interface Outgoing {
@@ -65,6 +64,6 @@ export const deadRow = ({ code, incoming: { message, stream }, why }: Refusal): 
     body: message.data,
     code,
     reason: Attempt.bounded(why),
-    origin: textOf(headers[Stored.origin])
+    origin: textOf(headers[Envelope.origin])
   }
 }

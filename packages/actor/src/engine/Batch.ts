@@ -15,7 +15,8 @@ import { type Answer, Loader } from "./Loader.ts"
 import * as Cursor from "./Cursor.ts"
 import { isMessage, type Item } from "./Mailbox.ts"
 import * as Parking from "./Parking.ts"
-import { sorted } from "./Queues.ts"
+import { type Sorted, sorted } from "./Queues.ts"
+import * as Stored from "./Stored.ts"
 import * as Timers from "./Timers.ts"
 import * as Tracing from "./Tracing.ts"
 
@@ -72,7 +73,7 @@ export const handle = (
 ): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction | TooMuch | Braked, Loader | Db> =>
   Effect.gen(function* () {
     const { deliveries, queues, refusals } = sorted(consumer, items.filter(isMessage))
-    const { inbox, states } = yield* load(consumer, memory, deliveries, options.check)
+    const { asks, inbox, states } = yield* load(consumer, memory, deliveries, queues, options.check)
 
     const deadlines = yield* Deadlines
     const { agenda } = memory
@@ -91,7 +92,7 @@ export const handle = (
           const loaded = memory.cache.get(token) ??
             states.get(token) ?? { version: 0, value: consumer.initial, size: 0 }
           let value = "unreadable" in loaded ? undefined : loaded.value
-          const line = new Parking.Line(token, agenda.key(token), parking, moves)
+          const line = new Parking.Line(token, agenda.key(token), parking, moves, asks.get(token))
           let outcome: "none" | "good" | "bad" = "none"
           const reset = new Set<string>()
           for (const next of queue) {
@@ -251,20 +252,40 @@ const sizeOf = ({ body, cleared, staged, state, timers }: Attempt.Done): number 
 
 type Known = Entry | { readonly version: number; readonly unreadable: string }
 
-const load = (consumer: Consumer, memory: Memory, deliveries: ReadonlyArray<Delivery>, check: boolean) =>
+const load = (
+  consumer: Consumer,
+  memory: Memory,
+  deliveries: ReadonlyArray<Delivery>,
+  queues: Sorted["queues"],
+  check: boolean
+) =>
   Effect.gen(function* () {
     const keys = new Set<string>()
     for (const { token } of deliveries) if (!memory.cache.has(token)) keys.add(token)
     const ids = check ? new Set(deliveries.map(({ id }) => id)) : []
-    if (keys.size === 0 && (!check || deliveries.length === 0))
-      return { inbox: new Map<string, Answer>(), states: new Map<string, Known>() }
+    const behind = [...queues].flatMap(([key, queue]) =>
+      memory.agenda.key(key) === undefined
+        ? []
+        : queue.flatMap(({ incoming: { message, waited } }) =>
+            waited === undefined ? [{ key, id: Stored.askOf(message.headers).id }] : []
+          )
+    )
+    const asks = new Map<string, Parking.Asks>()
+    if (keys.size === 0 && behind.length === 0 && (!check || deliveries.length === 0))
+      return { asks, inbox: new Map<string, Answer>(), states: new Map<string, Known>() }
     const loader = yield* Loader
-    const { inbox, states } = yield* loader.load({
+    const { copies, inbox, states } = yield* loader.load({
       consumer: consumer.id,
       p: memory.fence.p,
       ids: [...ids],
-      keys: [...keys]
+      keys: [...keys],
+      behind
     })
+    for (const { headers, id, key } of copies) {
+      const ofKey: Parking.Asks = asks.get(key) ?? new Map()
+      ofKey.set(id, new Set(ofKey.get(id)).add(Stored.askOf(Stored.wire(headers)).replyTo))
+      asks.set(key, ofKey)
+    }
     const known = [...states].map(([token, { body, shape, version }]): [string, Known] => {
       const decoded = consumer.state.decode(body, shape)
       return [
@@ -272,7 +293,7 @@ const load = (consumer: Consumer, memory: Memory, deliveries: ReadonlyArray<Deli
         decoded.ok ? { version, value: decoded.value, size: body.length } : { version, unreadable: decoded.why }
       ]
     })
-    return { inbox, states: new Map(known) }
+    return { asks, inbox, states: new Map(known) }
   })
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -41,9 +41,9 @@ export class Committer extends Context.Service<
           Effect.andThen(Measures.timed(Effect.tryPromise({ try: () => Commit.commit(sql, works), catch: failed }))),
           Effect.matchEffect({
             onSuccess: (verdictOf) => Effect.succeed(works.map(({ fence }) => Exit.succeed(verdictOf(fence)))),
-            // One partition's refusal is not the others': each alone.
+            // One partition's refusal is not the others': each alone. So is one (TR001) whose rows somebody else changed.
             onFailure: (error) =>
-              error._tag === "CommitRefused" && works.length > 1
+              works.length > 1 && (error._tag === "CommitRefused" || sqlState(error.cause) === "TR001")
                 ? Effect.map(
                     Effect.forEach(works, (work) => call([work])),
                     (exits) => exits.flat()

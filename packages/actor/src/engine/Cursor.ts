@@ -1,5 +1,5 @@
 import { Codes } from "@troupe/contract"
-import { type Position, Publisher, type Nats } from "@troupe/nats"
+import { type Nats, type Position, Publisher, whileConnected } from "@troupe/nats"
 import type { Commit, Ownership } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import { isMessage, type Item, type Mailbox } from "./Mailbox.ts"
@@ -62,10 +62,10 @@ export const taken = (
   taken: Ownership.Taken,
   stream: string,
   lane: string | undefined
-): Effect.Effect<Ownership.Taken, Publisher.PublishError, Nats> =>
+): Effect.Effect<Ownership.Taken, Publisher.PublishError | Publisher.Unanswered, Nats> =>
   Effect.gen(function* () {
     const { fence, pos } = taken
-    const last = lane === undefined ? undefined : yield* Publisher.lastOf(stream, lane)
+    const last = lane === undefined ? undefined : yield* whileConnected(Publisher.lastOf(stream, lane))
     const published = Number(last?.header("Troupe-Lane-Position"))
     const ahead = Number.isSafeInteger(published) && published > pos
     if (ahead)

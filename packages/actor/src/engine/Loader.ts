@@ -1,5 +1,5 @@
 import { Sql } from "@troupe/postgres"
-import type { Commit } from "@troupe/postgres/internal"
+import { Commit, Waiting } from "@troupe/postgres/internal"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,6 +14,8 @@ export interface Request {
   readonly ids: ReadonlyArray<string>
   /** Subject tokens of keys whose state is not in memory. */
   readonly keys: ReadonlyArray<string>
+  /** Messages at hand of which the key (its token) is parked. */
+  readonly behind: ReadonlyArray<{ readonly key: string; readonly id: string }>
 }
 
 /** How a message was answered, as the inbox keeps it. */
@@ -28,9 +30,11 @@ export interface Loaded {
   readonly inbox: ReadonlyMap<string, Answer>
   /** By token. */
   readonly states: ReadonlyMap<string, StoredState>
+  /** What is parked under the same key and id. */
+  readonly copies: ReadonlyArray<{ readonly key: string; readonly id: string; readonly headers: string }>
 }
 
-/** One per host: merges what its partitions want to know into two queries. */
+/** One per host: merges what its partitions want to know into a query for each kind. */
 export class Loader extends Context.Service<Loader, { load(request: Request): Effect.Effect<Loaded, CommitLost> }>()(
   "@troupe/actor/Loader"
 ) {
@@ -41,15 +45,20 @@ export class Loader extends Context.Service<Loader, { load(request: Request): Ef
       const read = async (requests: ReadonlyArray<Request>): Promise<ReadonlyArray<Loaded>> => {
         const ids = requests.flatMap((request) => request.ids)
         const keys = requests.flatMap((request) => request.keys)
+        const behind = requests.flatMap((request) => {
+          const cp = Commit.numbered(request)
+          return request.behind.map((one) => ({ cp, ...one }))
+        })
         const consumers = [...new Set(requests.map((request) => request.consumer))]
-        const [inboxRows, stateRows] = await Promise.all([
+        const [inboxRows, stateRows, copies] = await Promise.all([
           ids.length === 0
             ? []
             : sql`select consumer, p, id, outcome, body, hash from troupe.inbox where id = any (${ids}::uuid[])`,
           keys.length === 0
             ? []
             : sql`select consumer, key, version, shape, body from troupe.state
-                where consumer = any (${consumers}::int[]) and key = any (${keys}::text[])`
+                where consumer = any (${consumers}::int[]) and key = any (${keys}::text[])`,
+          behind.length === 0 ? [] : Waiting.copies(sql, behind)
         ])
         return requests.map(({ consumer, p }) => ({
           inbox: new Map(
@@ -63,7 +72,8 @@ export class Loader extends Context.Service<Loader, { load(request: Request): Ef
             stateRows.flatMap(({ body, consumer: owner, key, shape, version }) =>
               owner === consumer ? [[key, { version: Number(version), shape: Number(shape), body }]] : []
             )
-          )
+          ),
+          copies: copies.filter(({ cp }) => cp === Commit.numbered({ consumer, p }))
         }))
       }
       const load = yield* Gather.make((requests: ReadonlyArray<Request>) =>

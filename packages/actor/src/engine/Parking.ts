@@ -42,6 +42,9 @@ export interface Change {
   readonly delay: number | null | undefined
 }
 
+/** Of a parked key: who hears of the messages that wait, by their ids. */
+export type Asks = Map<string, ReadonlySet<string>>
+
 /** Why a message fails. */
 export interface Failure {
   readonly code: string
@@ -68,12 +71,21 @@ export class Line {
   private readonly options: Policy & { readonly blocks: boolean }
   private readonly moves: Moves
   private key: Key | undefined
+  private readonly asks: Asks
 
-  constructor(token: string, before: Key | undefined, options: Policy & { readonly blocks: boolean }, moves: Moves) {
+  /** `asks`: what is parked of the ids that the batch has, at least. */
+  constructor(
+    token: string,
+    before: Key | undefined,
+    options: Policy & { readonly blocks: boolean },
+    moves: Moves,
+    asks: Asks = new Map()
+  ) {
     this.token = token
     this.key = before
     this.options = options
     this.moves = moves
+    this.asks = asks
   }
 
   /** Nothing of the key waits in front of it. */
@@ -82,11 +94,20 @@ export class Line {
     return waited?.kind === "parked" && (this.key.head === undefined || this.key.head === waited.n)
   }
 
-  /** It gets behind the others, or stays where it waits. False: there is no room. */
+  /**
+   * It gets behind the others, or stays where it waits. False: there is no room. Callers ask again and again while their
+   * message waits: its copies would fill the line, and one that found no room would settle the id of that message. So a
+   * copy for a caller that is answered anyway is dropped, and so is one without room, which its caller publishes again.
+   */
   waits(incoming: Incoming): boolean {
     if (incoming.waited !== undefined) return true
+    const { id, replyTo } = Stored.askOf(incoming.message.headers)
+    // What has no id is not the same as anything.
+    const callers = id === "" ? undefined : this.asks.get(id)
+    if (callers?.has(replyTo)) return true
     const { bytes, count } = this.key!
-    if (count >= this.options.messages || bytes + Stored.sizeOf(incoming) > this.options.bytes) return false
+    if (count >= this.options.messages || bytes + Stored.sizeOf(incoming) > this.options.bytes)
+      return callers !== undefined
     this.park(incoming, 0, null, { code: "", reason: "it waits behind another message of its key" })
     return true
   }
@@ -96,6 +117,7 @@ export class Line {
     if (waited?.kind === "timer") this.moves.fired.push({ key: waited.key, name: waited.name })
     if (waited?.kind !== "parked") return
     this.moves.unparked.push({ key: waited.key, n: waited.n })
+    this.asks.delete(Stored.askOf(message.headers).id)
     const { bytes, count, next } = this.key!
     this.change(
       count > 1 ? { head: undefined, next, count: count - 1, bytes: bytes - Stored.sizeOf({ message }) } : undefined,
@@ -128,6 +150,8 @@ export class Line {
   private park(incoming: Incoming, attempts: number, delay: number | null, failure: Failure): number {
     const { bytes, count, head, next } = this.key ?? { head: undefined, next: 1, count: 0, bytes: 0 }
     const size = Stored.sizeOf(incoming)
+    const { id, replyTo } = Stored.askOf(incoming.message.headers)
+    this.asks.set(id, new Set(this.asks.get(id)).add(replyTo))
     this.moves.parked.push({ ...Stored.rowOf(incoming, this.token), n: next, attempts, delay, ...failure })
     this.moves.bytes += size * 2
     this.change({ head, next: next + 1, count: count + 1, bytes: bytes + size }, undefined)

@@ -114,7 +114,11 @@ export const session = (
         yield* relay.room
         agenda.arm()
         let items = yield* mailbox.take
-        if (agenda.isDue()) [memory, items] = yield* withDue(consumer, memory, items, relay)
+        if (agenda.isDue()) {
+          memory = yield* withWishes(consumer, memory, relay)
+          // What waits in Postgres and is due comes in front of what was read.
+          items = [...(yield* agenda.due), ...items]
+        }
         if (items.length > 0) memory = yield* settle(progress, memory, items, relay)
         progress.cursors = memory.cursors
         progress.n = memory.fence.n
@@ -166,15 +170,13 @@ const settle = (
       const cause = error instanceof CommitRefused ? error.cause : error
       yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)
       const condemned = { code: "TRP0306", reason: Attempt.bounded(cause) } as const
-      return yield* Effect.mapError(handleBatch(progress, memory, items, relay, condemned), (again) =>
-        again instanceof Fenced ? again : new CommitLost({ cause: again })
-      )
+      return yield* Effect.mapError(handleBatch(progress, memory, items, relay, condemned), lost)
     })
   )
 
 type Services = Sql | Db | Nats | Committer | Loader | Agendas
 
-/** Waits, and says so, as long as too many keys fail. */
+/** Waits, and says so, as long as too many keys fail; what operators wish is done meanwhile. */
 const handleBatch = (
   progress: Progress<Consumer>,
   ...batch: [memory: Memory, items: ReadonlyArray<Mailbox.Item>, relay: Relay.Relay, condemned?: Attempt.Failure]
@@ -184,15 +186,33 @@ const handleBatch = (
       progress.ready = false
       progress.trouble = braked.message
       yield* Effect.logError(braked.message)
-      yield* Effect.sleep("1 second")
-      const retry = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")])
-      const memory = yield* Effect.retry(handleOnce(progress.consumer, ...batch), { while: isBraked, schedule: retry })
-      progress.ready = true
-      progress.trouble = undefined
-      yield* Effect.logInfo("its keys do not fail any more: it goes on")
-      return memory
-    }).pipe(Effect.catchIf(isBraked, Effect.die))
+      const [before, items, relay, condemned] = batch
+      let memory = before
+      for (let wait = 1; ; wait = Math.min(2 * wait, 30)) {
+        for (let second = 0; second < wait; second++) {
+          yield* Effect.sleep("1 second")
+          memory = yield* Effect.mapError(withWishes(progress.consumer, memory, relay), lost)
+        }
+        const after = yield* handleOnce(progress.consumer, memory, items, relay, condemned).pipe(
+          // Whoever halves the batch does not know of the wishes that were done meanwhile: then it is taken anew.
+          Effect.mapError((error) => (isBraked(error) || memory === before ? error : lost(error))),
+          Effect.catchIf(isBraked, () => Effect.undefined)
+        )
+        if (after === undefined) continue
+        yield* Effect.logInfo("its keys do not fail any more: it goes on")
+        return after
+      }
+    }).pipe(
+      Effect.ensuring(
+        Effect.sync(() => {
+          progress.ready = true
+          progress.trouble = undefined
+        })
+      )
+    )
   )
+const lost = (error: unknown): CommitLost | Fenced =>
+  error instanceof CommitLost || error instanceof Fenced ? error : new CommitLost({ cause: error })
 const isBraked = (error: unknown): error is Braked => error instanceof Braked
 
 /** Handlers, commit, replies, relay. */
@@ -249,20 +269,17 @@ const commit = (consumer: Consumer, memory: Memory, handled: Handled, relay: Rel
     })
   )
 
-/** What operators wished, and then what waits in Postgres and is due, in front of what was read. */
-const withDue = (
+/** Does what operators wished. */
+const withWishes = (
   consumer: Consumer,
   memory: Memory,
-  read: ReadonlyArray<Mailbox.Item>,
   relay: Relay.Relay
-): Effect.Effect<readonly [Memory, ReadonlyArray<Mailbox.Item>], CommitLost | CommitRefused | Fenced, Services> =>
+): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced, Services> =>
   Effect.gen(function* () {
-    const { agenda } = memory
-    const wishes = yield* agenda.wishes
-    const granted =
-      wishes.length === 0 ? memory : yield* commit(consumer, memory, grant(memory, wishes, relay.watermarks()), relay)
-    if (granted === "repeated") return yield* Effect.die("nothing of a wish is in the inbox")
-    return [granted, [...(yield* agenda.due), ...read]]
+    const wishes = yield* memory.agenda.wishes
+    if (wishes.length === 0) return memory
+    const granted = yield* commit(consumer, memory, grant(memory, wishes, relay.watermarks()), relay)
+    return granted === "repeated" ? yield* Effect.die("nothing of a wish is in the inbox") : granted
   })
 
 /**

@@ -1,14 +1,19 @@
+import { Envelope } from "@troupe/contract"
 import type { Message } from "@troupe/nats"
 import { Commit, type Waiting } from "@troupe/postgres/internal"
 import type { Incoming } from "./Mailbox.ts"
 
 /** When the stream took it: a message that waits in Postgres keeps its time, and with it its deadline. */
 export const time = "Troupe-Stored-At"
-/** The id that a redriven message had first. */
-export const origin = "Troupe-Origin-Id"
 
 /** About what a waiting message takes. */
 export const sizeOf = ({ message }: Pick<Incoming, "message">): number => message.data.length + 500
+
+/** Its id, as it is parked, and who hears its reply: a caller that asks again has both the same. */
+export const askOf = (headers: Message.Headers): { readonly id: string; readonly replyTo: string } => ({
+  id: Commit.clean(headers.get("ce-id") ?? "", 1_000),
+  replyTo: headers.get("Troupe-Reply-To") ?? ""
+})
 
 /** The whole message, to be parked. */
 export const rowOf = ({ message, stream }: Incoming, token: string) => {
@@ -16,7 +21,7 @@ export const rowOf = ({ message, stream }: Incoming, token: string) => {
   return {
     key: token,
     message: Commit.clean(headers["ce-id"] ?? "", 1_000),
-    origin: headers[origin] === undefined ? null : Commit.clean(headers[origin], 1_000),
+    origin: headers[Envelope.origin] === undefined ? null : Commit.clean(headers[Envelope.origin], 1_000),
     stream,
     sequence: message.seq,
     subject: message.subject,
@@ -27,10 +32,10 @@ export const rowOf = ({ message, stream }: Incoming, token: string) => {
 
 /** A message that is parked. */
 export const parked = ({ attempts, body, headers, key, n, sequence, stream, subject }: Waiting.ParkedRow): Incoming => {
-  const parsed: Record<string, string> = JSON.parse(headers)
+  const parsed = wire(headers)
   return {
     stream,
-    message: { seq: sequence, subject, headers: wire(parsed), data: body, time: Date.parse(parsed[time] ?? "") || 0 },
+    message: { seq: sequence, subject, headers: parsed, data: body, time: Date.parse(parsed.get(time) ?? "") || 0 },
     waited: { kind: "parked", key, n, attempts }
   }
 }
@@ -44,7 +49,7 @@ export const timer = ({ body, due, headers, key, name, stream, subject }: Waitin
     message: {
       seq: 0,
       subject: [kind, service, p, ...rest].join("."),
-      headers: wire({ ...JSON.parse(headers), "ce-time": at.toISOString() }),
+      headers: wire(headers).set("ce-time", at.toISOString()),
       data: body,
       time: at.getTime()
     },
@@ -52,4 +57,5 @@ export const timer = ({ body, due, headers, key, name, stream, subject }: Waitin
   }
 }
 
-const wire = (headers: Record<string, string>): Message.Headers => new Map(Object.entries(headers))
+/** Headers as they are stored. */
+export const wire = (headers: string): Map<string, string> => new Map(Object.entries(JSON.parse(headers)))

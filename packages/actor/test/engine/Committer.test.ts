@@ -41,3 +41,36 @@ it.live("without its lease a host commits nothing: nobody is asked, and the part
     }).pipe(Effect.provide(committer))
   })
 )
+
+it.live("a partition whose state somebody else changed is lost alone, not with those of the same call", () =>
+  Effect.gen(function* () {
+    const calls: Array<ReadonlyArray<number>> = []
+    const sql = {
+      unsafe: async (_: string, [partitions]: [ReadonlyArray<number>]) => {
+        calls.push(partitions)
+        if (partitions.includes(4097)) throw Object.assign(new Error("a state was changed"), { code: "TR001" })
+        return [{ ok: partitions }]
+      }
+    }
+    const committer = Committer.layer.pipe(
+      Layer.provide(Layer.succeed(Sql, sql as never)),
+      Layer.provide(Layer.succeed(Lease.Lease, { held: () => true }))
+    )
+    yield* Effect.gen(function* () {
+      const { commit } = yield* Committer
+      const exits = yield* Effect.forEach(
+        [0, 1, 2],
+        (p) => Effect.exit(commit({ ...work, fence: { ...work.fence, p } })),
+        { concurrency: "unbounded" }
+      )
+      assert.isTrue(
+        calls.some((partitions) => partitions.length > 1),
+        "some were in one call"
+      )
+      assert.deepStrictEqual(
+        exits.map(({ _tag }) => _tag),
+        ["Success", "Failure", "Success"]
+      )
+    }).pipe(Effect.provide(committer))
+  })
+)

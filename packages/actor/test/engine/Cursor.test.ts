@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Nats } from "@troupe/nats"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Cursor from "../../src/engine/Cursor.ts"
 import * as Mailbox from "../../src/engine/Mailbox.ts"
 import type * as Partition from "../../src/engine/Partition.ts"
@@ -46,6 +48,38 @@ describe("the cursors of a partition", () => {
       const [gap, ...more] = Cursor.gaps(items)
       assert.isEmpty(more)
       assert.deepInclude(gap, { code: "TRP0407", stream, sequence: 20, subject: "cmd.shop.3.>", message: null })
+    })
+  )
+
+  it.effect("of an actor that is taken while the server is away wait for it, and do not fail", () =>
+    Effect.gen(function* () {
+      let back = () => {}
+      const acks = {
+        connected: false,
+        on: (event: string, run: () => void) => {
+          if (event === "reconnect") back = run
+          return () => {}
+        }
+      }
+      const jsm = {
+        streams: {
+          getMessage: async () => {
+            if (!acks.connected) throw new Error("it is away")
+            return { seq: 1, subject: "", header: new Map([["Troupe-Lane-Position", "7"]]) }
+          }
+        }
+      }
+      const progress = { p: 3, n: 0, consumer: { name: "shop.Till" } } as Partition.Progress
+      const fence = { consumer: 1, p: 3, token: "", n: 0 }
+      const taking = yield* Effect.forkChild(
+        Cursor.taken(progress, { fence, epoch: 1, pos: 2, cursors }, "EVT_shop", "evt.shop.3.Till.>").pipe(
+          Effect.provideService(Nats, { acks, jsm } as unknown as Nats["Service"])
+        ),
+        { startImmediately: true }
+      )
+      acks.connected = true
+      back()
+      assert.strictEqual((yield* Fiber.join(taking)).pos, 7)
     })
   )
 })

@@ -81,9 +81,16 @@ class World {
     this.consumer = Consumer.ofActor(Shop, actor, 1)
   }
 
-  send(key: string, n: number, id = `m-${n}`): void {
+  /** With the same id each time; `caller` waits for the answer. */
+  send(key: string, n: number, caller?: string): void {
+    const id = `m-${n}`
     const [, actor] = this.consumer.name.split(".") as [string, string]
-    const headers = Envelope.toHeaders({ id, type: `${this.consumer.name}.pay`, source: "test" })
+    const headers = Envelope.toHeaders({
+      id,
+      type: `${this.consumer.name}.pay`,
+      source: "test",
+      replyTo: caller === undefined ? undefined : `_INBOX.${caller}.1`
+    })
     const one = incoming({ subject: `cmd.shop.0.${actor}.pay.${key}`, headers, data: JSON.stringify({ n }) })
     const seq = this.stream.length + 1
     this.stream.push({ ...one, message: { ...one.message, headers: one.message.headers, seq }, position: { seq, id } })
@@ -127,8 +134,9 @@ class World {
     return Effect.gen({ self: this }, function* () {
       this.running = []
       const handled = yield* this.handle(batch)
-      if (crash) return this.takeOver()
+      if (crash) return void this.takeOver()
       this.commit(handled)
+      return handled
     })
   }
 
@@ -153,8 +161,14 @@ class World {
       Effect.provideService(
         Loader,
         Loader.of({
-          load: ({ ids }) =>
+          load: ({ behind, ids }) =>
             Effect.succeed({
+              copies: behind.flatMap(({ id, key }) =>
+                [...(this.parked.get(key)?.values() ?? [])].flatMap(({ incoming: { message } }) => {
+                  const headers = Object.fromEntries(message.headers)
+                  return headers["ce-id"] === id ? [{ id, key, headers: JSON.stringify(headers) }] : []
+                })
+              ),
               inbox: new Map(ids.flatMap((id) => (this.inbox.has(id) ? [[id, this.inbox.get(id)!]] : []))),
               states: new Map()
             })
@@ -316,6 +330,41 @@ describe("the bounds of a parked key", () => {
       yield* world.batch(3)
       assert.deepStrictEqual(world.dead, [])
       assert.strictEqual(world.parked.get("a")!.size, 1)
+    })
+  )
+
+  it.effect("do not count a caller that asks again while its message waits, and keep that message", () =>
+    Effect.gen(function* () {
+      const world = new World(() => 1, { messages: 3 })
+      world.broken.add(0)
+      for (const n of [0, 1, 1, 0]) world.send("a", n, "caller")
+      yield* world.batch(4)
+      for (const n of [1, 0, 1]) world.send("a", n, "caller")
+      yield* world.batch(3)
+      assert.strictEqual(world.parked.get("a")!.size, 2)
+      // Somebody else is answered too, as long as there is room.
+      for (const caller of ["second", "second", "third"]) world.send("a", 1, caller)
+      yield* world.batch(3)
+      assert.strictEqual(world.parked.get("a")!.size, 3)
+      assert.deepStrictEqual(world.dead, [])
+      assert.strictEqual(world.inbox.size, 0, "nothing is settled")
+      world.broken.clear()
+      const told: Array<string> = []
+      for (let i = 0; i < 3; i++) told.push(...(yield* world.batch(0))!.replies.map(({ to }) => to))
+      assert.deepStrictEqual(world.applied.get("a"), [0, 1])
+      assert.deepStrictEqual(new Set(told), new Set(["_INBOX.caller.1", "_INBOX.second.1"]))
+    })
+  )
+
+  it.effect("do not take messages without an id for the same one", () =>
+    Effect.gen(function* () {
+      const world = new World(() => 1, {})
+      world.broken.add(0)
+      for (const n of [0, 1, 2]) world.send("a", n)
+      for (const { message } of world.stream.slice(1)) (message.headers as Map<string, string>).delete("ce-id")
+      yield* world.batch(2)
+      yield* world.batch(1)
+      assert.strictEqual(world.parked.get("a")!.size, 3)
     })
   )
 

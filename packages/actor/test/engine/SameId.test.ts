@@ -44,7 +44,9 @@ it.live("an id that two keys use at once never keeps a state without its events"
     const items = ["a", "b"].map((key) => incoming({ subject: `cmd.shop.0.Till.pay.${key}`, headers, data: "{}" }))
     const options = { maxPayload: 1_000_000, transaction: false, check: false, watermarks: () => [] }
     const result = yield* Effect.result(Batch.handle(consumer, memory, items, options)).pipe(
-      Effect.provideService(Loader, { load: () => Effect.succeed({ inbox: new Map(), states: new Map() }) } as never),
+      Effect.provideService(Loader, {
+        load: () => Effect.succeed({ copies: [], inbox: new Map(), states: new Map() })
+      } as never),
       Effect.provideService(Db, {} as never)
     )
     // One after the other, the inbox tells the second one from the first.
