@@ -1,13 +1,13 @@
 import { Codes, Envelope } from "@troupe/contract"
 import { Db } from "@troupe/postgres"
-import type { Commit } from "@troupe/postgres/internal"
+import { type Commit, Lease } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import type { Agenda } from "./Agenda.ts"
 import * as Answers from "./Answers.ts"
 import * as Attempt from "./Attempt.ts"
 import { type Brake, Braked } from "./Brake.ts"
 import type { Cache, Entry } from "./Cache.ts"
-import type { CommitLost } from "./Committer.ts"
+import { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import { Deadlines } from "./Deadlines.ts"
 import type { Delivery } from "./Delivery.ts"
@@ -96,6 +96,8 @@ export const handle = (
           let outcome: "none" | "good" | "bad" = "none"
           const reset = new Set<string>()
           for (const next of queue) {
+            // Nothing interrupts a transaction; what is left of it would not be committed any more.
+            if (options.transaction) yield* Effect.mapError(Lease.check, (cause) => new CommitLost({ cause }))
             const { waited } = next.incoming
             // Cancelled or set anew by an earlier turn of this batch.
             if (waited?.kind === "timer" && reset.has(waited.name)) continue
@@ -263,7 +265,7 @@ const load = (
     const keys = new Set<string>()
     for (const { token } of deliveries) if (!memory.cache.has(token)) keys.add(token)
     const ids = check ? new Set(deliveries.map(({ id }) => id)) : []
-    const behind = [...queues].flatMap(([key, queue]) =>
+    const behind = (memory.agenda.size === 0 ? [] : [...queues]).flatMap(([key, queue]) =>
       memory.agenda.key(key) === undefined
         ? []
         : queue.flatMap(({ incoming: { message, waited } }) =>
