@@ -13,7 +13,7 @@ const delivered = (headers: Uint8Array, body: string) => {
   const hdr = headers.length === 0 ? -1 : headers.length
   const bytes = new Uint8Array([...headers, ...data])
   const msg = new MsgImpl({ subject: utf8.encode("x.y"), sid: 1, hdr, size: bytes.length }, bytes, null as never)
-  const info = { streamSequence: 7, timestampNanos: 1_700_000_000_123_456_789 }
+  const info = { streamSequence: 7, timestampNanos: 1_700_000_000_123 * 1_000_000 }
   return { msg, info, subject: msg.subject, data: msg.data } as unknown as JsMsg & { readonly msg: MsgImpl }
 }
 
