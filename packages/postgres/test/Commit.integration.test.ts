@@ -115,14 +115,18 @@ describe("the fence", () => {
         const committed: Array<string> = []
         const own = (sql: postgres.Sql, consumer: number) =>
           Effect.promise(async () => {
-            let [fence] = await take(sql, consumer, [0])
+            const conquer = async () => {
+              // While the other one commits its row is locked.
+              while (true) for (const fence of await take(sql, consumer, [0])) return fence
+            }
+            let fence = await conquer()
             for (let i = 0; i < 200; i++) {
               const row = { id: crypto.randomUUID(), outcome: null, body: null, hash: null }
-              if ((await verdict(sql, work(fence!, { inbox: [row] }))) === "committed") {
-                committed.push(`${fence!.n + 1}`)
-                fence = { ...fence!, n: fence!.n + 1 }
+              if ((await verdict(sql, work(fence, { inbox: [row] }))) === "committed") {
+                committed.push(`${fence.n + 1}`)
+                fence = { consumer, p: 0, token: fence.token, n: fence.n + 1 }
               } else {
-                ;[fence] = await take(sql, consumer, [0])
+                fence = await conquer()
               }
             }
           })
