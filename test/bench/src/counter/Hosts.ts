@@ -4,19 +4,13 @@ import type { BenchError } from "../BenchError.ts"
 import * as Child from "../Child.ts"
 import type { Settings } from "./host.ts"
 
-/**
- * As `docs/operations.md` has a service run: with the heap that Node.js gives itself on a machine with much memory, what
- * turns leave behind would be collected late.
- */
-export const heap = "--max-old-space-size=1024"
-
 /** Starts a host of the bench's service and waits until it is ready. */
 export const start = (
   settings: Settings,
   flags: ReadonlyArray<string> = []
 ): Effect.Effect<Child.Child, BenchError, Scope.Scope> =>
   Effect.gen(function* () {
-    const child = yield* Child.node(new URL("./host.ts", import.meta.url), settings, [heap, ...flags])
+    const child = yield* Child.node(new URL("./host.ts", import.meta.url), settings, flags)
     yield* child.said(/^ready /)
     return child
   })
