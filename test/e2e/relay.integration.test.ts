@@ -238,6 +238,7 @@ it.live(
       yield* Effect.promise(() =>
         sql.begin(async (tx) => {
           // Somebody takes the partition, while the stream refuses the message to its owner.
+          await tx`select from troupe.partition for update`
           await tx`update troupe.partition set token = gen_random_uuid()`
           await outbox.streams.add("CMD_small", { max_msg_size: 1_000 })
           await Effect.runPromise(

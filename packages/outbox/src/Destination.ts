@@ -274,7 +274,7 @@ export const run = (
       // the owner only: the stream may take it from the next one, and redriven it would be there twice.
       const [answer] = yield* Effect.tryPromise(
         () => sql`with ours as materialized (
-            select from troupe.partition where consumer = ${consumer} and p = ${p} and token = ${token}::uuid for share),
+            select from troupe.partition where consumer = ${consumer} and p = ${p} and token = ${token}::uuid for key share),
           kept as (
             insert into troupe.dead (consumer, p, key, message_id, stream, sequence, subject, headers, body, code, reason)
             select ${consumer}::int, ${p}::int, ${keyOf(row)}::text,

@@ -36,5 +36,5 @@ begin
      order by t.consumer, t.p for update of t skip locked
   ) update troupe.partition t set token = null, host = null
       from free where t.consumer = free.consumer and t.p = free.p;
-  perform pg_notify('troupe_ownership', '');
+  if found then perform pg_notify('troupe_ownership', ''); end if;
 end $$;

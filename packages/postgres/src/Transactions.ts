@@ -85,10 +85,11 @@ const transaction = async <A>(connection: Connection.Connection, run: (tx: State
             return values ? pending.values() : pending
           })
         })
-        last = sent.catch((error: unknown) => (failure ??= error))
+        last = sent.catch((error: unknown) => {
+          if (!isOver()) failure ??= error
+        })
         return sent
       })
-  const bracket = send(() => false)
 
   /**
    * Runs what is between two statements; when it fails, or cannot be kept, `undo` leaves nothing of it. What goes on
@@ -102,6 +103,8 @@ const transaction = async <A>(connection: Connection.Connection, run: (tx: State
   ): Promise<B> => {
     let over = false
     const isOver = () => over || within()
+    // Of a savepoint whose transaction is over as well: that was rolled back with it, and its name may be another's by now.
+    const bracket = send(within)
     try {
       failure = undefined
       const result = await inner({

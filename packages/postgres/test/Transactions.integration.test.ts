@@ -104,6 +104,44 @@ it.live("what goes on after its transaction or savepoint is over writes nothing 
   }).pipe(Effect.scoped)
 )
 
+it.live("a stray's own savepoint undoes nothing of what comes next", () =>
+  Effect.gen(function* () {
+    const { layer, rows } = yield* world
+    yield* Effect.gen(function* () {
+      const inside = Latch.makeUnsafe(false)
+      const go = Latch.makeUnsafe(false)
+      const ended = Latch.makeUnsafe(false)
+      /** Its savepoint is still open when the transaction around it is over. */
+      const stray = Effect.gen(function* () {
+        const { handle } = yield* Transaction
+        const nested = handle.transaction(async (tx) => {
+          inside.openUnsafe()
+          await Effect.runPromise(go.await)
+          await tx.execute(sql`insert into t (n) values (1)`)
+        })
+        nested.catch(() => {}).finally(() => ended.openUnsafe())
+        yield* inside.await
+        return yield* Effect.fail("too slow")
+      })
+      yield* within(
+        Effect.gen(function* () {
+          assert.strictEqual(yield* Effect.flip(within(stray)), "too slow")
+          yield* within(
+            Effect.gen(function* () {
+              yield* put(2)
+              yield* within(put(3))
+              go.openUnsafe()
+              yield* ended.await
+              yield* put(4)
+            })
+          )
+        })
+      )
+      assert.deepStrictEqual(yield* rows, [2, 3, 4])
+    }).pipe(Effect.provide(layer))
+  }).pipe(Effect.scoped)
+)
+
 it.live("a backend that dies in a transaction fails it, and what runs on after that writes nothing", () =>
   Effect.gen(function* () {
     const { kill, layer, rows } = yield* world

@@ -71,8 +71,8 @@ export class Host extends Context.Service<
         const applicationName = Ownership.applicationName(id)
         const servers = Layer.mergeAll(
           Nats.layer({ url: options.natsUrl, name: service.name, capabilities: options.capabilities ?? {} }),
-          // The client gives up after 15 s as well: then nothing of it goes on waiting in Postgres.
-          Sql.layer({ url: options.databaseUrl, max: 8, applicationName, statementTimeout: 15_000 }),
+          // Before the client gives up its connection, and all that waits there with it.
+          Sql.layer({ url: options.databaseUrl, max: 8, applicationName, statementTimeout: 14_000 }),
           // A statement that waits for longer than a handler may take is ended, and its turn fails.
           Db.layer({ url: options.databaseUrl, max: 4, applicationName, statementTimeout: 5_000 })
         )

@@ -150,10 +150,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
           }
         }
         orphans = unowned
-        if (surplus.length > 0) {
-          yield* Effect.ignore(within(() => Ownership.release(sql, surplus)))
-          wake()
-        }
+        if (surplus.length > 0) yield* Effect.ignore(within(() => Ownership.release(sql, surplus)))
         yield* Effect.all(wanted, { concurrency: "unbounded", discard: true })
         out = undefined
         return sessions.size > 0 || view.partitions.some((row) => row.host === host.id)

@@ -1,6 +1,6 @@
 import { Codes, Envelope, Key, type Reply, Subject } from "@troupe/contract"
 import { type Db } from "@troupe/postgres"
-import { Commit, passes, sqlState } from "@troupe/postgres/internal"
+import { Commit, Lease, passes, sqlState } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -78,7 +78,10 @@ export const run = (
     const log = { id: delivery.id, key: delivery.key }
     const deadlines = yield* Deadlines
     for (let attempt = 1; attempt <= attempts; attempt++) {
-      if (attempt > 1 && (yield* deadlines.over(delivery))) break
+      if (attempt > 1) {
+        yield* Effect.mapError(Lease.check, (cause) => new CommitLost({ cause }))
+        if (yield* deadlines.over(delivery)) break
+      }
       // Encoded inside the savepoint: what is refused, or cannot be sent, leaves nothing of what it wrote by `Db` either.
       const exit = yield* Effect.exit(
         transact(

@@ -166,7 +166,7 @@ class World {
               copies: behind.flatMap(({ id, key }) =>
                 [...(this.parked.get(key)?.values() ?? [])].flatMap(({ incoming: { message } }) => {
                   const headers = Object.fromEntries(message.headers)
-                  return headers["ce-id"] === id ? [{ id, key, headers: JSON.stringify(headers) }] : []
+                  return (headers["ce-id"] ?? "") === id ? [{ id, key, headers: JSON.stringify(headers) }] : []
                 })
               ),
               inbox: new Map(ids.flatMap((id) => (this.inbox.has(id) ? [[id, this.inbox.get(id)!]] : []))),
