@@ -17,15 +17,15 @@ export const read = (
   Effect.flatMap(Sql, (sql) =>
     Effect.tryPromise(async () => {
       const found = await sql`
-        select * from (
+        select pos, id, subject, headers, body, found from (
           select *, sum(length(body)) over (order by pos) - length(body) as before, count(*) over () as found from (
-            select pos, stream, id, subject, headers, body from troupe.outbox
+            select pos, id, subject, headers, body from troupe.outbox
              where consumer = ${consumer} and p = ${p} and stream = ${stream} and pos > ${after}
              order by pos limit ${page.rows}) rows) sized
          where before < ${page.bytes} order by pos`
       const rows = found.map((row): Commit.OutboxRow => ({
         pos: Number(row["pos"]),
-        stream: row["stream"],
+        stream,
         id: row["id"],
         subject: row["subject"],
         headers: row["headers"],
