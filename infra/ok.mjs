@@ -16,6 +16,10 @@ const checks = [
     command: ["effect-tsgo", "diagnostics", "--project", "tsconfig.json", "--format", "text"],
     holds: checkedSome
   },
+  {
+    name: "permissions",
+    command: ["node", "--conditions=@troupe/source", "packages/cli/src/main.ts", "permissions", "--check"]
+  },
   { name: "unit tests", command: ["vitest", "run", "--project", "unit"] },
   { name: "build", command: ["turbo", "build", "--output-logs=errors-only"] }
 ]

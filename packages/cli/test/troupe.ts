@@ -21,12 +21,16 @@ export interface Running {
 
 type Environment = { readonly [name: string]: string | undefined }
 
-/** Starts `troupe` in the fixtures' folder, without a terminal; killed with the scope. */
-export const start = (args: ReadonlyArray<string>, env: Environment = {}): Effect.Effect<Running, never, Scope.Scope> =>
+/** Starts `troupe` in the fixtures' folder, or another, without a terminal; killed with the scope. */
+export const start = (
+  args: ReadonlyArray<string>,
+  env: Environment = {},
+  cwd = fixtures
+): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn(process.execPath, ["--conditions=@troupe/source", main, ...args], {
-        cwd: fixtures,
+        cwd,
         env: { ...process.env, ...env },
         stdio: ["ignore", "pipe", "pipe"]
       })
@@ -56,5 +60,5 @@ export const start = (args: ReadonlyArray<string>, env: Environment = {}): Effec
   )
 
 /** Runs `troupe` to its end. */
-export const troupe = (args: ReadonlyArray<string>, env: Environment = {}): Effect.Effect<Ended> =>
-  Effect.scoped(Effect.flatMap(start(args, env), ({ ended }) => ended))
+export const troupe = (args: ReadonlyArray<string>, env: Environment = {}, cwd = fixtures): Effect.Effect<Ended> =>
+  Effect.scoped(Effect.flatMap(start(args, env, cwd), ({ ended }) => ended))

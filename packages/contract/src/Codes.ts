@@ -131,6 +131,10 @@ export const codes = {
   TRP0605: {
     what: "nobody has done it yet",
     todo: "see that the service runs; what was wished is kept, and done by the next owner of the partition"
+  },
+  TRP0606: {
+    what: "the committed policy is not what the code declares",
+    todo: "write it with troupe permissions --write, and review what changed"
   }
 } as const satisfies { readonly [code: `TRP${number}`]: { readonly what: string; readonly todo: string } }
 

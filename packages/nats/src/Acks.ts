@@ -14,12 +14,13 @@ export interface Answer {
  * costs twice as much, and one reader of the connection's status.
  */
 export class Acks {
-  readonly #inbox = createInbox()
+  readonly #inbox: string
   readonly #waiting = new Map<string, { readonly done: (answer: Answer | Error) => void; readonly timer: Timer }>()
   readonly #listeners = { disconnect: new Set<() => void>(), reconnect: new Set<() => void>() }
   #connected = true
 
-  constructor(connection: NatsConnection) {
+  constructor(connection: NatsConnection, inboxPrefix: string) {
+    this.#inbox = createInbox(inboxPrefix)
     connection.subscribe(`${this.#inbox}.>`, {
       callback: (error, message) => {
         if (error === null) this.#arrived(message)

@@ -62,6 +62,8 @@ export interface Options {
   readonly url: Redacted.Redacted
   /** Shown in the server's connection list. */
   readonly name?: string
+  /** Begins the subjects where answers arrive: `_INBOX` (the default), or `_INBOX.` and one token for a user who may hear no other. */
+  readonly inboxPrefix?: string
   /** Lowers what the server says of itself: for tests. */
   readonly capabilities?: Partial<Capabilities>
 }
@@ -84,12 +86,14 @@ export class Nats extends Context.Service<
       Nats,
       Effect.gen(function* () {
         const where = redactedUrl(options.url)
+        const { inboxPrefix = "_INBOX" } = options
         const connection = yield* Effect.acquireRelease(
           Effect.tryPromise({
             try: () =>
               connect({
                 ...credentials(Redacted.value(options.url)),
                 name: options.name ?? "troupe",
+                inboxPrefix,
                 maxReconnectAttempts: -1,
                 reconnectTimeWait: 250,
                 timeout: 10_000,
@@ -118,7 +122,7 @@ export class Nats extends Context.Service<
           js: jetstream(connection),
           jsm,
           capabilities: found,
-          acks: new Acks(connection)
+          acks: new Acks(connection, inboxPrefix)
         })
       })
     )

@@ -1,4 +1,5 @@
 import { AckPolicy, DeliverPolicy, type JetStreamManager } from "@nats-io/jetstream"
+import { nuid } from "@nats-io/nats-core"
 import type { Codes } from "@troupe/contract"
 import * as Effect from "effect/Effect"
 import type { Message } from "./Message.ts"
@@ -100,6 +101,8 @@ export const sequenceAt = async (
 ): Promise<number> => {
   // A consumer from a time says, when it is made, which sequence that is.
   const { delivered, name } = await jsm.consumers.add(stream, {
+    // One without a name is made by a subject that says no filter, so that no permission could bound what it reads.
+    name: nuid.next(),
     ack_policy: AckPolicy.None,
     deliver_policy: DeliverPolicy.StartTime,
     opt_start_time: new Date(ms).toISOString(),

@@ -70,7 +70,13 @@ export class Host extends Context.Service<
         const id = SecureRandom.uuidV4Unsafe()
         const applicationName = Ownership.applicationName(id)
         const servers = Layer.mergeAll(
-          Nats.layer({ url: options.natsUrl, name: service.name, capabilities: options.capabilities ?? {} }),
+          Nats.layer({
+            url: options.natsUrl,
+            name: service.name,
+            // The only one that its user may hear: docs/permissions.md.
+            inboxPrefix: `_INBOX.${service.name}`,
+            capabilities: options.capabilities ?? {}
+          }),
           // Before the client gives up its connection, and all that waits there with it.
           Sql.layer({ url: options.databaseUrl, max: 8, applicationName, statementTimeout: 14_000 }),
           // A statement that waits for longer than a handler may take is ended, and its turn fails.

@@ -38,7 +38,7 @@ const connections = Layer.unwrap(
     const servers = yield* setting("NATS_URL", Config.String("NATS_URL"))
     const url = yield* setting("ORDERS_DATABASE_URL", Config.Redacted("ORDERS_DATABASE_URL"))
     return Layer.merge(
-      clientLayer({ servers, name: "customers" }),
+      clientLayer({ servers, name: "customers", inboxPrefix: "_INBOX.customers" }),
       Sql.layer({ url, max: 1, applicationName: "customers" })
     )
   })

@@ -1,2 +1,2 @@
 export * as Discovery from "./Discovery.ts"
-export { load, loadAll, type Loaded } from "./load.ts"
+export { defaultExport, isService, load, loadAll, type Loaded, shown } from "./load.ts"

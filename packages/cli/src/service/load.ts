@@ -13,15 +13,19 @@ export interface Loaded {
 /** Imports the file; its default export is a service, else TRP0102. TRP0103 when it cannot be imported. */
 export const load = (file: string): Effect.Effect<Loaded, Failure> =>
   Effect.gen(function* () {
-    const module: { readonly default?: unknown } = yield* Effect.tryPromise({
-      try: () => import(pathToFileURL(file).href),
-      catch: (cause) => failure("TRP0103", shown(file), reason(located(cause)))
-    })
-    if (!isService(module.default)) {
-      const why = module.default === undefined ? "it has no default export" : "its default export is something else"
+    const declared = yield* defaultExport(file)
+    if (!isService(declared)) {
+      const why = declared === undefined ? "it has no default export" : "its default export is something else"
       return yield* failure("TRP0102", shown(file), why)
     }
-    return { file, service: module.default }
+    return { file, service: declared }
+  })
+
+/** Imports the file. TRP0103 when it cannot be imported. */
+export const defaultExport = (file: string): Effect.Effect<unknown, Failure> =>
+  Effect.tryPromise({
+    try: async () => ((await import(pathToFileURL(file).href)) as { readonly default?: unknown }).default,
+    catch: (cause) => failure("TRP0103", shown(file), reason(located(cause)))
   })
 
 /** All of them. Two of one name are refused with TRP0102: they would share a database and streams. */
@@ -34,10 +38,10 @@ export const loadAll = (files: ReadonlyArray<string>): Effect.Effect<ReadonlyArr
   })
 
 /** Any copy of `@troupe/service` will do, so the mark is compared and no class. */
-const isService = (value: unknown): value is Service.Service =>
+export const isService = (value: unknown): value is Service.Service =>
   typeof value === "object" && value !== null && "~troupe" in value && value["~troupe"] === "service"
 
-const shown = (file: string): string => {
+export const shown = (file: string): string => {
   const path = relative(process.cwd(), file)
   return path === "" || path.startsWith("..") ? file : path
 }

@@ -1,0 +1,32 @@
+import { globSync } from "node:fs"
+import { resolve } from "node:path"
+import { Caller, Policy } from "@troupe/permissions"
+import * as Effect from "effect/Effect"
+import { type Failure, failure, reason } from "../Failure.ts"
+import { defaultExport, Discovery, isService, shown } from "../service/index.ts"
+
+/** The policies of the files named, or of all services and callers below the working directory. TRP0104 when there is none. */
+export const policies = (named: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Policy.Policy>, Failure> =>
+  Effect.gen(function* () {
+    const callers = named.length > 0 ? [] : globSync("services/*/src/caller.ts").sort()
+    const files = [...(yield* Discovery.files(named)), ...callers.map((file) => resolve(file))]
+    if (files.length === 0) return yield* failure("TRP0104", process.cwd(), "it has no services/*/src/main.ts")
+    const found = yield* Effect.forEach(files, compile)
+    const twice = found.findIndex(({ name }, i) => found.findIndex((other) => other.name === name) < i)
+    if (twice < 0) return found
+    // They would share a user.
+    return yield* failure("TRP0102", shown(files[twice] ?? ""), `another file is named ${found[twice]?.name} too`)
+  })
+
+const compile = (file: string): Effect.Effect<Policy.Policy, Failure> =>
+  Effect.gen(function* () {
+    const declared = yield* defaultExport(file)
+    return yield* Effect.try({
+      try: () => {
+        if (isService(declared)) return Policy.ofService(declared)
+        if (Caller.is(declared)) return Policy.ofCaller(declared)
+        throw new TypeError("its default export is neither a service nor a caller")
+      },
+      catch: (cause) => failure("TRP0102", shown(file), reason(cause))
+    })
+  })

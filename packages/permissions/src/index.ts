@@ -1,0 +1,5 @@
+export * as Caller from "./Caller.ts"
+export * as Policy from "./Policy.ts"
+export { deno } from "./format/deno.ts"
+export { nats } from "./format/nats.ts"
+export { sql } from "./format/sql.ts"

@@ -1,0 +1,105 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Actor, Subscriber } from "@troupe/actor"
+import { Contract } from "@troupe/contract"
+import { Service } from "@troupe/service"
+import * as Schema from "effect/Schema"
+import { Caller, nats, Policy, sql } from "../src/index.ts"
+
+class Cart extends Contract.actor({
+  key: Schema.String,
+  commands: { fill: Contract.command({}), empty: Contract.command({}) },
+  events: { filled: Contract.event({}) }
+}) {}
+class Desk extends Contract.actor({
+  key: Schema.String,
+  commands: { call: Contract.command({}) },
+  events: { called: Contract.event({}) }
+}) {}
+const Shop = Contract.make("shop", { Cart })
+const Help = Contract.make("help-desk", { Cart, Desk })
+
+const cart = Actor.make(Shop.Cart, { state: Schema.Void, initial: undefined }).commands({
+  fill: () => {},
+  empty: () => {}
+})
+const plain = Policy.ofService(Service.make(Shop, { actors: [cart] })).nats.publish
+
+const hears = (...events: ReadonlyArray<Contract.AnyEventRef>) => {
+  const listener = events.reduce((all, event) => all.on(event, () => {}), Subscriber.make("listener"))
+  const { publish } = Policy.ofService(Service.make(Shop, { actors: [cart], subscribers: [listener] })).nats
+  return publish.filter((subject) => !plain.includes(subject))
+}
+
+const reading = (filter: string) => [
+  "$JS.API.STREAM.INFO.EVT_help-desk",
+  "$JS.API.STREAM.MSG.GET.EVT_help-desk",
+  `$JS.API.CONSUMER.CREATE.EVT_help-desk.*.${filter}`,
+  "$JS.API.CONSUMER.INFO.EVT_help-desk.*",
+  "$JS.API.CONSUMER.MSG.NEXT.EVT_help-desk.*",
+  "$JS.API.CONSUMER.DELETE.EVT_help-desk.*"
+]
+
+describe("the policy of a service", () => {
+  it("lets it say its own events, command itself, and nothing of others", () => {
+    const said = plain.filter((subject) => /^(evt|cmd)\./.test(subject))
+    assert.deepStrictEqual(said, ["evt.shop.Cart.filled.*", "cmd.shop.Cart.empty.*", "cmd.shop.Cart.fill.*"])
+    assert.deepStrictEqual(
+      plain.filter((subject) => subject.includes("help-desk")),
+      []
+    )
+  })
+
+  it("lets it send what its parts list, not all that allow.send would cover", () => {
+    const sender = Subscriber.make("sender", { sends: [Help.Desk] }).on(Shop.Cart.events.filled, () => {})
+    const service = Service.make(Shop, { actors: [cart], subscribers: [sender], allow: { send: [Help] } })
+    assert.deepStrictEqual(
+      Policy.ofService(service).nats.publish.filter((subject) => subject.includes("help-desk")),
+      ["cmd.help-desk.Desk.call.*", "$JS.API.STREAM.INFO.CMD_help-desk", "$JS.API.STREAM.MSG.GET.CMD_help-desk"]
+    )
+    assert.throws(
+      () => Policy.ofService({ ...service, allow: {} }),
+      /shop sends to help-desk.Desk, which its allow.send lacks/
+    )
+  })
+
+  it("lets it read with the one filter that the engine reads with", () => {
+    assert.deepStrictEqual(hears(Help.Desk.events.called), reading("evt.help-desk.*.Desk.>"))
+    assert.deepStrictEqual(hears(Help.Desk.events.called, Help.Cart.events.filled), reading("evt.help-desk.*.>"))
+  })
+
+  it("lets it hear its own inbox alone", () => {
+    const { subscribe } = Policy.ofService(Service.make(Shop, { actors: [cart] })).nats
+    assert.deepStrictEqual(subscribe, ["_INBOX.shop.>"])
+  })
+})
+
+describe("the policy of a caller", () => {
+  it("lets it send these commands, and read these services whole", () => {
+    const caller = Caller.make("web", { sends: [Shop.Cart.commands.fill], hears: [Help] })
+    assert.deepStrictEqual(Policy.ofCaller(caller).nats, {
+      publish: [
+        "cmd.shop.Cart.fill.*",
+        "$JS.API.STREAM.INFO.EVT_help-desk",
+        "$JS.API.CONSUMER.CREATE.EVT_help-desk.>",
+        "$JS.API.CONSUMER.INFO.EVT_help-desk.*",
+        "$JS.API.CONSUMER.MSG.NEXT.EVT_help-desk.*",
+        "$JS.API.CONSUMER.DELETE.EVT_help-desk.*"
+      ],
+      subscribe: ["_INBOX.web.>"]
+    })
+    assert.throws(() => Caller.make("web.app", {}), /no name for a caller/)
+  })
+})
+
+describe("formats", () => {
+  const policy = Policy.ofCaller(Caller.make("web-app", { sends: [Shop.Cart.commands.fill] }))
+  it("nats: passwords are variables, a name with a dash too", () => {
+    assert.include(nats([policy]), 'user: "web-app"\n      password: $WEB_APP_NATS_PASSWORD\n')
+    assert.include(nats([policy]), 'publish { allow: [\n          "cmd.shop.Cart.fill.*"\n        ] }')
+  })
+  it("sql: every grant is to the role, quoted", () => {
+    const grants = sql(policy).match(/^grant .*$/gm) ?? []
+    assert.isAbove(grants.length, 10)
+    for (const grant of grants) assert.match(grant, / to "web-app";$/)
+  })
+})

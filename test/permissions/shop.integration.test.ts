@@ -1,0 +1,175 @@
+import { spawn } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
+import { assert, it } from "@effect/vitest"
+import { OrderId, Orders } from "@shop/orders"
+import { ask } from "@troupe/client"
+import { layer as client } from "@troupe/client/node"
+import { Migrations } from "@troupe/postgres"
+import { connected, until } from "@troupe/test-world"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Guarded from "./src/guarded.ts"
+
+const services = ["orders", "payments", "shipping"] as const
+const admin = process.env["DATABASE_URL"] ?? "DATABASE_URL is not set"
+const run = `w${process.pid}`
+
+/** The service's database, migrated, with the committed role, which may log in with its name; both are dropped at the end. */
+const database = (service: string) =>
+  Effect.gen(function* () {
+    const server = yield* connected(admin)
+    const name = `${run}_${service}`
+    yield* Effect.acquireRelease(
+      Effect.promise(() => server.unsafe(`create database ${name}`)),
+      () =>
+        Effect.promise(async () => {
+          await server.unsafe(`drop database ${name} with (force)`)
+          await server.unsafe(`drop role if exists "${service}"`)
+        })
+    )
+    const url = Object.assign(new URL(admin), { pathname: `/${name}` })
+    const folder = `${Guarded.root}services/${service}/migrations`
+    yield* Migrations.run({ url: Redacted.make(url.href), folder: existsSync(folder) ? folder : undefined })
+    const owner = yield* connected(url.href)
+    yield* Effect.promise(() => owner.unsafe(Guarded.committed(`${service}.sql`)))
+    // Twice: it may be run after every migration.
+    yield* Effect.promise(() => owner.unsafe(Guarded.committed(`${service}.sql`)))
+    yield* Effect.promise(() => owner.unsafe(`alter role "${service}" password 'secret'`))
+    return { owner, url: Object.assign(new URL(url), { username: service, password: "secret" }).href }
+  })
+
+/** `troupe run`, until the scope ends; done when it is ready. */
+const host = (service: string, env: Record<string, string>) =>
+  Effect.gen(function* () {
+    const main = `${Guarded.root}packages/cli/src/main.ts`
+    const args = ["--conditions=@troupe/source", main, "run", `services/${service}/src/main.ts`]
+    let said = ""
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() => spawn(process.execPath, args, { cwd: Guarded.root, env: { ...process.env, ...env } })),
+      (child) =>
+        Effect.callback<void>((resume) => {
+          if (child.exitCode !== null) return resume(Effect.void)
+          child.once("close", () => resume(Effect.void))
+          child.kill("SIGTERM")
+        })
+    )
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding("utf8").on("data", (text: string) => (said += text))
+    yield* until(
+      async () => ({ said, code: child.exitCode }),
+      ({ code, said }) => code !== null || / is ready: /.test(said)
+    )
+    assert.match(said, / is ready: /)
+    return () => said
+  })
+
+/** What the role of a service must not do: SQL and why. */
+const denied: ReadonlyArray<string> = [
+  "create table troupe.mine (id int)",
+  "create table app.mine (id int)",
+  "create table public.mine (id int)",
+  "create temporary table mine (id int)",
+  "create schema mine",
+  "create role mine",
+  "alter table troupe.state add column mine int",
+  "drop table app.journal",
+  "truncate troupe.state",
+  "truncate app.journal",
+  "delete from troupe.state",
+  "delete from troupe.outbox",
+  "update troupe.outbox set pos = 0",
+  "delete from troupe.inbox",
+  "delete from troupe.outbox_0",
+  "insert into troupe.outbox_0 select * from troupe.outbox_0",
+  "delete from troupe.partition",
+  "update troupe.mark set n = 0",
+  "update troupe.consumer set partitions = 1",
+  "insert into troupe.migration (schema, number, name, sha256) values ('app', 9, '', '')",
+  "update troupe.dead set code = ''",
+  "insert into troupe.wish (consumer, p, kind, dead, by) values (1, 0, 'discard', 1, '')",
+  "create or replace function troupe.host_lock(_host uuid) returns bigint language sql immutable return 0",
+  "set role postgres",
+  "copy troupe.host to program 'true'"
+]
+
+it.live(
+  "the shop runs under the committed users and roles, nothing of it is refused, and its roles can do no more",
+  () =>
+    Effect.gen(function* () {
+      const nats = yield* Guarded.server
+      const databases = yield* Effect.forEach(services, database)
+      const hosts = yield* Effect.forEach(
+        services,
+        (service, i) =>
+          host(service, {
+            NATS_URL: Guarded.urlOf(nats, service),
+            DATABASE_URL: databases[i]?.url ?? "",
+            TROUPE_HTTP_PORT: "0"
+          }),
+        { concurrency: 3 }
+      )
+      const [orders] = databases
+      if (orders === undefined) return assert.fail("no database")
+      const id = OrderId.make("o-1")
+      const lines = [{ sku: "tea", quantity: 2, cents: 450 }] as const
+      const receipt = yield* ask(Orders.Order.at(id).place({ customer: "ada", lines }), { timeout: "20 seconds" }).pipe(
+        Effect.provide(
+          client({
+            servers: `127.0.0.1:${nats.port}`,
+            user: "customers",
+            pass: "secret-customers",
+            inboxPrefix: "_INBOX.customers"
+          })
+        )
+      )
+      assert.strictEqual(receipt.cents, 900)
+      // Commands went to payments and shipping, and events of all three were read.
+      const steps = yield* until(
+        () => orders.owner.unsafe("select step from app.journal order by step"),
+        (rows) => rows.length === 3
+      )
+      assert.deepStrictEqual(
+        steps.map((row) => row["step"]),
+        ["orders.Order.placed", "payments.Payment.authorized", "shipping.Shipment.dispatched"]
+      )
+      const log = readFileSync(nats.log, "utf8")
+      assert.notMatch(log, /violation/i)
+      for (const said of hosts) assert.notMatch(said(), /permission|denied|violation/i)
+
+      const role = yield* connected(orders.url)
+      for (const statement of denied) {
+        const said = yield* Effect.promise(() =>
+          role.unsafe(statement).then(
+            () => "nothing",
+            ({ code }) => String(code)
+          )
+        )
+        assert.strictEqual(said, "42501", statement)
+      }
+      const other = Object.assign(new URL(orders.url), { pathname: `/${run}_payments` }).href
+      const foreign = yield* connected(other)
+      const said = yield* Effect.promise(() =>
+        foreign`select 1`.then(
+          () => "nothing",
+          ({ code }) => String(code)
+        )
+      )
+      assert.strictEqual(said, "42501", "the database of another service")
+      // What the pruner does once an hour, and what ends a frozen host.
+      yield* Effect.promise(() =>
+        role.begin(async (tx) => {
+          await tx.unsafe("lock table troupe.outbox_11 in access exclusive mode; truncate troupe.outbox_11")
+        })
+      )
+      yield* Effect.promise(async () => {
+        await role.unsafe("truncate troupe.inbox_0")
+        await role.unsafe("delete from troupe.wish")
+        await role.unsafe("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'nobody'")
+        await role.unsafe("select setval('troupe.enqueued_hint', 1, false) from troupe.enqueued_hint where is_called")
+        await role.unsafe(
+          "insert into troupe.enqueued (hash, key, message_id, stream, subject, headers, body) select 1, '', gen_random_uuid(), '', '', '', '' where false"
+        )
+      })
+    }).pipe(Effect.scoped),
+  60_000
+)
