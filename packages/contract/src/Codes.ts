@@ -131,6 +131,10 @@ export const codes = {
   TRP0605: {
     what: "nobody has done it yet",
     todo: "see that the service runs; what was wished is kept, and done by the next owner of the partition"
+  },
+  TRP0610: {
+    what: "there is no contract to read",
+    todo: "name a module that exports one contract or service, or what troupe contract export printed"
   }
 } as const satisfies { readonly [code: `TRP${number}`]: { readonly what: string; readonly todo: string } }
 
