@@ -135,6 +135,10 @@ export const codes = {
   TRP0606: {
     what: "the committed policy is not what the code declares",
     todo: "write it with troupe permissions --write, and review what changed"
+  },
+  TRP0610: {
+    what: "there is no contract to read",
+    todo: "name a module that exports one contract or service, or what troupe contract export printed"
   }
 } as const satisfies { readonly [code: `TRP${number}`]: { readonly what: string; readonly todo: string } }
 

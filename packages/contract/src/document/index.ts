@@ -1,0 +1,2 @@
+export * as Compatibility from "./Compatibility.ts"
+export * as Document from "./Document.ts"
