@@ -1,0 +1,118 @@
+import { connect, type Connection } from "@troupe/client/node"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { type Checked, same, settled } from "./checks.ts"
+import { Counting } from "./contract.ts"
+import * as Program from "./Program.ts"
+import type { World } from "./World.ts"
+
+/** What an actor host promises on every runtime, and what Deno's permissions promise beside. */
+export const check = (runtime: Program.Runtime, world: World): Effect.Effect<ReadonlyArray<Checked>> => {
+  const given: Given = { runtime, world, key: crypto.randomUUID() }
+  const checks = runtime === "deno" ? { ...everywhere, ...walls } : everywhere
+  return Effect.forEach(Object.entries(checks), ([name, run]) =>
+    Effect.promise(() => settled(name, () => Effect.runPromise(Effect.scoped(run(given)))))
+  )
+}
+
+interface Given {
+  readonly runtime: Program.Runtime
+  readonly world: World
+  readonly key: string
+}
+type Check = (given: Given) => Effect.Effect<void, unknown, Scope.Scope>
+
+const everywhere: { readonly [name: string]: Check } = {
+  "state outlives the host": (given) =>
+    Effect.gen(function* () {
+      const counter = Counting.Counter.at(given.key)
+      const client = yield* connected(given.world)
+      for (const left of [7, 14]) {
+        const host = yield* started(given)
+        same(yield* Effect.promise(() => client.ask(counter.add({ n: 7 }), { timeout: "10 seconds" })), left)
+        host.kill("SIGTERM")
+        same(yield* host.ended, 0)
+      }
+    }),
+
+  "SIGTERM finishes, ends with 0, and another host answers the rest once": (given) =>
+    Effect.gen(function* () {
+      const client = yield* connected(given.world)
+      const first = yield* started(given)
+      let answered = 0
+      const some = yield* Deferred.make<void>()
+      const asked = yield* Effect.forEach(
+        Array.from({ length: 400 }, (_, i) => Counting.Counter.at(`${given.key}-${i % 20}`)),
+        (counter) =>
+          Effect.promise(async () => {
+            const left = await client.ask(counter.add({ n: 1 }), { timeout: "15 seconds" })
+            if (++answered === 40) Deferred.doneUnsafe(some, Effect.void)
+            return left
+          }),
+        { concurrency: 40 }
+      ).pipe(Effect.forkChild)
+      yield* Deferred.await(some)
+      first.kill("SIGTERM")
+      same(yield* first.ended, 0)
+      // Some are left: it was told in the middle.
+      same(answered < 400, true)
+      yield* started(given)
+      const sum = (yield* Fiber.join(asked)).reduce((sum, left) => sum + left, 0)
+      // Twenty keys, each with the answers 1 to 20.
+      same(sum, 20 * 210)
+    })
+}
+
+/** What the script of `troupe permissions --format deno` allows, and no more. */
+const walls: { readonly [name: string]: Check } = {
+  "without the database's address it ends, and says which": (given) => denied(given, "databaseUrl", "TRP0501"),
+  "without the broker's address it ends, and says which": (given) => denied(given, "natsUrl", "TRP0401"),
+
+  "a handler may read no other file, and call no other address": (given) =>
+    Effect.gen(function* () {
+      const host = yield* started(given)
+      const client = yield* connected(given.world)
+      same(yield* trespassed(client, given), {
+        file: 'NotCapable: Requires read access to "/etc/hostname", run again with the --allow-read flag',
+        url: `NotCapable: Requires net access to "${new URL(given.world.place("tcp").control).host}", run again with the --allow-net flag`
+      })
+      host.kill("SIGTERM")
+      same(yield* host.ended, 0)
+    })
+}
+
+const denied = ({ runtime, world }: Given, what: "natsUrl" | "databaseUrl", code: string) =>
+  Effect.gen(function* () {
+    const place = { ...world, port }
+    const elsewhere = what === "natsUrl" ? "nats://127.0.0.1:1" : "postgres://127.0.0.1:1/none"
+    const host = yield* Program.host(runtime, place, { ...place, [what]: elsewhere })
+    same(yield* host.ended, 1)
+    const address = new URL(world[what]).host
+    const said = `Requires net access to "${address}"`
+    if (!host.stderr().startsWith(`${code} `) || !host.stderr().includes(said)) throw new Error(host.stderr())
+  })
+
+/** What became of a handler's tries to read a file and to call a server that its service does not need. */
+export const trespassed = (client: Connection, { key, world }: Pick<Given, "key" | "world">) =>
+  Effect.promise(() =>
+    client.ask(Counting.Counter.at(key).trespass({ file: "/etc/hostname", url: world.place("tcp").control }))
+  )
+
+/** Of health; one host at a time has it. */
+const port = 4177
+
+/** A host that says it is ready. */
+export const started = ({ runtime, world }: Pick<Given, "runtime" | "world">) =>
+  Effect.gen(function* () {
+    const host = yield* Program.host(runtime, { ...world, port })
+    yield* host.spoke
+    if (!host.stdout().startsWith('{"service":"counting"')) return yield* Effect.die(new Error(host.stderr()))
+    return host
+  })
+
+export const connected = (world: World): Effect.Effect<Connection, never, Scope.Scope> => {
+  const { pass, servers, user } = world.place("tcp")
+  return Effect.acquireDisposable(Effect.promise(() => connect({ servers, user, pass, inboxPrefix: `_INBOX.${user}` })))
+}
