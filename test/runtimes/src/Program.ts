@@ -1,10 +1,13 @@
 import { spawn } from "node:child_process"
 import { delimiter, dirname } from "node:path"
+import { fileURLToPath } from "node:url"
 import { deno, Policy } from "@troupe/permissions"
+import { binary } from "@troupe/test-world/binary"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import service from "./service.ts"
-import { binary, root } from "./tools.ts"
+
+const root = fileURLToPath(new URL("../../..", import.meta.url))
 
 /** The runtimes on which a host runs. */
 export type Runtime = "node" | "deno" | "bun"

@@ -1,11 +1,11 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { binary } from "@troupe/test-world/binary"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { bundle } from "./bundle.ts"
 import * as Program from "./Program.ts"
-import { binary } from "./tools.ts"
 
 /** Of the Worker; what the platform changes later is not tested here. */
 const compatibilityDate = "2026-11-01"

@@ -1,3 +1,4 @@
+import { binary } from "@troupe/test-world/binary"
 import * as Effect from "effect/Effect"
 import { bundle } from "./bundle.ts"
 import type { Checked } from "./checks.ts"
@@ -5,7 +6,6 @@ import { same, settled } from "./checks.ts"
 import * as Chromium from "./Chromium.ts"
 import * as hosts from "./hosts.ts"
 import * as Program from "./Program.ts"
-import { binary } from "./tools.ts"
 import * as Workerd from "./Workerd.ts"
 import type { World } from "./World.ts"
 

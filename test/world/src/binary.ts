@@ -1,9 +1,5 @@
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
-
-/** The root of the repository: programs of the tests run there. */
-export const root: string = fileURLToPath(new URL("../../..", import.meta.url))
 
 const here = createRequire(import.meta.url)
 const arch = process.arch === "arm64" ? "arm64" : "x64"
