@@ -108,6 +108,10 @@ const workerd = (world: World): Effect.Effect<Found> =>
             await ask("/finish")
             same(await lingering, works)
           },
+          "a subscription of another request says so": async () => {
+            same(await ask("/hear"), "counting.Counter.added")
+            same(await ask("/next"), `ClientError: ${refused("events")}`)
+          },
           "a connection of another request cannot be closed, and that says so": async () => {
             await ask("/keep")
             same(/^Error: Cannot .* outside of the request/.test(String(await ask("/close"))), true)

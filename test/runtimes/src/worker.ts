@@ -48,6 +48,7 @@ export class Keeper {
 }
 
 let kept: Connection | undefined
+let events: AsyncIterator<{ readonly type: string }> | undefined
 let finish: (() => void) | undefined
 
 const routes: { readonly [path: string]: (asked: Asked, env: Environment) => Promise<unknown> } = {
@@ -58,10 +59,20 @@ const routes: { readonly [path: string]: (asked: Asked, env: Environment) => Pro
     return (await object.fetch(new Request("http://object", { method: "POST", body: JSON.stringify(asked) }))).json()
   },
 
-  /** Keeps the connection of this request. */
+  /** Keeps its connection. */
   "/keep": async ({ place }) => void (kept = await open(place)),
 
-  /** Does so, is under way until `/finish`, and uses its own connection then. */
+  /** Keeps a subscription that has heard something. */
+  "/hear": async ({ key, place }) => {
+    const client = await open(place)
+    events = client.subscribe(Counting.Counter.events.added)[Symbol.asyncIterator]()
+    const heard = events.next().then(({ value }) => value?.type as unknown)
+    while ((await Promise.race([heard, client.ask(Counting.Counter.at(key).add({ n: 0 }))])) === 0);
+    return heard
+  },
+  "/next": () => events!.next().then(({ value }) => value?.type as unknown, String),
+
+  /** Keeps its connection, is under way until `/finish`, and uses it then. */
   "/linger": async ({ key, place }) => {
     const client = await open(place)
     kept = client

@@ -76,14 +76,19 @@ export class Link {
 
   /** Why nothing can be sent or answered, if so. An inbox that was refused is tried again by the next message. */
   refusal(): Reason | undefined {
-    const elsewhere = this.nc.elsewhere?.()
-    if (elsewhere !== undefined) return new NotConnected({ detail: elsewhere })
+    if (this.elsewhere !== undefined) return this.elsewhere
     if (this.nc.isClosed()) return new NotConnected({ detail: "the connection was closed" })
     const deaf = this.deaf
     if (deaf === undefined) return undefined
     this.deaf = undefined
     this.listen()
     return deaf
+  }
+
+  /** That it belongs to another request of a Worker, if so. */
+  get elsewhere(): NotConnected | undefined {
+    const detail = this.nc.elsewhere?.()
+    return detail === undefined ? undefined : new NotConnected({ detail })
   }
 
   private listen(): void {

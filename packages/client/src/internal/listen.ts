@@ -81,7 +81,7 @@ export const listen = (
         yield* Effect.tryPromise({ try: () => source.open(), catch: (cause) => failure(source.stream, cause) })
         sources.push(source)
       }
-      return Stream.fromEffectRepeat(events(sources, bell))
+      return Stream.fromEffectRepeat(events(link, sources, bell))
     })
   )
 
@@ -134,6 +134,7 @@ class Bell {
 
 /** The next event; asking for it says that the one before is handled. */
 const events = (
+  link: Link,
   sources: ReadonlyArray<Source>,
   bell: Bell
 ): Effect.Effect<Event & Placed, ClientError | Cause.Done> => {
@@ -153,6 +154,8 @@ const events = (
     return undefined
   }
   return Effect.gen(function* () {
+    const { elsewhere } = link
+    if (elsewhere !== undefined) return yield* new ClientError({ to: "events", reason: elsewhere })
     given?.handled()
     given = undefined
     while (true) {
