@@ -4,8 +4,14 @@ import packed from "@sparticuz/chromium"
 import { chromium } from "playwright-core"
 import type { Checked, Place } from "./checks.ts"
 
-/** Where distributions put it. The packed one is unpacked into the folder for temporary files, once. */
-const installed = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+/** Where it may be installed; else the packed one is unpacked into the folder for temporary files, once. */
+const installed = [
+  "/usr/bin/chromium",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+]
+/** As root it has no sandbox, and a container has little shared memory. */
+const args = ["--no-sandbox", "--disable-dev-shm-usage"]
 
 /** What a page of Chromium says of the client, and the browser's version. The page and its script come from `place.control`. */
 export const check = (
@@ -16,7 +22,7 @@ export const check = (
       const executablePath =
         installed.find((path) => existsSync(path)) ?? (yield* Effect.promise(() => packed.executablePath()))
       const browser = yield* Effect.acquireRelease(
-        Effect.promise(() => chromium.launch({ executablePath, args: packed.args })),
+        Effect.promise(() => chromium.launch({ executablePath, args })),
         (browser) => Effect.promise(() => browser.close())
       )
       return yield* Effect.promise(async () => {

@@ -92,23 +92,23 @@ const troupeRun = ["packages/cli/src/main.ts", "run", "test/runtimes/src/service
 
 /**
  * Runs the service by `troupe run`; it has said where it is when it `spoke`. On Deno by the script that
- * `troupe permissions --format deno` prints, with the addresses of `allowed`.
+ * `troupe permissions --format deno` prints, `lessened` for tests of what is refused then.
  */
 export const host = (
   runtime: Runtime,
   place: HostPlace,
-  allowed: Pick<HostPlace, "natsUrl" | "databaseUrl"> = place
+  lessened: (script: string) => string = (script) => script
 ): Effect.Effect<Program, never, Scope.Scope> => {
   const env = {
     ...process.env,
     NATS_URL: place.natsUrl,
     DATABASE_URL: place.databaseUrl,
     TROUPE_HTTP_PORT: String(place.port),
-    NATS_ADDRESS: new URL(allowed.natsUrl).host,
-    DATABASE_ADDRESS: new URL(allowed.databaseUrl).host
+    NATS_ADDRESS: new URL(place.natsUrl).host,
+    DATABASE_ADDRESS: new URL(place.databaseUrl).host
   }
   if (runtime === "deno") {
-    const script = deno(Policy.ofService(service))
+    const script = lessened(deno(Policy.ofService(service)))
     const path = [dirname(binary("deno")), process.env["PATH"]].join(delimiter)
     return run("sh", ["-c", script, "host", conditions, ...troupeRun], { ...env, PATH: path })
   }

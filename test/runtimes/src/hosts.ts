@@ -67,8 +67,22 @@ const everywhere: { readonly [name: string]: Check } = {
 
 /** What the script of `troupe permissions --format deno` allows, and no more. */
 const walls: { readonly [name: string]: Check } = {
-  "without the database's address it ends, and says which": (given) => denied(given, "databaseUrl", "TRP0501"),
-  "without the broker's address it ends, and says which": (given) => denied(given, "natsUrl", "TRP0401"),
+  "without the database's address it ends, and says which": (given) =>
+    denied(given, "${DATABASE_ADDRESS:?},", /^TRP0501 .* Requires net access to "DATABASE"/),
+  "without the broker's address it ends, and says which": (given) =>
+    denied(given, "${NATS_ADDRESS:?},", /^TRP0401 .* Requires net access to "NATS"/),
+  "it needs every other permission that it has": (given) =>
+    Effect.forEach(
+      [
+        [",127.0.0.1:${TROUPE_HTTP_PORT:-4100}", /Requires net access to "127.0.0.1:4177"/],
+        ["--allow-read=.", /Requires read access/],
+        ["--allow-env", /Requires env access/],
+        ["hostname,", /Requires sys access to "hostname"/],
+        [",uid", /Requires sys access to "uid"/]
+      ] as const,
+      ([permission, why]) => denied(given, permission, why),
+      { discard: true }
+    ),
 
   "a handler may read no other file, and call no other address": (given) =>
     Effect.gen(function* () {
@@ -83,16 +97,22 @@ const walls: { readonly [name: string]: Check } = {
     })
 }
 
-const denied = ({ runtime, world }: Given, what: "natsUrl" | "databaseUrl", code: string) =>
-  Effect.gen(function* () {
-    const place = { ...world, port }
-    const elsewhere = what === "natsUrl" ? "nats://127.0.0.1:1" : "postgres://127.0.0.1:1/none"
-    const host = yield* Program.host(runtime, place, { ...place, [what]: elsewhere })
-    same(yield* host.ended, 1)
-    const address = new URL(world[what]).host
-    const said = `Requires net access to "${address}"`
-    if (!host.stderr().startsWith(`${code} `) || !host.stderr().includes(said)) throw new Error(host.stderr())
-  })
+/** A host whose script lacks one permission; it ends with 1 and says why, with the servers' names for their addresses. */
+const denied = ({ runtime, world }: Given, permission: string, why: RegExp) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const host = yield* Program.host(runtime, { ...world, port }, (script) => {
+        same(script.split(permission).length, 2)
+        return script.replace(permission, "")
+      })
+      same(yield* host.ended, 1)
+      const said = host
+        .stderr()
+        .replaceAll(new URL(world.natsUrl).host, "NATS")
+        .replaceAll(new URL(world.databaseUrl).host, "DATABASE")
+      if (!why.test(said)) throw new Error(`${permission}: ${said}`)
+    })
+  )
 
 /** What became of a handler's tries to read a file and to call a server that its service does not need. */
 export const trespassed = (client: Connection, { key, world }: Pick<Given, "key" | "world">) =>

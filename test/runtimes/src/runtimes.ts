@@ -1,4 +1,5 @@
 import { binary } from "@troupe/test-world/binary"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { bundle } from "./bundle.ts"
 import type { Checked } from "./checks.ts"
@@ -19,9 +20,14 @@ export interface Report {
 export const names = ["node", "deno", "bun", "workerd", "chromium"] as const
 export type Name = (typeof names)[number]
 
-/** Checks one runtime, from its first program to its last. */
+/** Checks one runtime, from its first program to its last. One that cannot be run fails one check, which says why. */
 export const check = (name: Name, world: World): Effect.Effect<Report> =>
-  Effect.map(checks[name](world), (found) => ({ runtime: name, ...found }))
+  checks[name](world).pipe(
+    Effect.catchCause((cause) =>
+      Effect.succeed({ version: "unknown", checked: [{ name: "it runs", failed: Cause.pretty(cause) }] })
+    ),
+    Effect.map((found) => ({ runtime: name, ...found }))
+  )
 
 type Found = Omit<Report, "runtime">
 
