@@ -20,6 +20,8 @@ export interface World {
   /** For the service's own user. */
   readonly natsUrl: string
   readonly databaseUrl: string
+  /** Of the health endpoints; one host at a time has it. */
+  readonly port: number
   readonly place: (transport: "tcp" | "ws") => Place
   /** What the control server answers to a GET: the page of the browser and its script. */
   serve(path: string, type: string, body: string): void
@@ -32,7 +34,7 @@ export const start: Effect.Effect<World, unknown, Scope.Scope> = Effect.gen(func
   const policies = [Policy.ofService(service), Policy.ofCaller(caller)]
   const variables = ["NATS", "COUNTING_NATS", "WEB_NATS"].map((user) => `${user}_PASSWORD: ${password}`)
   // Below the range of outgoing connections, as the other ports of these servers.
-  const wsPort = randomInt(20_000, 32_000)
+  const [wsPort, port] = [randomInt(20_000, 26_000), randomInt(26_000, 32_000)]
   const websocket = `websocket { listen: "127.0.0.1:${wsPort}", no_tls: true }`
   const [server, postgres] = yield* Effect.all(
     [NatsServer.start({ config: [websocket, ...variables, nats(policies)].join("\n") }), Postgres.start()],
@@ -50,6 +52,7 @@ export const start: Effect.Effect<World, unknown, Scope.Scope> = Effect.gen(func
   return {
     natsUrl: server.url.replace("//", `//${service.name}:${password}@`),
     databaseUrl: postgres.url,
+    port,
     place: (transport) => ({
       servers: transport === "ws" ? `ws://127.0.0.1:${wsPort}` : server.url,
       proxied: `${transport === "ws" ? "ws" : "nats"}://127.0.0.1:${proxies[transport].port}`,

@@ -29,11 +29,11 @@ export const check = async (connect: typeof connectTo, place: Place): Promise<Re
   return done
 }
 
-/** Runs one check; one that hangs fails after 20 seconds. */
-export const settled = async (name: string, run: () => Promise<void>): Promise<Checked> => {
+/** Runs one check; one that hangs fails after `patience` ms. */
+export const settled = async (name: string, run: () => Promise<void>, patience = 20_000): Promise<Checked> => {
   let timer: ReturnType<typeof setTimeout> | undefined
   const hangs = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("it hangs")), 20_000)
+    timer = setTimeout(() => reject(new Error("it hangs")), patience)
   })
   try {
     await Promise.race([run(), hangs])

@@ -13,7 +13,7 @@ export const check = (runtime: Program.Runtime, world: World): Effect.Effect<Rea
   const given: Given = { runtime, world, key: crypto.randomUUID() }
   const checks = runtime === "deno" ? { ...everywhere, ...walls } : everywhere
   return Effect.forEach(Object.entries(checks), ([name, run]) =>
-    Effect.promise(() => settled(name, () => Effect.runPromise(Effect.scoped(run(given)))))
+    Effect.promise(() => settled(name, () => Effect.runPromise(Effect.scoped(run(given))), 60_000))
   )
 }
 
@@ -74,7 +74,7 @@ const walls: { readonly [name: string]: Check } = {
   "it needs every other permission that it has": (given) =>
     Effect.forEach(
       [
-        [",127.0.0.1:${TROUPE_HTTP_PORT:-4100}", /Requires net access to "127.0.0.1:4177"/],
+        [",127.0.0.1:${TROUPE_HTTP_PORT:-4100}", /Requires net access to "127.0.0.1:\d+"/],
         ["--allow-read=.", /Requires read access/],
         ["--allow-env", /Requires env access/],
         ["hostname,", /Requires sys access to "hostname"/],
@@ -101,7 +101,7 @@ const walls: { readonly [name: string]: Check } = {
 const denied = ({ runtime, world }: Given, permission: string, why: RegExp) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const host = yield* Program.host(runtime, { ...world, port }, (script) => {
+      const host = yield* Program.host(runtime, world, (script) => {
         same(script.split(permission).length, 2)
         return script.replace(permission, "")
       })
@@ -120,13 +120,10 @@ export const trespassed = (client: Connection, { key, world }: Pick<Given, "key"
     client.ask(Counting.Counter.at(key).trespass({ file: "/etc/hostname", url: world.place("tcp").control }))
   )
 
-/** Of health; one host at a time has it. */
-const port = 4177
-
 /** A host that says it is ready. */
 export const started = ({ runtime, world }: Pick<Given, "runtime" | "world">) =>
   Effect.gen(function* () {
-    const host = yield* Program.host(runtime, { ...world, port })
+    const host = yield* Program.host(runtime, world)
     yield* host.spoke
     if (!host.stdout().startsWith('{"service":"counting"')) return yield* Effect.die(new Error(host.stderr()))
     return host

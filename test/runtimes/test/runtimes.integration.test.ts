@@ -24,7 +24,7 @@ describe("contract, client and host", () => {
               []
             )
           }),
-        60_000
+        180_000
       )
     }
 
