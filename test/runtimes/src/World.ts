@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto"
 import { createServer } from "node:http"
+import { fileURLToPath } from "node:url"
 import { jetstreamManager } from "@nats-io/jetstream"
 import { connect } from "@nats-io/transport-node"
 import { Subject } from "@troupe/contract"
@@ -40,7 +41,8 @@ export const start: Effect.Effect<World, unknown, Scope.Scope> = Effect.gen(func
     [NatsServer.start({ config: [websocket, ...variables, nats(policies)].join("\n") }), Postgres.start()],
     { concurrency: 2 }
   )
-  yield* Migrations.run({ url: Redacted.make(postgres.url), folder: undefined })
+  const folder = fileURLToPath(new URL("../migrations", import.meta.url))
+  yield* Migrations.run({ url: Redacted.make(postgres.url), folder })
   yield* streams(server.port)
   const proxies = { tcp: yield* Proxy.start(server.port), ws: yield* Proxy.start(wsPort) }
   const files = new Map<string, { readonly type: string; readonly body: string }>()

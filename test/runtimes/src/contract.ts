@@ -9,6 +9,8 @@ class Counter extends Contract.actor({
   commands: {
     add: Contract.command({ payload: { n: Schema.Int }, reply: Schema.Int, errors: [TooFew] }),
     clear: Contract.command({ payload: {} }),
+    /** Adds a little later. */
+    later: Contract.command({ payload: { n: Schema.Int } }),
     /** Tries what no handler should: says of each whether the runtime let it. */
     trespass: Contract.command({
       payload: { file: Schema.String, url: Schema.String },

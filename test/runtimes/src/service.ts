@@ -1,6 +1,10 @@
 import { readFile } from "node:fs/promises"
-import { Actor } from "@troupe/actor"
+import { Actor, Subscriber } from "@troupe/actor"
+import { Db } from "@troupe/postgres"
 import { Service } from "@troupe/service"
+import { sql } from "drizzle-orm"
+import { integer, pgSchema, text } from "drizzle-orm/pg-core"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Counting, TooFew } from "./contract.ts"
 
@@ -18,6 +22,9 @@ const counter = Actor.make(Counting.Counter, {
   clear(_, self) {
     self.set({ left: 0 })
   },
+  later({ n }, self) {
+    self.timer("later", "50 millis", Counting.Counter.at(self.key).add({ n }))
+  },
   async trespass({ file, url }) {
     const tried = (doing: Promise<unknown>): Promise<string> =>
       doing.then(
@@ -28,4 +35,19 @@ const counter = Actor.make(Counting.Counter, {
   }
 })
 
-export default Service.make(Counting, { actors: [counter] })
+const total = pgSchema("app").table("total", { key: text().primaryKey(), added: integer().notNull() })
+
+/** What was added to each counter, in a table of its own. */
+const totals = Subscriber.make("totals").on(Counting.Counter.events.added, function* ({ key, payload: { n } }) {
+  const db = yield* Db
+  yield* db
+    .query((tx) =>
+      tx
+        .insert(total)
+        .values({ key, added: n })
+        .onConflictDoUpdate({ target: total.key, set: { added: sql`${total.added} + ${n}` } })
+    )
+    .pipe(Effect.orDie)
+})
+
+export default Service.make(Counting, { actors: [counter], subscribers: [totals] })
