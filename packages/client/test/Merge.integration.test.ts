@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { jetstreamManager } from "@nats-io/jetstream"
-import { ClientError, connect } from "@troupe/client/node"
+import { type ClientError, connect } from "@troupe/client/node"
 import { startNats } from "./natsServer.ts"
 import { ShelfService, Shop } from "./shelf.ts"
 

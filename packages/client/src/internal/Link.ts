@@ -39,8 +39,8 @@ export interface ConnectOptions {
   readonly maxInFlight?: number
   /**
    * Merges the commands that are sent or asked at once into batches, which the service's stream takes as one. For a server that
-   * syncs each write before it acknowledges (`sync_interval: always`): 512 callers sent 16,000 commands/s instead of 2,100, 64 sent 2,900 instead of 2,500.
-   * Elsewhere single ones are faster: a batch costs the server a sync or several, whatever its settings. Older servers than
+   * syncs each write before it acknowledges (`sync_interval: always`): 512 callers sent 16,000 commands/s instead of 2,100,
+   * 64 sent 2,900 instead of 2,500. Elsewhere single ones are faster: a batch costs the server a sync or several, whatever its settings. Older servers than
    * 2.12 get single ones. Default: false.
    */
   readonly merge?: boolean
@@ -175,7 +175,7 @@ export class Link {
         this.backoff.reset()
         this.maxPayload = this.nc.info?.max_payload ?? this.maxPayload
         this.tell(() => ({ _tag: "Reconnected" }))
-        for (const tell of [...this.reconnected]) tell()
+        for (const tell of this.reconnected) tell()
       } else if (status.type === "error" && status.error instanceof PermissionViolationError) {
         this.refused(status.error)
       }
