@@ -3,7 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { bundle } from "./bundle.ts"
 import type { Checked } from "./checks.ts"
-import { same, settled } from "./checks.ts"
+import { same, settled, told } from "./checks.ts"
 import * as Chromium from "./Chromium.ts"
 import * as hosts from "./hosts.ts"
 import * as Program from "./Program.ts"
@@ -102,6 +102,11 @@ const workerd = (world: World): Effect.Effect<Found> =>
         const across: { readonly [name: string]: () => Promise<void> } = {
           "a Durable Object keeps its connection": async () => {
             for (let i = 0; i < 3; i++) same(await ask("/object"), works)
+          },
+          "a Durable Object finds a server that came back": async () => {
+            same(await ask("/object"), works)
+            await told(place, "restart")
+            same(await ask("/object"), works)
           },
           "a connection of a request that has ended says so": async () => {
             await ask("/keep")

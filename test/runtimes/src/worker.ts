@@ -16,25 +16,38 @@ interface Environment {
   }
 }
 
+type Events = AsyncIterator<{ readonly type: string }>
+
 const open = ({ servers, user, pass }: Place): Promise<Connection> =>
   connect({ servers, user, pass, inboxPrefix: `_INBOX.${user}` })
 
 /** What each way to use a connection comes to: its answer, or its error's message. */
 const used = async (client: Connection, key: string): Promise<ReadonlyArray<unknown>> => {
   const counter = Counting.Counter.at(key)
-  const events = client.subscribe(Counting.Counter.events.added)[Symbol.asyncIterator]()
-  const hear = async (): Promise<unknown> => {
-    const { value } = await events.next()
-    await events.return?.()
-    return value?.type
-  }
   const said = (doing: Promise<unknown>) => doing.catch((error: unknown) => String((error as Error).message))
-  const heard = said(hear())
   return [
     await said(client.ask(counter.add({ n: 1 }))),
     await said(client.send(counter.add({ n: 1 }))),
-    ...(await Promise.all([said(client.ask(counter.add({ n: 1 }))), heard]))
+    await said(client.ask(counter.add({ n: 1 }))),
+    await said(hear(client, key))
   ]
+}
+
+const begin = (client: Connection): Events => client.subscribe(Counting.Counter.events.added)[Symbol.asyncIterator]()
+
+/** The type of its next event: nobody knows when a subscription begins, so something happens until it has. */
+const next = async (events: Events, client: Connection, key: string): Promise<unknown> => {
+  const heard = events.next().then(({ value }) => value?.type as unknown)
+  const happen = () => client.ask(Counting.Counter.at(key).add({ n: 0 })).catch(() => 0)
+  while (typeof (await Promise.race([heard, happen()])) === "number");
+  return heard
+}
+
+const hear = async (client: Connection, key: string): Promise<unknown> => {
+  const events = begin(client)
+  const heard = await next(events, client, key)
+  await events.return?.()
+  return heard
 }
 
 /** Keeps its connection from one request to the next, which a Durable Object may. */
@@ -48,7 +61,7 @@ export class Keeper {
 }
 
 let kept: Connection | undefined
-let events: AsyncIterator<{ readonly type: string }> | undefined
+let events: Events | undefined
 let finish: (() => void) | undefined
 
 const routes: { readonly [path: string]: (asked: Asked, env: Environment) => Promise<unknown> } = {
@@ -65,10 +78,8 @@ const routes: { readonly [path: string]: (asked: Asked, env: Environment) => Pro
   /** Keeps a subscription that has heard something. */
   "/hear": async ({ key, place }) => {
     const client = await open(place)
-    events = client.subscribe(Counting.Counter.events.added)[Symbol.asyncIterator]()
-    const heard = events.next().then(({ value }) => value?.type as unknown)
-    while ((await Promise.race([heard, client.ask(Counting.Counter.at(key).add({ n: 0 }))])) === 0);
-    return heard
+    events = begin(client)
+    return next(events, client, key)
   },
   "/next": () => events!.next().then(({ value }) => value?.type as unknown, String),
 
