@@ -33,6 +33,22 @@ describe("the cursors of a partition", () => {
     assert.isFalse(Cursor.stays({}, [move(0)]))
   })
 
+  it("know the last position of each lane, and forget them when the stream lost messages", () => {
+    const event = (seq: number, actor: string, position: string | undefined): Mailbox.Incoming => {
+      const headers = new Map(position === undefined ? [] : [["Troupe-Lane-Position", position]])
+      const message = { seq, subject: `evt.other.3.${actor}.said.k`, headers, data: new Uint8Array(), time: 0 }
+      return { stream: "EVT_other", message, position: { seq, id: `e${seq}` } }
+    }
+    const lanes = (items: ReadonlyArray<Mailbox.Item>) => Cursor.after(cursors, items)["EVT_other"]?.lanes
+    const read = [event(4, "Till", "7"), event(5, "Desk", "2"), event(6, "Till", "9"), event(7, "Till", undefined)]
+    const quiet: Mailbox.Move = { stream: "EVT_other", position: { seq: 20, id: "" } }
+    assert.deepStrictEqual(lanes([...read, quiet]), { Till: 9, Desk: 2 })
+    const back = { ...quiet, position: { seq: 3, id: "e3" }, lost: true }
+    assert.isUndefined(lanes([...read, back]))
+    assert.deepStrictEqual(lanes([...read, back, event(4, "Till", "7")]), { Till: 7 })
+    assert.isUndefined(lanes([]))
+  })
+
   it.effect("follow a reader behind what it read before, and a gap is told and kept", () =>
     Effect.gen(function* () {
       const progress = { p: 3, notice: undefined } as unknown as Partition.Progress
@@ -43,6 +59,10 @@ describe("the cursors of a partition", () => {
       assert.match(progress.notice!, /^TRP0408 .*CMD_shop, partition 3 · it was set back/)
       yield* moved({ seq: 20, id: "" }, { code: "TRP0407", why: "it begins at 21" })
       const items = yield* box.take
+      assert.deepStrictEqual(
+        items.map((item) => !Mailbox.isMessage(item) && item.lost),
+        [false, true, false]
+      )
       assert.strictEqual(Cursor.after(cursors, items.slice(0, 2))[stream]?.seq, 4)
       assert.strictEqual(Cursor.after(cursors, items)[stream]?.seq, 20)
       const [gap, ...more] = Cursor.gaps(items)
