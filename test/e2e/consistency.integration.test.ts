@@ -203,3 +203,44 @@ it.live(
     }).pipe(Effect.scoped),
   60_000
 )
+
+it.live(
+  "who waits goes on with the next owner, when one is killed, and when one gives the partition back",
+  () =>
+    Effect.gen(function* () {
+      const world = yield* World.make
+      let host = yield* world.start(hasty)
+      yield* Effect.gen(function* () {
+        const { token } = yield* add(world, "k")
+        yield* after(token, logOf(world))
+        const place = Consistency.parse(token)!
+        for (const [i, signal] of (["SIGKILL", "SIGTERM"] as const).entries()) {
+          const next = Consistency.text({ ...place, position: place.position + i + 1 })
+          const asked = `svc.${world.name}.caught.log.${place.partition}`
+          const heard: Array<string> = []
+          const inbox = `_INBOX.raw.${i}`
+          world.nats.subscribe(inbox, { callback: (_, msg) => void heard.push(msg.string()) })
+          const waiting = yield* Effect.forkChild(after(next, logOf(world), { timeout: "30 seconds" }), {
+            startImmediately: true
+          })
+          world.nats.publish(asked, next, { reply: inbox })
+          // No inbox of ours: nobody is answered there.
+          world.nats.subscribe("elsewhere", { callback: () => void heard.push("elsewhere") })
+          world.nats.publish(asked, token, { reply: "elsewhere" })
+          const known = yield* Effect.promise(() => world.nats.request(asked, token))
+          assert.strictEqual(known.string(), "done", "the owner has heard all of them")
+          host.kill(signal)
+          yield* host.ended
+          yield* Effect.promise(() => world.nats.flush())
+          assert.deepStrictEqual(heard, signal === "SIGTERM" ? ["again"] : [])
+          assert.isUndefined(waiting.pollUnsafe())
+          host = yield* world.start(hasty)
+          const { token: said } = yield* add(world, "k")
+          assert.strictEqual(said, next)
+          yield* Fiber.join(waiting)
+          assert.strictEqual(yield* shown(world, "k"), i + 2)
+        }
+      }).pipe(Effect.provide(world.client))
+    }).pipe(Effect.scoped),
+  60_000
+)
