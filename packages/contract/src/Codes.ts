@@ -69,6 +69,10 @@ export const codes = {
     what: "the subscriber does not read what the token stands for",
     todo: "wait for a subscriber that listens to the actor that was asked"
   },
+  TRP0216: {
+    what: "the subscriber has not caught up in time",
+    todo: "wait longer; see how far it lags, and whether the key is parked"
+  },
   TRP0301: { what: "the handler failed", todo: "read the cause; mend the handler" },
   TRP0302: { what: "the handler took too long", todo: "let it do less; do outside I/O elsewhere" },
   TRP0303: {

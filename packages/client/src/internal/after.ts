@@ -54,7 +54,7 @@ export const after = (link: Link, wait: Wait): Effect.Effect<void, ClientError> 
 
 const attempts = Effect.fnUntraced(function* (
   link: Link,
-  { timeout }: Wait,
+  { subscriber, timeout }: Wait,
   signals: Signals,
   ask: () => void
 ): Effect.fn.Return<void, Reason> {
@@ -80,7 +80,8 @@ const attempts = Effect.fnUntraced(function* (
     }
     const signal = yield* signals.next(Math.min(next, end) - now())
     if (signal === undefined) {
-      if (now() >= end) return yield* Effect.fail(trouble ?? new TimedOut({ after: Duration.format(timeout) }))
+      if (now() >= end)
+        return yield* Effect.fail(trouble ?? new TimedOut({ after: Duration.format(timeout), subscriber }))
     } else if (signal._tag === "Answered") return
     else if (signal._tag === "Reconnected") next = now()
     else if (signal._tag === "Refused") {
