@@ -7,6 +7,8 @@ export interface Policy {
   /** Of the NATS user, of the Postgres role, and in the inbox. */
   readonly name: string
   readonly nats: Nats
+  /** Hosts beyond NATS and the database that it may connect to. */
+  readonly net: ReadonlyArray<string>
   /** Whether it runs a service: only those have a database, and run by `troupe run`. */
   readonly kind: "service" | "caller"
 }
@@ -40,6 +42,7 @@ export const ofService = (service: Service.Service): Policy => {
   return {
     name: own,
     kind: "service",
+    net: sorted(service.allow.net ?? []),
     nats: {
       publish: [
         ...sorted(events),
@@ -69,6 +72,7 @@ export const ofService = (service: Service.Service): Policy => {
 export const ofCaller = (caller: Caller): Policy => ({
   name: caller.name,
   kind: "caller",
+  net: [],
   nats: {
     publish: [
       ...sorted(caller.sends.map(({ type }) => said("cmd", type))),

@@ -3,7 +3,7 @@ import { Actor, Subscriber } from "@troupe/actor"
 import { Contract } from "@troupe/contract"
 import { Service } from "@troupe/service"
 import * as Schema from "effect/Schema"
-import { Caller, nats, Policy, sql } from "../src/index.ts"
+import { Caller, deno, nats, Policy, sql } from "../src/index.ts"
 
 class Cart extends Contract.actor({
   key: Schema.String,
@@ -47,6 +47,26 @@ describe("the policy of a service", () => {
       plain.filter((subject) => subject.includes("help-desk")),
       []
     )
+  })
+
+  it("lets it connect to the hosts of allow.net, on Deno to no other", () => {
+    const service = (...net: ReadonlyArray<string>) => Service.make(Shop, { actors: [cart], allow: { net } })
+    const hosts = ["api.example.com:443", "10.0.0.7", "[::1]:8080", "bank.example"]
+    const flag = /--allow-net="(.*)" /.exec(deno(Policy.ofService(service(...hosts, "bank.example"))))?.[1]
+    assert.deepStrictEqual(flag?.split(",").slice(3), hosts.toSorted())
+    for (const host of [
+      "",
+      "*",
+      "https://a.example",
+      "a.example/b",
+      "a b",
+      "a,b",
+      "$(id)",
+      'a"',
+      "a:port",
+      "A.example"
+    ])
+      assert.throws(() => service("bank.example", host), `"${host}" in allow.net is no host`)
   })
 
   it("lets it send what its parts list, not all that allow.send would cover", () => {
