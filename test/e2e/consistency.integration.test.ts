@@ -103,6 +103,9 @@ it.live(
 
         const silent = yield* twice(counter.record({ n: 1, then: "reply" }), Effect.void)
         assert.strictEqual(Consistency.parse(silent)!.position, 0)
+        const written = yield* twice(counter.record({ n: 1, then: "say" }), Effect.void)
+        assert.isAbove(Consistency.parse(written)!.position, position)
+        yield* after(written, logOf(world))
         // Of commands and events only the last event counts.
         const sending = yield* askWithToken(counter.spread({ to: ["k.1", "k.1"] }))
         assert.strictEqual(Consistency.parse(sending.token)!.position, 0)
@@ -122,6 +125,41 @@ it.live(
         const old = yield* add(world, "old", id)
         assert.strictEqual(old.token, "")
         yield* rejected(after(old.token, logOf(world)), "TRP0214")
+      }).pipe(Effect.provide(world.client))
+    }).pipe(Effect.scoped),
+  60_000
+)
+
+it.live(
+  "an ask that was parked has the token of the turn that it got in the end",
+  () =>
+    Effect.gen(function* () {
+      const world = yield* World.make
+      const parking = { first: 100, longest: 100, attempts: 1_000 }
+      const host = yield* world.start({ ...hasty, parking })
+      yield* Effect.gen(function* () {
+        yield* add(world, "k")
+        host.kill("SIGKILL")
+        yield* host.ended
+        const spoil = (body: string) =>
+          Effect.promise(
+            () => world.sql`update troupe.state s set body = ${body} from troupe.consumer c
+              where c.id = s.consumer and c.name = ${`${world.name}.Counter`}`
+          )
+        yield* spoil('"no number"')
+        yield* world.start({ ...hasty, parking })
+        const id = crypto.randomUUID()
+        const asking = yield* Effect.forkChild(add(world, "k", id), { startImmediately: true })
+        yield* World.until(
+          () => world.sql`select code from troupe.parked`,
+          (rows) => rows.some(({ code }) => code === "TRP0304")
+        )
+        yield* spoil("1")
+        const { reply, token } = yield* Fiber.join(asking)
+        assert.strictEqual(reply, 2)
+        yield* after(token, logOf(world))
+        assert.strictEqual(yield* shown(world, "k"), 2)
+        assert.deepStrictEqual(yield* add(world, "k", id), { reply, token })
       }).pipe(Effect.provide(world.client))
     }).pipe(Effect.scoped),
   60_000
