@@ -221,7 +221,7 @@ it.live(
         assert.match(unknown.message, /^TRP0401 .*\.unknown · no host runs .*is there such a subscriber/)
         const future = { ...place, position: place.position + 1 }
         const early = yield* reasonOf(after(Consistency.text(future), log, { timeout: "200 millis" }))
-        assert.match(early.message, /^TRP0216 .*\.log · after 200ms/)
+        assert.match(early.message, /^TRP0218 .*\.log · after 200ms/)
 
         // The faces for code without Effect.
         const plain = yield* Effect.acquireRelease(

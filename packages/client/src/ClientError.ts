@@ -60,7 +60,7 @@ export class ClientError extends Schema.TaggedError<ClientError>()("ClientError"
 const describe = (reason: Reason): readonly [code: string, why: string] => {
   switch (reason._tag) {
     case "TimedOut":
-      return [reason.subscriber === undefined ? "TRP0210" : "TRP0216", `after ${reason.after}`]
+      return [reason.subscriber === undefined ? "TRP0210" : "TRP0218", `after ${reason.after}`]
     case "NotAllowed":
       return ["TRP0211", reason.subject]
     case "StreamFull":

@@ -17,7 +17,7 @@ const reasons = [
   [
     new TimedOut({ after: "5s", subscriber: "shop.list" }),
     true,
-    "TRP0216 the subscriber has not caught up in time · shop.Shelf.take · after 5s · "
+    "TRP0218 the subscriber has not caught up in time · shop.Shelf.take · after 5s · "
   ],
   [new NotAllowed({ subject: "cmd.x" }), false, "TRP0211 not allowed · shop.Shelf.take · cmd.x · "],
   [new StreamFull({ stream: "CMD_shop" }), true, "TRP0406 the stream is full · shop.Shelf.take · CMD_shop · "],

@@ -69,7 +69,7 @@ export const codes = {
     what: "the subscriber does not read what the token stands for",
     todo: "wait for a subscriber that listens to the actor that was asked"
   },
-  TRP0216: {
+  TRP0218: {
     what: "the subscriber has not caught up in time",
     todo: "wait longer; see how far it lags, and whether the key is parked"
   },
@@ -95,7 +95,7 @@ export const codes = {
     what: "too many keys fail",
     todo: "mend the handler or what it needs; the partition goes on by itself"
   },
-  TRP0309: { what: "too many wait for the subscriber", todo: "wait again in a moment; see why it lags" },
+  TRP0311: { what: "too many wait for the subscriber", todo: "wait again in a moment; see why it lags" },
   TRP0401: { what: "cannot connect to NATS", todo: "check NATS_URL and that nats-server runs" },
   TRP0402: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },
   TRP0403: {

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import type { Memory } from "./Batch.ts"
 import type { Consumer } from "./Consumer.ts"
 
-/** Who waits for one partition at once; more are refused with TRP0309. */
+/** Who waits for one partition at once; more are refused with TRP0311. */
 const limit = 1_000
 /** ms for which one is kept that does not ask again: callers do so every second. */
 const kept = 5_000
@@ -43,7 +43,7 @@ export class CaughtUp {
     if (isPast(known, place)) return "done"
     if (this.waiting.size >= limit && !this.waiting.has(caller)) this.forget(now)
     if (this.waiting.size >= limit && !this.waiting.has(caller))
-      return refusal("TRP0309", `${limit} wait for ${this.p}`)
+      return refusal("TRP0311", `${limit} wait for ${this.p}`)
     this.waiting.set(caller, { place, until: now + kept })
     return undefined
   }

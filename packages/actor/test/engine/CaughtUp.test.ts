@@ -67,7 +67,7 @@ describe("who waits for a subscriber", () => {
     const ask = (caller: string, now: number, position = 7) =>
       one.ask(caller, `shop.Cart.3.${position}.k`, at({ Cart: 1 }), now)
     for (let i = 0; i < 1_000; i++) assert.isUndefined(ask(`early ${i}`, 0))
-    assert.strictEqual(JSON.parse(ask("late", 4_000)!).code, "TRP0309")
+    assert.strictEqual(JSON.parse(ask("late", 4_000)!).code, "TRP0311")
     assert.isUndefined(ask("early 3", 4_000), "who asks again keeps the place")
     assert.strictEqual([...one.callers].length, 1_000)
     assert.isUndefined(ask("late", 6_000))
