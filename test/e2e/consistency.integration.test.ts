@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { after, askWithToken, type Client, type ClientError } from "@troupe/client"
+import { headers as natsHeaders } from "@nats-io/nats-core"
 import { connect } from "@troupe/client/node"
 import { Consistency, type Message } from "@troupe/contract"
 import * as Effect from "effect/Effect"
@@ -265,6 +266,9 @@ it.live(
           // No inbox of ours: nobody is answered there.
           world.nats.subscribe("elsewhere", { callback: () => void heard.push("elsewhere") })
           world.nats.publish(asked, token, { reply: "elsewhere" })
+          const headers = natsHeaders()
+          headers.set("Troupe-Reply-To", "elsewhere")
+          world.nats.publish(asked, token, { headers, reply: inbox })
           const known = yield* Effect.promise(() => world.nats.request(asked, token))
           assert.strictEqual(known.string(), "done", "the owner has heard all of them")
           host.kill(signal)

@@ -29,7 +29,8 @@ export const parse = (token: string): Place | undefined => {
 const shape = /^([a-z][a-z0-9-]{0,39})\.([A-Z][A-Za-z0-9]{0,59})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,15})\.([^.]+)$/
 
 /**
- * Where the owner of a partition of a subscriber hears who waits for it: a core NATS request, the token as its body.
+ * Where the owner of a partition of a subscriber hears who waits for it: a core NATS request, the token as its body. It
+ * answers to `Troupe-Reply-To`, which no border between accounts renames, or else to the request's own reply subject.
  * `undefined` when the subscriber's name is none: `<service>.<name>`, as in `orders.overview`.
  */
 export const subject = (subscriber: string, partition: number | "*"): string | undefined => {

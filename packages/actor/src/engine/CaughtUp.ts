@@ -93,9 +93,10 @@ export const serve = (
     const hear = (error: Error | null, msg: Msg): void => {
       if (error !== null)
         return void run(Effect.logWarning(Codes.text("TRP0211", `${consumer.name}, for who waits`, error.message)))
-      if (msg.reply === undefined || !Envelope.isReplyTo(msg.reply)) return
-      const said = waits.ask(msg.reply, msg.string(), known(), performance.now())
-      if (said !== undefined) answer(msg.reply, said)
+      const caller = msg.headers?.get("Troupe-Reply-To") || msg.reply
+      if (caller === undefined || !Envelope.isReplyTo(caller)) return
+      const said = waits.ask(caller, msg.string(), known(), performance.now())
+      if (said !== undefined) answer(caller, said)
     }
     yield* Effect.acquireRelease(
       Effect.sync((): Subscription => connection.subscribe(subject, { callback: hear })),

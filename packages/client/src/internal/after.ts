@@ -1,4 +1,4 @@
-import type { Msg } from "@nats-io/nats-core"
+import { headers as natsHeaders, type Msg } from "@nats-io/nats-core"
 import { Consistency } from "@troupe/contract"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -41,7 +41,12 @@ export const after = (link: Link, wait: Wait): Effect.Effect<void, ClientError> 
       }),
       ({ inbox, signals }) =>
         Effect.mapError(
-          attempts(link, wait, signals, () => link.publish(subject, wait.token, { reply: inbox })),
+          attempts(link, wait, signals, () => {
+            const headers = natsHeaders()
+            headers.set("Troupe-Reply-To", inbox)
+            // The server answers there when nobody hears it.
+            link.publish(subject, wait.token, { headers, reply: inbox })
+          }),
           (reason) => new ClientError({ to: wait.subscriber, reason })
         ),
       ({ inbox, signals }) =>
