@@ -83,8 +83,8 @@ export const askWithToken = <Reply, Error>(
  * Done when a subscriber has committed what it makes of the events that the command said, and of all before them in their
  * lane: who then reads its tables, from the same database, sees them. An event that the subscriber gave up (a dead letter)
  * is passed over; while one of the command's key is parked it is not done. Fails with `TimedOut`, and with `NotConnected` when
- * no host owns the partition; with `Rejected` at once when the token is none (TRP0214), when the subscriber does not read
- * that actor (TRP0215), and when over 1,000 wait for the partition (TRP0311).
+ * no host owns the partition; with `Rejected` at once when the token is none (TRP0214), when the subscriber does not listen
+ * to that actor (TRP0215), and when over 1,000 wait for the partition (TRP0311).
  */
 export const after = (
   token: string,

@@ -66,7 +66,7 @@ export const codes = {
     todo: "give `after` the token that `askWithToken` answered"
   },
   TRP0215: {
-    what: "the subscriber does not read what the token stands for",
+    what: "the subscriber does not listen to what the token stands for",
     todo: "wait for a subscriber that listens to the actor that was asked"
   },
   TRP0218: {

@@ -21,8 +21,8 @@ export interface Cursor {
   /** When the stream was created, ms since 1970. Not in marks of older code. */
   readonly created?: number
   /**
-   * Of events, by actor: the position in its lane of the last one up to here that the stream had. Not in marks of older
-   * code, nor before the first one was read.
+   * By actor that a subscriber listens to: the position in its lane of the last event that was read. Not in marks of older
+   * code, nor before the first one.
    */
   readonly lanes?: Lanes | undefined
 }

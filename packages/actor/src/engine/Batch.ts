@@ -211,7 +211,7 @@ export const handle = (
       work: {
         fence: memory.fence,
         pos,
-        cursors: Cursor.after(memory.cursors, items),
+        cursors: Cursor.after(memory.cursors, items, consumer.lanes),
         inbox: [...answers].map(([id, answer]) => ({ id, ...answer })),
         states: [...changed].map(([key, { text, version }]) => ({
           key,

@@ -38,8 +38,8 @@ export class CaughtUp {
   ask(caller: string, token: string, known: Known, now: number): Consistency.Answer | undefined {
     const place = Consistency.parse(token)
     if (place === undefined || place.partition !== this.p) return refusal("TRP0214", token.slice(0, 100))
-    if (!this.reads(place))
-      return refusal("TRP0215", `${this.consumer.name} does not read ${place.service}.${place.actor}`)
+    if (!this.consumer.lanes.has(`${place.service}.${place.actor}`))
+      return refusal("TRP0215", `${this.consumer.name} does not listen to ${place.service}.${place.actor}`)
     if (isPast(known, place)) return "done"
     if (this.waiting.size >= limit && !this.waiting.has(caller)) this.forget(now)
     if (this.waiting.size >= limit && !this.waiting.has(caller))
@@ -64,11 +64,6 @@ export class CaughtUp {
 
   private forget(now: number): void {
     for (const [caller, { until }] of this.waiting) if (until < now) this.waiting.delete(caller)
-  }
-
-  private reads({ actor, service }: Consistency.Place): boolean {
-    const either = new Set([Subject.filter("evt", service, this.p), Subject.filter("evt", service, this.p, actor)])
-    return this.consumer.sources.some(({ filter }) => either.has(filter(this.p)))
   }
 }
 

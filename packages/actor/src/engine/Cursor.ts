@@ -5,13 +5,20 @@ import * as Effect from "effect/Effect"
 import { isMessage, type Item, type Mailbox } from "./Mailbox.ts"
 import type { Progress } from "./Partition.ts"
 
-/** The cursors once the items are handled: where reading was last, be it further or, after a loss, before. */
-export const after = (cursors: Commit.Cursors, items: ReadonlyArray<Item>): Commit.Cursors => {
+/**
+ * The cursors once the items are handled: where reading was last, be it further or, after a loss, before. `heard`: the
+ * actors whose lanes are followed.
+ */
+export const after = (
+  cursors: Commit.Cursors,
+  items: ReadonlyArray<Item>,
+  heard: ReadonlySet<string>
+): Commit.Cursors => {
   const moved: { [stream: string]: Commit.Cursor } = { ...cursors }
   for (const item of items) {
     const { position, stream } = item
     if (position === undefined) continue
-    const lanes = lanesAfter(moved[stream]?.lanes, item)
+    const lanes = lanesAfter(moved[stream]?.lanes, item, heard)
     moved[stream] = lanes === undefined ? position : { ...position, lanes }
   }
   return moved
@@ -21,13 +28,17 @@ export const after = (cursors: Commit.Cursors, items: ReadonlyArray<Item>): Comm
  * The last positions of lanes after an item. A stream that lost messages may have lost what they stand for: they are
  * learned anew, from what is read again, and so a position may also go back.
  */
-const lanesAfter = (lanes: Commit.Lanes | undefined, item: Item): Commit.Lanes | undefined => {
+const lanesAfter = (
+  lanes: Commit.Lanes | undefined,
+  item: Item,
+  heard: ReadonlySet<string>
+): Commit.Lanes | undefined => {
   if (!isMessage(item)) return item.lost === true ? undefined : lanes
+  if (heard.size === 0) return undefined
   const { headers, subject } = item.message
-  if (!subject.startsWith("evt.")) return undefined
+  const [, service, , actor = ""] = subject.split(".", 4)
   const position = Number(headers.get(Envelope.position))
-  const [, , , actor] = subject.split(".", 4)
-  return actor === undefined || !Number.isSafeInteger(position) ? lanes : { ...lanes, [actor]: position }
+  return heard.has(`${service}.${actor}`) && Number.isSafeInteger(position) ? { ...lanes, [actor]: position } : lanes
 }
 
 /** Whether a commit of the items would write the mark that is there. */

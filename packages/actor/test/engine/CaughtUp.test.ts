@@ -57,7 +57,6 @@ describe("who waits for a subscriber", () => {
     assert.strictEqual(code("other.Cart.3.7.k"), "TRP0215")
     assert.strictEqual(code("shop.Cart.4.7.k"), "TRP0214", "of another partition")
     assert.strictEqual(code("shop.Cart.3"), "TRP0214")
-    // One that listens to two actors reads everything of its partitions.
     const both = carts.on(Shop.Desk.events.called, () => {})
     assert.strictEqual(waits(both).ask("a", "shop.Desk.3.7.k", at({ Desk: 7 }), 0), "done")
   })

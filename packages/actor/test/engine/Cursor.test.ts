@@ -12,18 +12,20 @@ const read = (seq: number): Mailbox.Incoming => ({ ...incoming({}), position: { 
 const move = (seq: number): Mailbox.Move => ({ stream, position: { seq, id: `m${seq}` } })
 const cursors = { [stream]: { seq: 9, id: "m9" }, EVT_other: { seq: 3, id: "e3" } }
 
+const none: ReadonlySet<string> = new Set()
+
 describe("the cursors of a partition", () => {
   it("go to what was read last, also when that is before", () => {
-    assert.deepStrictEqual(Cursor.after(cursors, [read(10), read(12)]), {
+    assert.deepStrictEqual(Cursor.after(cursors, [read(10), read(12)], none), {
       ...cursors,
       [stream]: { seq: 12, id: "m12" }
     })
-    const back = Cursor.after(cursors, [read(10), move(4), read(5)])
+    const back = Cursor.after(cursors, [read(10), move(4), read(5)], none)
     assert.deepStrictEqual(back, { ...cursors, [stream]: { seq: 5, id: "m5" } })
   })
 
   it("are not moved by a message that was not read from the stream", () =>
-    assert.deepStrictEqual(Cursor.after(cursors, [incoming({})]), cursors))
+    assert.deepStrictEqual(Cursor.after(cursors, [incoming({})], none), cursors))
 
   it("stay where they are when there is nothing to commit", () => {
     assert.isTrue(Cursor.stays(cursors, [move(9)]))
@@ -39,8 +41,15 @@ describe("the cursors of a partition", () => {
       const message = { seq, subject: `evt.other.3.${actor}.said.k`, headers, data: new Uint8Array(), time: 0 }
       return { stream: "EVT_other", message, position: { seq, id: `e${seq}` } }
     }
-    const lanes = (items: ReadonlyArray<Mailbox.Item>) => Cursor.after(cursors, items)["EVT_other"]?.lanes
-    const read = [event(4, "Till", "7"), event(5, "Desk", "2"), event(6, "Till", "9"), event(7, "Till", undefined)]
+    const lanes = (items: ReadonlyArray<Mailbox.Item>) =>
+      Cursor.after(cursors, items, new Set(["other.Till", "other.Desk"]))["EVT_other"]?.lanes
+    const read = [
+      event(4, "Till", "7"),
+      event(5, "Desk", "2"),
+      event(6, "Till", "9"),
+      event(7, "Till", undefined),
+      event(8, "Foreign", "3")
+    ]
     const quiet: Mailbox.Move = { stream: "EVT_other", position: { seq: 20, id: "" } }
     assert.deepStrictEqual(lanes([...read, quiet]), { Till: 9, Desk: 2 })
     const back = { ...quiet, position: { seq: 3, id: "e3" }, lost: true }
@@ -63,8 +72,8 @@ describe("the cursors of a partition", () => {
         items.map((item) => !Mailbox.isMessage(item) && item.lost),
         [false, true, false]
       )
-      assert.strictEqual(Cursor.after(cursors, items.slice(0, 2))[stream]?.seq, 4)
-      assert.strictEqual(Cursor.after(cursors, items)[stream]?.seq, 20)
+      assert.strictEqual(Cursor.after(cursors, items.slice(0, 2), none)[stream]?.seq, 4)
+      assert.strictEqual(Cursor.after(cursors, items, none)[stream]?.seq, 20)
       const [gap, ...more] = Cursor.gaps(items)
       assert.isEmpty(more)
       assert.deepInclude(gap, { code: "TRP0407", stream, sequence: 20, subject: "cmd.shop.3.>", message: null })
