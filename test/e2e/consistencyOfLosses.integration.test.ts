@@ -88,5 +88,5 @@ it.live(
         yield* caughtUp(world, deleted)
       }).pipe(Effect.provide(world.client))
     }).pipe(Effect.scoped),
-  60_000
+  120_000
 )
