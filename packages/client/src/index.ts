@@ -14,6 +14,8 @@ export {
   type AskOptions,
   askWithToken,
   Client,
+  type EventRefs,
+  type Heard,
   send,
   subscribe,
   type SubscriberName,
@@ -22,6 +24,7 @@ export {
 export * from "./ClientError.ts"
 export type { Answered, Connection } from "./Connection.ts"
 export type { ConnectOptions } from "./internal/Link.ts"
+export type { Placed, SubscribeOptions } from "./internal/listen.ts"
 
 /** A client for Effect code, over WebSocket: `servers` are `ws://` or `wss://`. Fails when no server answers in time. */
 export const layer = overDial(wsconnect)

@@ -11,6 +11,8 @@ export {
   type AskOptions,
   askWithToken,
   Client,
+  type EventRefs,
+  type Heard,
   send,
   subscribe,
   type SubscriberName,
@@ -19,6 +21,7 @@ export {
 export * from "./ClientError.ts"
 export type { Answered, Connection } from "./Connection.ts"
 export type { ConnectOptions } from "./internal/Link.ts"
+export type { Placed, SubscribeOptions } from "./internal/listen.ts"
 
 /** A client for Effect code, over TCP: `servers` are `nats://` or `tls://`. Fails when no server answers in time. */
 export const layer = overDial(tcp as Parameters<typeof overDial>[0])

@@ -69,6 +69,11 @@ export const codes = {
     what: "the subscriber does not listen to what the token stands for",
     todo: "wait for a subscriber that listens to the actor that was asked"
   },
+  TRP0216: { what: "the place cannot be read", todo: "give `after` the place of an event of these services" },
+  TRP0217: {
+    what: "somebody else reads under this durable name",
+    todo: "run one subscription of a name at a time; the last one that began goes on"
+  },
   TRP0218: {
     what: "the subscriber has not caught up in time",
     todo: "wait longer; see how far it lags, and whether the key is parked"
