@@ -9,4 +9,8 @@ export const referred = (ref: unknown): string | undefined =>
 export const part = (text: string): string =>
   text.replaceAll(/[^A-Za-z0-9_-]/gu, (char) => `.${char.codePointAt(0)?.toString(16).toUpperCase()}.`)
 
+/** The text of such a part, for people. */
+export const textOf = (part: string): string =>
+  part.replaceAll(/\.([0-9A-F]+)\./g, (_, code: string) => String.fromCodePoint(Number.parseInt(code, 16)))
+
 const prefix = "#/components/schemas/"
