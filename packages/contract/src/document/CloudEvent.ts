@@ -2,7 +2,7 @@ import type { Command, Event } from "./Catalog.ts"
 import { reference } from "./Component.ts"
 import type { JsonSchema } from "./JsonSchema.ts"
 
-const said = { type: "string", minLength: 1 }
+const said = { type: "string", minLength: 1, maxLength: 255 }
 
 const attributes = (type: string): JsonSchema => ({
   specversion: { type: "string", const: "1.0" },

@@ -14,8 +14,8 @@ export const parameters: { readonly [name: string]: JsonSchema } = {
     name: "Idempotency-Key",
     in: "header",
     ...text(
-      "Names this request for good: the same one again is answered again, and handled once. Without it, a request that is repeated may be handled twice.",
-      { minLength: 1, maxLength: 255 }
+      "Names this request for good: the same one again is answered again, and handled once. 1 to 255 printable ASCII characters, in quotes if one is a space. Without it, a request that is repeated may be handled twice.",
+      { pattern: String.raw`^(?:"(?:[ !#-\[\]-~]|\\["\\])+"|[!#-~]+)$` }
     )
   },
   Prefer: {
@@ -51,7 +51,7 @@ export const parameters: { readonly [name: string]: JsonSchema } = {
 /** The attributes of a CloudEvent in binary mode. */
 export const attributes: ReadonlyArray<JsonSchema> = [
   ["ce-specversion", "Binary mode: `1.0`.", { const: "1.0" }],
-  ["ce-id", "Binary mode: the idempotency key.", { minLength: 1, maxLength: 255 }],
+  ["ce-id", "Binary mode: the idempotency key.", { minLength: 1 }],
   ["ce-source", "Binary mode: who sends it.", { minLength: 1 }],
   ["ce-type", "Binary mode: the command, `<service>.<Actor>.<command>`.", { minLength: 1 }],
   ["ce-subject", "Binary mode: the key of the actor.", { minLength: 1 }]
@@ -62,6 +62,7 @@ export const attributes: ReadonlyArray<JsonSchema> = [
 }))
 
 export const headers: { readonly [name: string]: JsonSchema } = {
+  Attribute: text("CloudEvents 1.0, binary mode: an attribute, percent-encoded.", { minLength: 1 }),
   MessageId: text("The id that the command has in Troupe.", { format: "uuid" }),
   PreferenceApplied: text("RFC 7240: which preference was applied."),
   RetryAfter: { description: "After how many seconds to try again.", schema: { type: "integer", minimum: 0 } },
@@ -69,6 +70,10 @@ export const headers: { readonly [name: string]: JsonSchema } = {
 }
 
 const header = (name: string): JsonSchema => ({ $ref: `#/components/headers/${name}` })
+/** On the reply to a CloudEvent: it is one, too. */
+export const replied: JsonSchema = Object.fromEntries(
+  ["ce-specversion", "ce-id", "ce-type", "ce-source", "ce-subject"].map((name) => [name, header("Attribute")])
+)
 /** On every answer to a command. */
 export const messageId: JsonSchema = { "Troupe-Message-Id": header("MessageId") }
 
@@ -91,6 +96,7 @@ export const responses: { readonly [name: string]: JsonSchema } = {
   }),
   Forbidden: problem("The token does not permit it."),
   NotFound: problem("There is no such service, actor or command."),
+  Conflict: problem("Its time was over before it was handled: under this Idempotency-Key it will not be."),
   Gone: problem("What followed this place is not kept any more: begin anew, with `from`."),
   TooLarge: problem("The body is too large."),
   UnsupportedMediaType: problem("The body is of a media type that is not taken here."),
@@ -111,6 +117,7 @@ const statuses = {
   Unauthorized: "401",
   Forbidden: "403",
   NotFound: "404",
+  Conflict: "409",
   Gone: "410",
   TooLarge: "413",
   UnsupportedMediaType: "415",

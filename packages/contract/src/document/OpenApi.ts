@@ -69,7 +69,7 @@ const bearer: JsonSchema = {
   scheme: "bearer",
   bearerFormat: "JWT",
   description:
-    "Scopes are in the claim `scope`, parted by spaces: `send:orders.Order.place`, or `send:orders.Order.*` for all commands of an actor, `send:orders.*` for all of a service, `hear:orders` for its events. `sub` is who idempotency keys belong to."
+    "Scopes are in the claim `scope`, parted by spaces: `send:orders.Order.place`, or `send:orders.Order.*` for all commands of an actor, `send:orders.*` for all of a service, `hear:orders` for its events; `send:*` and `hear:*` for all. `sub` is who idempotency keys belong to."
 }
 
 const commands = ({ actors }: Catalog.Service): ReadonlyArray<Catalog.Command> =>
@@ -134,6 +134,7 @@ const refused = Http.byStatus(
   "Unauthorized",
   "Forbidden",
   "NotFound",
+  "Conflict",
   "TooLarge",
   "UnsupportedMediaType",
   "TooManyRequests",
@@ -168,10 +169,10 @@ const cloudEvents = (service: Catalog.Service): JsonSchema => ({
   responses: {
     "200": {
       description: "The reply, as the command declares it.",
-      headers: Http.messageId,
+      headers: { ...Http.messageId, ...Http.replied },
       content: { "application/json": { schema: {} } }
     },
-    "204": { description: "It is done.", headers: Http.messageId },
+    "204": { description: "It is done.", headers: { ...Http.messageId, ...Http.replied } },
     ...refused,
     "422": {
       description: "It was refused: nothing was changed.",
