@@ -74,8 +74,11 @@ const header = (name: string): JsonSchema => ({ $ref: `#/components/headers/${na
 export const replied: JsonSchema = Object.fromEntries(
   ["ce-specversion", "ce-id", "ce-type", "ce-source", "ce-subject"].map((name) => [name, header("Attribute")])
 )
-/** On every answer to a command. */
-export const messageId: JsonSchema = { "Troupe-Message-Id": header("MessageId") }
+/** On every answer to a command that got as far as a message. */
+export const answered: JsonSchema = {
+  "Troupe-Message-Id": header("MessageId"),
+  "Preference-Applied": header("PreferenceApplied")
+}
 
 const problem = (description: string, headers: JsonSchema = {}): JsonSchema => ({
   description,
@@ -87,25 +90,29 @@ const retryAfter = { "Retry-After": header("RetryAfter") }
 export const responses: { readonly [name: string]: JsonSchema } = {
   Accepted: {
     description: "The service's stream has it (`Prefer: respond-async`).",
-    headers: { ...messageId, "Preference-Applied": header("PreferenceApplied") },
+    headers: answered,
     content: { "application/json": { schema: { $ref: reference("Sent") } } }
   },
-  BadRequest: problem("The payload is not what the contract declares, or the key is none, or the body is no JSON."),
+  BadRequest: problem(
+    "The payload is not what the contract declares, or the key is none, or the body is no JSON.",
+    answered
+  ),
   Unauthorized: problem("There is no token, or it is wrong or expired.", {
     "WWW-Authenticate": header("Authenticate")
   }),
   Forbidden: problem("The token does not permit it."),
-  NotFound: problem("There is no such service, actor or command."),
-  Conflict: problem("Its time was over before it was handled: under this Idempotency-Key it will not be."),
+  NotFound: problem("There is no such service, actor or command.", answered),
+  Conflict: problem("Its time was over before it was handled: under this Idempotency-Key it will not be.", answered),
   Gone: problem("What followed this place is not kept any more: begin anew, with `from`."),
-  TooLarge: problem("The body is too large."),
+  TooLarge: problem("The body is too large.", answered),
   UnsupportedMediaType: problem("The body is of a media type that is not taken here."),
   TooManyRequests: problem("Too many requests.", retryAfter),
-  Unavailable: problem("It cannot be sent now. Nothing was sent: try again.", retryAfter),
+  Unavailable: problem("It cannot be sent now. Nothing was sent: try again.", { ...answered, ...retryAfter }),
   TimedOut: problem(
-    "No answer in time. It may have been handled: the same request under the same Idempotency-Key is safe, and says so."
+    "No answer in time. It may have been handled: the same request under the same Idempotency-Key is safe, and says so.",
+    answered
   ),
-  Problem: problem("Anything else.")
+  Problem: problem("Anything else.", answered)
 }
 
 /** The responses by their status. */

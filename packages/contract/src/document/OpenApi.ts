@@ -100,7 +100,7 @@ const post = (actor: Catalog.Actor, command: Catalog.Command): JsonSchema => ({
     ...refused,
     "422": {
       description: "It was refused: nothing was changed.",
-      headers: Http.messageId,
+      headers: Http.answered,
       content: { "application/problem+json": { schema: Problem.refusals(command), ...examples(command) } }
     }
   }
@@ -119,11 +119,11 @@ const key = ({ key: { example, schema } }: Catalog.Actor): JsonSchema => ({
 
 const answer = ({ id, reply }: Catalog.Command): JsonSchema =>
   reply === undefined
-    ? { "204": { description: "It is done.", headers: Http.messageId } }
+    ? { "204": { description: "It is done.", headers: Http.answered } }
     : {
         "200": {
           description: "The reply.",
-          headers: Http.messageId,
+          headers: Http.answered,
           content: { "application/json": { schema: { $ref: reference(`${id}.reply`) }, ...exampled(reply.example) } }
         }
       }
@@ -169,14 +169,14 @@ const cloudEvents = (service: Catalog.Service): JsonSchema => ({
   responses: {
     "200": {
       description: "The reply, as the command declares it.",
-      headers: { ...Http.messageId, ...Http.replied },
+      headers: { ...Http.answered, ...Http.replied },
       content: { "application/json": { schema: {} } }
     },
-    "204": { description: "It is done.", headers: { ...Http.messageId, ...Http.replied } },
+    "204": { description: "It is done.", headers: { ...Http.answered, ...Http.replied } },
     ...refused,
     "422": {
       description: "It was refused: nothing was changed.",
-      headers: Http.messageId,
+      headers: Http.answered,
       content: { "application/problem+json": { schema: { $ref: reference(Problem.problemName) } } }
     }
   }
