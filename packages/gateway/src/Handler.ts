@@ -7,9 +7,11 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import type * as Scope from "effect/Scope"
 import * as Auth from "./Auth.ts"
 import * as Command from "./Command.ts"
 import * as cors from "./cors.ts"
+import { Events } from "./Events.ts"
 import type { Gateway } from "./Gateway.ts"
 import type { GatewayError } from "./GatewayError.ts"
 import * as Measures from "./Measures.ts"
@@ -27,7 +29,7 @@ export class Handler extends Context.Service<
   {
     /** Never fails: what goes wrong is an answer too. */
     handle(request: Request): Effect.Effect<Response>
-    /** From here on it takes nothing new, and says that it is not ready. */
+    /** From here on it takes nothing new, and says that it is not ready; event streams end. */
     readonly end: Effect.Effect<void>
   }
 >()("@troupe/gateway/Handler") {
@@ -56,13 +58,17 @@ export const toWebHandler = (
   }
 }
 
-const make = (gateway: Gateway, auth: Gateway["auth"]): Effect.Effect<Handler["Service"], GatewayError, Client> =>
+const make = (
+  gateway: Gateway,
+  auth: Gateway["auth"]
+): Effect.Effect<Handler["Service"], GatewayError, Client | Scope.Scope> =>
   Effect.gen(function* () {
     const { limits, origins } = gateway
     const client = yield* Client
     const check = yield* Auth.make(auth)
     const commands = Routes.commands(gateway.contracts)
     const rates = new Rates(limits.rate)
+    const events = new Events(gateway.contracts, limits, yield* Effect.scope)
     let underWay = 0
     let ending = false
 
@@ -86,6 +92,7 @@ const make = (gateway: Gateway, auth: Gateway["auth"]): Effect.Effect<Handler["S
       return yield* Effect.ensuring(
         Effect.gen(function* () {
           const principal = yield* known(request)
+          if (route.kind === "events") return yield* events.answer(request, route.service, principal)
           if (route.kind !== "metrics") return yield* Command.answer(request, route, principal, commands, limits)
           if (!principal.scopes.includes("metrics")) return yield* Effect.fail(permits.refused("metrics"))
           return new Response(yield* PrometheusMetrics.format(), { headers: { "content-type": prometheus } })
@@ -130,7 +137,11 @@ const make = (gateway: Gateway, auth: Gateway["auth"]): Effect.Effect<Handler["S
         return cors.allow(request, response, origins)
       })
 
-    return Handler.of({ handle, end: Effect.sync(() => void (ending = true)) })
+    const end = Effect.suspend(() => {
+      ending = true
+      return events.end
+    })
+    return Handler.of({ handle, end })
   })
 
 /** What machines ask all the time. */

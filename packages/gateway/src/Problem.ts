@@ -70,6 +70,10 @@ export const ofClientError = ({ reason }: ClientError): Problem => {
       return { status: 413, code: "TRP0207", why: `${reason.bytes} bytes with headers, ${reason.limit} allowed` }
     case "BadKey":
       return { status: 400, code: "TRP0204", why: "" }
+    case "PlaceLost":
+      return { status: 410, code: reason.code, why: "what followed this place is not there: begin anew, with ?from=" }
+    case "TakenOver":
+      return { status: 502, code: "TRP0217", why: "" }
     case "Rejected":
       return ofRejection(reason.code, reason.detail)
   }
@@ -80,6 +84,8 @@ const ofRejection = (code: string, detail: string): Problem => {
   switch (known) {
     case "TRP0201":
       return { status: 400, code: known, why: detail }
+    case "TRP0216":
+      return { status: 400, code: known, why: "" }
     case "TRP0202":
       return { status: 404, code: known, why: "" }
     case "TRP0206":

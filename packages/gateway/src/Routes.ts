@@ -26,12 +26,15 @@ export type Route =
   | { readonly kind: "readyz" }
   | { readonly kind: "metrics" }
   | { readonly kind: "cloudevent"; readonly service: string }
+  | { readonly kind: "events"; readonly service: string }
   /** `key` is `undefined` when it is not percent-encoded UTF-8. */
   | { readonly kind: "command"; readonly type: string; readonly key: string | undefined }
 
 /** The methods that a route takes. */
-export const methods = ({ kind }: Route): ReadonlyArray<string> =>
-  kind === "command" || kind === "cloudevent" ? ["POST"] : ["GET", "HEAD"]
+export const methods = ({ kind }: Route): ReadonlyArray<string> => {
+  if (kind === "command" || kind === "cloudevent") return ["POST"]
+  return kind === "events" ? ["GET"] : ["GET", "HEAD"]
+}
 
 /** Reads a path. Of the segments only the key may be encoded: the others are names. */
 export const parse = (path: string): Route | undefined => {
@@ -39,7 +42,8 @@ export const parse = (path: string): Route | undefined => {
   if (first !== "v1") return service === "" && isOwn(first) ? { kind: first } : undefined
   if (service === "" || more.length > 0) return undefined
   if (actor === undefined) return { kind: "cloudevent", service }
-  return key === undefined || command === undefined
+  if (key === undefined) return actor === "events" ? { kind: "events", service } : undefined
+  return command === undefined
     ? undefined
     : { kind: "command", type: `${service}.${actor}.${command}`, key: decoded(key) }
 }

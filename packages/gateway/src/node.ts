@@ -120,6 +120,7 @@ const write = async (outgoing: ServerResponse, response: Response, last: boolean
     void response.body?.cancel()
     return void outgoing.end()
   }
+  outgoing.flushHeaders()
   const reader = response.body.getReader()
   outgoing.once("close", () => void reader.cancel().catch(() => {}))
   // A stream that is given up for its slow reader: what waits in the socket goes with it.

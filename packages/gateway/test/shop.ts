@@ -1,4 +1,4 @@
-import { Client, ClientError, TimedOut } from "@troupe/client"
+import { Client, ClientError, type SubscribeOptions, TimedOut } from "@troupe/client"
 import { Contract, type Message } from "@troupe/contract"
 import { Gateway, toWebHandler } from "@troupe/gateway"
 import * as Effect from "effect/Effect"
@@ -18,9 +18,16 @@ class Order extends Contract.actor({
     }),
     clear: Contract.command({})
   },
-  events: { placed: Contract.event({ cents: Schema.Int }) }
+  events: {
+    placed: Contract.event({ cents: Schema.Int }).next({ cents: Schema.Int, at: Schema.Date }, ({ cents }) => ({
+      cents,
+      at: new Date(0)
+    })),
+    gone: Contract.event()
+  }
 }) {}
-export const Shop = Contract.make("shop", { Order })
+class Shelf extends Contract.actor({ key: Schema.String, events: { filled: Contract.event() } }) {}
+export const Shop = Contract.make("shop", { Order, Shelf })
 
 /** What a client was asked to do. */
 export interface Asked {
@@ -33,8 +40,14 @@ export interface Asked {
 /** What the service answers: a value, an error, or nothing in time. */
 export type Answer = (asked: Asked) => Effect.Effect<unknown, unknown>
 
+/** What it hears. */
+export type Hear = (
+  events: ReadonlyArray<Contract.AnyEventRef>,
+  options: SubscribeOptions
+) => Stream.Stream<unknown, ClientError>
+
 /** A client without a server, which keeps what it was asked. */
-export const client = (asked: Array<Asked>, answer: Answer): Layer.Layer<Client> => {
+export const client = (asked: Array<Asked>, answer: Answer, hear: Hear = () => Stream.never): Layer.Layer<Client> => {
   const take =
     (how: Asked["how"]) =>
     (message: Message, options: { id?: string; timeout?: unknown } = {}) =>
@@ -45,7 +58,7 @@ export const client = (asked: Array<Asked>, answer: Answer): Layer.Layer<Client>
       })
   return Layer.succeed(
     Client,
-    Client.of({ ask: take("ask") as never, send: take("send") as never, subscribe: () => Stream.empty as never })
+    Client.of({ ask: take("ask") as never, send: take("send") as never, subscribe: hear as never })
   )
 }
 
@@ -71,10 +84,14 @@ export const token = (
 /** A gateway over a client without a server; `post` sends as ada, who may do everything. */
 export const gateway = async (
   options: Partial<Parameters<typeof Gateway.make>[0]> = {},
-  answer: Answer = () => Effect.succeed({ cents: 7 })
+  answer: Answer = () => Effect.succeed({ cents: 7 }),
+  hear?: Hear
 ) => {
   const asked: Array<Asked> = []
-  const { dispose, fetch } = toWebHandler(Gateway.make({ contracts: [Shop], auth, ...options }), client(asked, answer))
+  const { dispose, fetch } = toWebHandler(
+    Gateway.make({ contracts: [Shop], auth, ...options }),
+    client(asked, answer, hear)
+  )
   const bearer = await token("ada", "send:* hear:* metrics")
   const post = (path: string, body?: BodyInit, headers: Record<string, string> = {}, init: RequestInit = {}) =>
     fetch(
