@@ -6,15 +6,17 @@ import {
   ClientError,
   NotAllowed,
   NotConnected,
+  PlaceLost,
   type Reason,
   Rejected,
   StreamFull,
+  type SubscribeOptions,
   TimedOut,
   TooLarge,
   TooManyUnderWay
 } from "@troupe/client"
-import { Contract, type Message } from "@troupe/contract"
-import { OpenApi } from "@troupe/contract/document"
+import { Contract, EventWire, type Message } from "@troupe/contract"
+import { AsyncApi, OpenApi } from "@troupe/contract/document"
 import { Gateway, toWebHandler } from "@troupe/gateway"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import formats from "ajv-formats"
@@ -25,6 +27,11 @@ import { hard } from "./hard.ts"
 
 const contracts = [Orders, hard]
 const document = OpenApi.make(contracts) as unknown as Documented
+const asyncapi = AsyncApi.make(contracts) as unknown as {
+  readonly components: {
+    readonly messages: { readonly [name: string]: { readonly examples: ReadonlyArray<{ readonly payload: unknown }> } }
+  }
+}
 const ajv = new Ajv2020({ strict: false })
 formats.default(ajv)
 ajv.addSchema(JSON.parse(JSON.stringify(document)), "openapi")
@@ -45,7 +52,15 @@ interface Described {
 
 /** What the gateway's client answers, whatever it is asked. */
 type Answer = (message: Message) => Effect.Effect<unknown, unknown>
-const gateway = (answer: Answer, options: Partial<Parameters<typeof Gateway.make>[0]> = {}) =>
+type Hear = (
+  refs: ReadonlyArray<Contract.AnyEventRef>,
+  options: SubscribeOptions
+) => Stream.Stream<unknown, ClientError>
+const gateway = (
+  answer: Answer,
+  options: Partial<Parameters<typeof Gateway.make>[0]> = {},
+  hear: Hear = () => Stream.empty
+) =>
   toWebHandler(
     Gateway.make({ contracts, auth: "none", ...options }),
     Layer.succeed(
@@ -53,7 +68,7 @@ const gateway = (answer: Answer, options: Partial<Parameters<typeof Gateway.make
       Client.of({
         ask: answer as never,
         send: (() => Effect.void) as never,
-        subscribe: (() => Stream.empty) as never
+        subscribe: hear as never
       })
     )
   )
@@ -191,6 +206,57 @@ describe("what a gateway answers", () => {
     assert.strictEqual((await told("/v1/orders", post, { body: place.body, headers }, reply)).status, 200)
     const settled = { headers: { ...headers, "ce-type": "orders.Order.settle" } }
     assert.strictEqual((await told("/v1/orders", post, settled, () => Effect.void)).status, 204)
+  })
+
+  it("is in the document for events, in their newest version", async () => {
+    let heard = 0
+    for (const contract of contracts) {
+      const service = contract["~service"]
+      const { get } = document.paths[`/v1/${service}/events`] as unknown as { readonly get: Operation }
+      const { content } = get.responses["200"] as Described
+      assert.deepStrictEqual(Object.keys(content ?? {}), ["text/event-stream"])
+      const is = ajv.getSchema(`openapi#/components/schemas/${service}.cloudevents.event`)
+      const example = /^data: (.*)$/m.exec(String(content?.["text/event-stream"]?.example))?.[1] ?? ""
+      assert.isTrue(is?.(JSON.parse(example)), `${example}: ${JSON.stringify(is?.errors)}`)
+      const events = Contract.actors(contract).flatMap(({ events }) => Object.values(events))
+      const said = events.map(({ definition, type }) => {
+        const examples = asyncapi.components.messages[`${type}.v${definition.version}`]?.examples
+        const payload = EventWire.make(definition).decode(JSON.stringify(examples?.[0]?.payload), definition.version)
+        assert.isTrue(payload.ok, type)
+        const at = { id: "1", time: "2026-01-31T12:00:00.000Z", correlationId: "0", causationId: "0", place: "43" }
+        return { ...at, type, key: "a-1", payload: payload.ok ? payload.value : undefined }
+      })
+      const hear: Hear = (_, { onOpen }) => {
+        onOpen?.("42")
+        return Stream.fromIterable(said)
+      }
+      const { dispose, fetch } = gateway(() => Effect.void, {}, hear)
+      const response = await fetch(new Request(`http://localhost/v1/${service}/events`))
+      assert.match(response.headers.get("content-type") ?? "", /^text\/event-stream\b/)
+      const text = await response.text()
+      await dispose()
+      for (const [, type, data = ""] of text.matchAll(/^event: (.*)\ndata: (.*)$/gm)) {
+        const event = JSON.parse(data) as { readonly type: string }
+        assert.isTrue(is?.(event), `${data}: ${JSON.stringify(is?.errors)}`)
+        assert.isFalse(is?.({ ...event, dataversion: 9 }))
+        assert.strictEqual(event.type, type)
+        heard++
+      }
+    }
+    assert.strictEqual(heard, 4)
+  })
+
+  it("is in the document when a place is gone", async () => {
+    const reason = new PlaceLost({ code: "TRP0407", stream: "EVT_orders", why: "" })
+    const hear: Hear = () => Stream.fail(new ClientError({ to: "EVT_orders", reason }))
+    const { dispose, fetch } = gateway(() => Effect.void, {}, hear)
+    const { status } = await fetch(
+      new Request("http://localhost/v1/orders/events", { headers: { "last-event-id": "1" } })
+    )
+    await dispose()
+    assert.strictEqual(status, 410)
+    const { get } = document.paths["/v1/orders/events"] as unknown as { readonly get: Operation }
+    assert.property(get.responses, "410")
   })
 
   it("is not in the document where the gateway itself fails: a problem by default", async () => {

@@ -42,7 +42,7 @@ export const parameters: { readonly [name: string]: JsonSchema } = {
     name: "from",
     in: "query",
     ...text(
-      "Where to begin, without a Last-Event-ID: `start` for all that is kept, a time (RFC 3339), or the `id` of an event. Default: now."
+      "Where to begin, without a Last-Event-ID: `start` for all that is kept, a time (RFC 3339), or the `id` of an event. Default: `now`."
     ),
     examples: { start: { value: "start" }, time: { value: "2026-01-31T12:00:00Z" } }
   }

@@ -184,9 +184,13 @@ const cloudEvents = (service: Catalog.Service): JsonSchema => ({
 
 const listen = (service: Catalog.Service): JsonSchema => {
   const actors = service.actors.filter(({ events }) => events.length > 0)
-  const [actor] = actors
-  const [event] = actor?.events ?? []
-  const data = actor && event && CloudEvent.example(event.id, actor.key.example ?? "1", event.versions.at(-1)?.example)
+  const examples = actors.flatMap(({ events, key }) =>
+    events.flatMap((event) =>
+      key.example === undefined || event.versions.at(-1)?.example === undefined
+        ? []
+        : [`id: 42\nevent: ${event.id}\ndata: ${JSON.stringify(CloudEvent.example(event, key.example))}\n\n`]
+    )
+  )
   return {
     operationId: `${service.name}.events`,
     summary: `Events of ${service.name}, as they are said`,
@@ -209,7 +213,7 @@ const listen = (service: Catalog.Service): JsonSchema => {
           "text/event-stream": {
             schema: { type: "string" },
             "x-data": { $ref: reference(`${service.name}.cloudevents.event`) },
-            ...(event === undefined ? {} : { example: `id: 42\nevent: ${event.id}\ndata: ${JSON.stringify(data)}\n\n` })
+            ...exampled(examples[0])
           }
         }
       },
@@ -231,7 +235,7 @@ const listed = (name: string, description: string, items: JsonSchema): JsonSchem
   name,
   in: "query",
   description,
-  schema: { type: "array", items: { type: "string", ...items } }
+  schema: { type: "array", maxItems: 100, items: { type: "string", ...items } }
 })
 
 const schemas = ({ services }: Catalog.Catalog): JsonSchema =>
