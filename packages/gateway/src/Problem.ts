@@ -1,5 +1,6 @@
 import type { ClientError } from "@troupe/client"
 import { Codes } from "@troupe/contract"
+import { OpenApi } from "@troupe/contract/document"
 
 /** What a request came to instead of an answer: RFC 9457. */
 export interface Problem {
@@ -37,7 +38,7 @@ export const ofError = (
   instance: string
 ) =>
   problemJson(422, {
-    type: `urn:troupe:error:${type}:${error._tag}`,
+    type: OpenApi.errorType(type, error._tag),
     title: error._tag,
     status: 422,
     detail: error.message === "" ? `${type} answered ${error._tag}` : error.message,
