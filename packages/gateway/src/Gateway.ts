@@ -12,6 +12,10 @@ export interface Gateway {
   readonly limits: Limits
   /** Origins whose pages may use it, such as `https://shop.example`. */
   readonly origins: ReadonlyArray<string>
+  /** Where others reach it, if not at the address that their requests name: a proxy may be in front of it. */
+  readonly url: string | undefined
+  /** Whether whoever asks gets the page and documents of its contracts. */
+  readonly documents: boolean
   /** A command that a newcomer can try: `troupe dev` shows it as a `curl`. */
   readonly example: Message | undefined
 }
@@ -20,7 +24,7 @@ export interface Gateway {
  * Declares a gateway. Every command and event of the contracts can be reached; who may reach what is in their token. Without
  * `auth` it takes what the environment says (`TROUPE_JWKS_URL`, `TROUPE_JWT_SECRET`), and without that it does not start.
  * `"none"` lets everybody do everything, and is served on loopback only. Throws a `TypeError` for a name that is no NATS
- * user, two contracts of one service, a limit that is no number above 0, and what is no origin.
+ * user, two contracts of one service, a limit that is no number above 0, and what is no origin or url.
  */
 export const make = (options: {
   readonly contracts: ReadonlyArray<Contract.AnyContract>
@@ -29,6 +33,9 @@ export const make = (options: {
   readonly auth?: Auth | "none"
   readonly limits?: Partial<Limits>
   readonly origins?: ReadonlyArray<string>
+  readonly url?: string
+  /** Default: true. They need no token. */
+  readonly documents?: boolean
   readonly example?: Message
 }): Gateway => {
   const name = options.name ?? "gateway"
@@ -42,6 +49,8 @@ export const make = (options: {
   const origins = options.origins ?? []
   const strange = origins.find((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin)
   if (strange !== undefined) throw new TypeError(`"${strange}" is no origin: write https://shop.example`)
+  if (options.url !== undefined && !/^https?:$/.test(URL.parse(options.url)?.protocol ?? ""))
+    throw new TypeError(`"${options.url}" is no url: write https://api.shop.example`)
   return {
     "~troupe": "gateway",
     name,
@@ -49,6 +58,8 @@ export const make = (options: {
     auth: options.auth,
     limits: all,
     origins,
+    url: options.url,
+    documents: options.documents ?? true,
     example: options.example
   }
 }

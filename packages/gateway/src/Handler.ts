@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import * as Auth from "./Auth.ts"
 import * as Command from "./Command.ts"
 import * as cors from "./cors.ts"
+import { Documents } from "./Documents.ts"
 import { Events } from "./Events.ts"
 import type { Gateway } from "./Gateway.ts"
 import type { GatewayError } from "./GatewayError.ts"
@@ -69,6 +70,7 @@ const make = (
     const commands = Routes.commands(gateway.contracts)
     const rates = new Rates(limits.rate)
     const events = new Events(gateway.contracts, limits, yield* Effect.scope)
+    const documents = new Documents(gateway, auth === "none" ? "none" : "jwt")
     let underWay = 0
     let ending = false
 
@@ -86,6 +88,7 @@ const make = (
     ): Effect.fn.Return<Response, Problem.Problem, Client> {
       if (route.kind === "livez") return Response.json({ ok: true })
       if (route.kind === "readyz") return Response.json({ ok: !ending }, { status: ending ? 503 : 200 })
+      if (route.kind === "document") return documents.answer(route.document, request)
       if (ending) return yield* Effect.fail(busy("it is about to end"))
       if (underWay >= limits.concurrent) return yield* Effect.fail(busy(`${limits.concurrent} requests at once`))
       underWay++
@@ -105,7 +108,8 @@ const make = (
       Effect.gen(function* () {
         const began = yield* Clock.monotonicTimeNanos
         const { pathname } = new URL(request.url)
-        const route = Routes.parse(pathname)
+        const found = Routes.parse(pathname)
+        const route = found?.kind === "document" && !gateway.documents ? undefined : found
         const methods = route === undefined ? [] : Routes.methods(route)
         const response =
           route === undefined

@@ -19,7 +19,7 @@ export const response = ({ code, headers, status, why }: Problem, instance?: str
   return problemJson(
     status,
     {
-      type: `urn:troupe:problem:${code}`,
+      type: OpenApi.problemType(code),
       title: what,
       status,
       detail: why === "" ? todo : `${why} · ${todo}`,

@@ -1,5 +1,6 @@
 import { Contract, Key, type Target } from "@troupe/contract"
 import * as Schema from "effect/Schema"
+import type { Kind } from "./Documents.ts"
 
 /** A command that can be sent. */
 export interface Command {
@@ -25,6 +26,7 @@ export type Route =
   | { readonly kind: "livez" }
   | { readonly kind: "readyz" }
   | { readonly kind: "metrics" }
+  | { readonly kind: "document"; readonly document: Kind }
   | { readonly kind: "cloudevent"; readonly service: string }
   | { readonly kind: "events"; readonly service: string }
   /** `key` is `undefined` when it is not percent-encoded UTF-8. */
@@ -39,7 +41,10 @@ export const methods = ({ kind }: Route): ReadonlyArray<string> => {
 /** Reads a path. Of the segments only the key may be encoded: the others are names. */
 export const parse = (path: string): Route | undefined => {
   const [, first = "", service = "", actor, key, command, ...more] = path.split("/")
-  if (first !== "v1") return service === "" && isOwn(first) ? { kind: first } : undefined
+  if (path === "/") return { kind: "document", document: "page" }
+  if (path === "/openapi.json" || path === "/asyncapi.json")
+    return { kind: "document", document: path === "/openapi.json" ? "openapi.json" : "asyncapi.json" }
+  if (first !== "v1") return path === `/${first}` && isOwn(first) ? { kind: first } : undefined
   if (service === "" || more.length > 0) return undefined
   if (actor === undefined) return { kind: "cloudevent", service }
   if (key === undefined) return actor === "events" ? { kind: "events", service } : undefined

@@ -143,7 +143,8 @@ describe("what is no command", () => {
   it("is told what is wrong with its path", async () => {
     await using shop = await gateway()
     const paths = [
-      "/",
+      "//",
+      "/livez/",
       "/v1",
       "/v1/shop/Order/o-1",
       "/v1/shop/Order/o-1/place/x",
@@ -382,12 +383,31 @@ describe("a gateway itself", () => {
     assert.match(await metrics.text(), /troupe_gateway_requests\{[^}]*to="shop\.Order\.place"[^}]*\} \d/)
   })
 
+  it("shows what it takes to whoever asks, unless it is told not to", async () => {
+    await using shop = await gateway()
+    const get = (path: string) => shop.fetch(new Request(`http://shop.example${path}`))
+    const page = await get("/")
+    assert.strictEqual(page.headers.get("content-type"), "text/html; charset=utf-8")
+    assert.match(page.headers.get("content-security-policy") ?? "", /^default-src 'none'/)
+    assert.include(await page.text(), "http://shop.example/v1/shop/Order/")
+    assert.include(await (await shop.fetch(new Request("http://other.example/"))).text(), "http://other.example/v1/")
+    assert.strictEqual((await json(await get("/openapi.json")))["openapi"], "3.1.1")
+    assert.strictEqual((await json(await get("/asyncapi.json")))["asyncapi"], "3.0.0")
+    await using behind = await gateway({ url: "https://api.shop.example" })
+    assert.include(await (await behind.fetch(new Request("http://h/"))).text(), "https://api.shop.example/v1/shop/")
+    await using silent = await gateway({ documents: false })
+    for (const path of ["/", "/openapi.json", "/asyncapi.json"])
+      assert.deepStrictEqual(await refused(silent.fetch(new Request(`http://h${path}`))), [404, "TRP0701"])
+  })
+
   it("refuses to be declared wrongly", () => {
     for (const options of [
       { name: "No" },
       { contracts: [Shop, Shop] },
       { limits: { body: 0 } },
       { limits: { rate: { burst: Number.NaN, perSecond: 1 } } },
+      { url: "shop.example" },
+      { url: "javascript:1" },
       { origins: ["*"] },
       { origins: ["https://shop.example/"] }
     ])

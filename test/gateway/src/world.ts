@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { jetstreamManager } from "@nats-io/jetstream"
+import { jetstream, jetstreamManager } from "@nats-io/jetstream"
+import { headers } from "@nats-io/nats-core"
 import { connect } from "@nats-io/transport-node"
+import { Envelope } from "@troupe/contract"
 import { NatsServer } from "@troupe/embedded"
 import { Migrations } from "@troupe/postgres"
 import { connected, until } from "@troupe/test-world"
@@ -13,7 +15,8 @@ import type * as Scope from "effect/Scope"
 import { SignJWT } from "jose"
 
 const root = fileURLToPath(new URL("../../../", import.meta.url))
-const secret = "the secret of a gateway under test"
+/** Of the tokens. */
+export const secret = "the secret of a gateway under test"
 
 /** A `troupe run` of its own process. */
 export interface Program {
@@ -35,6 +38,10 @@ export class World extends Context.Service<
     readonly orders: Effect.Effect<Program, never, Scope.Scope>
     /** On a free port, or on one that it had before. */
     gateway(port?: string): Effect.Effect<Program, never, Scope.Scope>
+    /** Says so many events of the kind `orders.Order.cancelled`, each with its number and a text, as its lane's owner would. */
+    emit(from: number, to: number, text?: string): Effect.Effect<void>
+    /** Deletes all events from the stream. */
+    readonly purge: Effect.Effect<void>
     /** Waits until its stream of commands has seen so many. */
     stored(commands: number): Effect.Effect<unknown>
     readonly commands: Effect.Effect<number>
@@ -71,6 +78,23 @@ export class World extends Context.Service<
             },
             (events) => events > 0
           ),
+        emit: (from, to, text = "") =>
+          Effect.promise(async () => {
+            for (let n = from; n <= to; n++) {
+              const id = crypto.randomUUID()
+              const envelope = Envelope.toHeaders({
+                id,
+                type: "orders.Order.cancelled",
+                source: "orders",
+                key: `k-${n % 7}`
+              })
+              const all = headers()
+              for (const [header, value] of Object.entries(envelope)) all.set(header, value)
+              const body = JSON.stringify({ reason: `${n} ${text}` })
+              await jetstream(nc).publish(`evt.orders.Order.cancelled.k-${n % 7}`, body, { headers: all })
+            }
+          }),
+        purge: Effect.promise(async () => void (await jsm.streams.purge("EVT_orders"))),
         orders: program("orders", env),
         gateway: (port = "0") => program("gateway", { ...env, TROUPE_HTTP_PORT: port, TROUPE_JWT_SECRET: secret }),
         stored: (commands) => until(last, (seen) => seen >= commands),
