@@ -32,7 +32,7 @@ export interface Program {
 export class World extends Context.Service<
   World,
   {
-    readonly natsUrl: string
+    readonly nats: NatsServer.NatsServer
     /** How often an order was placed, once it was: its events in the stream. */
     placed(id: string): Effect.Effect<number>
     readonly orders: Effect.Effect<Program, never, Scope.Scope>
@@ -68,7 +68,7 @@ export class World extends Context.Service<
       const last = async () => (await jsm.streams.info("CMD_orders")).state.last_seq
       const env = { NATS_URL: nats.url, DATABASE_URL: url, TROUPE_HTTP_PORT: "0" }
       return World.of({
-        natsUrl: nats.url,
+        nats,
         placed: (id) =>
           until(
             async () => {
