@@ -72,7 +72,7 @@ export const send = (message: Message, options?: AskOptions): Effect.Effect<void
  * Events of these kinds, of one or several services, in the order of their streams: from now on, or from where the options
  * say, also those that were said while the connection was lost. At least once: an event counts as handled when the next one
  * is asked for, so take them one by one where a place is kept (`durable`), and mind that the last one before the end comes
- * again; it has the same `id`. For handling each one exactly once use a `Subscriber`. A slow reader holds the server back,
+ * again, after a crash up to 257 do; they have the same `id`. For handling each one exactly once use a `Subscriber`. A slow reader holds the server back,
  * not its own memory (256 events). Events of a newer contract are left out, with a warning and the counter
  * `troupe_client_events_skipped`. Fails with `PlaceLost` when what follows is not there any more, with `TakenOver` when
  * another one subscribes under the same durable name.

@@ -8,6 +8,8 @@ import * as Api from "./streamApi.ts"
 /** A place is saved after so many events, and after so many ms. */
 const events = 100
 const pause = 1_000
+/** More than so many events are not handled on top of the place that is saved: so many come again after a crash. */
+const most = 256
 /** How often a place is claimed, while others save theirs. */
 const claims = 5
 
@@ -25,6 +27,8 @@ export class Keeper {
   private revision = 0
   private place: Place.Place | undefined
   private unsaved = 0
+  /** Handled since the place that was saved last. */
+  private ahead = 0
   private timer: ReturnType<typeof setTimeout> | undefined
   private saving: Promise<void> | undefined
 
@@ -56,8 +60,14 @@ export class Keeper {
   handled(place: Place.Place, count: number): void {
     this.place = place
     this.unsaved += count
+    this.ahead += count
     if (this.unsaved >= events) void this.save()
     else this.timer ??= setTimeout(() => void this.save(), pause)
+  }
+
+  /** Whether the next event has to wait until a place is saved. */
+  get isBehind(): boolean {
+    return this.ahead >= most
   }
 
   /** Saves what is not saved yet, 2 s at most. */
@@ -74,8 +84,11 @@ export class Keeper {
     return (this.saving = (this.saving ?? Promise.resolve()).then(async () => {
       const { place } = this
       if (place === undefined || this.failed !== undefined) return
+      const { ahead } = this
       try {
-        if (!(await this.write(place))) this.fail(this.taken())
+        if (!(await this.write(place))) return this.fail(this.taken())
+        this.ahead -= ahead
+        this.wake()
       } catch (cause) {
         if (cause instanceof ClientError) this.fail(cause)
         // Not acknowledged: it is tried again, and until then read again by whoever begins.

@@ -31,6 +31,9 @@ const heartbeat = Api.second
 const silence = 3_500
 /** A reader that asked for nothing for so long, ms, compares the stream with what it read. */
 const longRest = 5_000
+/** How long a server that does not answer is asked when a subscription begins, ms. */
+const patience = 10_000
+const pause = () => new Promise((resolve) => setTimeout(resolve, 250))
 /** How often a stream that was read before is asked for again, while the server answers; every 250 ms. */
 const tries = 20
 /** What a rewind reads once more: servers' clocks may differ. */
@@ -60,7 +63,9 @@ export class Reader {
   private heardAt = 0
   /** Since when nothing was asked for. */
   private restsSince = 0
-  private quit: () => void = () => {}
+  /** This consumer is given up: what it still brings may have a hole before it. */
+  private over = false
+  private wakeUp: () => void = () => {}
   private closed = false
   private readonly leave: () => void
 
@@ -84,7 +89,15 @@ export class Reader {
 
   /** Opens it, and goes on reading in the background. Rejects with `ClientError` when there is nothing to read. */
   async open(): Promise<void> {
-    await this.begin(true)
+    for (const since = Date.now(); ; await pause()) {
+      try {
+        await this.begin(true)
+        break
+      } catch (cause) {
+        if (!(cause instanceof Api.Passing) || cause instanceof Api.NoStream || Date.now() - since > patience)
+          throw cause
+      }
+    }
     void this.link.nc.closed().then(() => this.fail(undefined))
     void this.goOn().catch((cause: unknown) => this.fail(cause))
   }
@@ -100,17 +113,17 @@ export class Reader {
     while (!this.closed) {
       await new Promise<void>((resolve) => {
         const watch = setInterval(() => {
-          if (this.link.connected && this.wanted > 0 && Date.now() - this.heardAt > silence) resolve()
+          if (this.link.connected && this.wanted > 0 && Date.now() - this.heardAt > silence) this.quit()
         }, 1_000)
-        const left = this.link.onReconnect(resolve)
-        this.quit = () => {
+        const left = this.link.onReconnect(() => this.quit())
+        this.wakeUp = () => {
           clearInterval(watch)
           left()
           resolve()
         }
-        this.pull()
+        if (this.over) this.wakeUp()
+        else this.pull()
       })
-      this.quit()
       this.end()
       for (let left = tries; !this.closed;) {
         try {
@@ -118,7 +131,7 @@ export class Reader {
           break
         } catch (cause) {
           if (!(cause instanceof Api.Passing) || (this.link.connected && left-- === 0)) throw cause
-          await new Promise((resolve) => setTimeout(resolve, 250))
+          await pause()
         }
       }
     }
@@ -136,6 +149,7 @@ export class Reader {
     const begin = missing !== undefined ? rewound(known!, missing, log) : beginning(after ?? (from as Date), log)
     this.name = nuid.next()
     this.inbox = createInbox(link.inboxPrefix)
+    this.over = false
     this.delivered = 0
     this.wanted = 0
     this.restsSince = Date.now()
@@ -147,7 +161,7 @@ export class Reader {
     if (this.closed) return this.end()
     this.subscription = link.nc.subscribe(this.inbox, {
       callback: (error, msg) => {
-        if (error !== null) return
+        if (error !== null || this.over) return
         this.heardAt = Date.now()
         const info = ackOf(msg)
         if (info === undefined) return this.told(msg)
@@ -179,7 +193,7 @@ export class Reader {
 
   /** Asks for more when half of what was there is taken, one pull at a time. */
   private pull(): void {
-    if (this.wanted > 0 || this.arrived.length > ahead / 2 || this.ended !== undefined) return
+    if (this.wanted > 0 || this.arrived.length > ahead / 2 || this.over || this.ended !== undefined) return
     // Meanwhile the server may have deleted what it could not send.
     if (Date.now() - this.restsSince > longRest) return this.quit()
     this.wanted = ahead - this.arrived.length
@@ -223,6 +237,12 @@ export class Reader {
       this.options.wake()
     }
     this.pull()
+  }
+
+  /** Has the consumer made anew. */
+  private quit(): void {
+    this.over = true
+    this.wakeUp()
   }
 
   private end(): void {

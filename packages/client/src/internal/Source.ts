@@ -57,6 +57,7 @@ export class Source {
   take(): Read | ClientError | "closed" | undefined {
     const failed = this.keeper?.failed
     if (failed !== undefined) return failed
+    if (this.keeper?.isBehind) return undefined
     const read = this.reader?.take()
     if (read !== undefined) {
       this.at = read.place

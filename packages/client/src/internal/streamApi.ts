@@ -4,7 +4,7 @@ import type { Link } from "./Link.ts"
 import type { Place } from "./Place.ts"
 
 /** How long an answer of JetStream is waited for, ms. */
-const patience = 5_000
+const patience = 2_000
 
 /** What a stream holds. */
 export interface Log {
