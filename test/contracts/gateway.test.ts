@@ -66,6 +66,7 @@ const gateway = (
     Layer.succeed(
       Client,
       Client.of({
+        connected: Effect.succeed(true),
         ask: answer as never,
         send: (() => Effect.void) as never,
         subscribe: hear as never

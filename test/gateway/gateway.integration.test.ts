@@ -130,6 +130,32 @@ layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("a gateway", 
     })
   )
 
+  it.effect("is not ready, and says so, while there is no nats-server; then it goes on by itself", () =>
+    Effect.gen(function* () {
+      const world = yield* World
+      yield* world.orders
+      const { url } = yield* world.gateway()
+      const ready = (wanted: number) =>
+        until(
+          () => curl(`${url}/readyz`),
+          ({ status }) => status === wanted
+        )
+      yield* ready(200)
+      yield* world.nats.kill("SIGKILL")
+      yield* ready(503)
+      const ada = yield* bearer()
+      const lost = yield* Effect.promise(() => curl(...placing(url, "o-8", ada, "k-8", order, "-H", "Prefer: wait=1")))
+      assert.deepStrictEqual([lost.status, JSON.parse(lost.body).code], [503, "TRP0709"])
+      assert.match(lost.headers, /retry-after: \d/i)
+      yield* world.nats.restart
+      yield* ready(200)
+      const again = yield* Effect.promise(() =>
+        curl(...placing(url, "o-8", ada, "k-8", order, "-H", "Prefer: wait=30"))
+      )
+      assert.deepStrictEqual([again.status, again.body], [200, '{"cents":900}'])
+    })
+  )
+
   it.effect("refuses who may not, what is too large and what is no HTTP, each with its status", () =>
     Effect.gen(function* () {
       const world = yield* World

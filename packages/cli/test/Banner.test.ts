@@ -89,7 +89,7 @@ describe("the banner of dev", () => {
       banner,
       `try     curl --json '{"who":"O'\\''Neil"}' http://127.0.0.1:4200/v1/shop/Shelf/a%2Fb/take\n`
     )
-    assert.include(banner, "  gateway-0  http://127.0.0.1:4200/v1/\n")
+    assert.include(banner, "  gateway-0  http://127.0.0.1:4200/\n")
   })
 
   it("has a curl that works on the first service", () => {

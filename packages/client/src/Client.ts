@@ -47,6 +47,8 @@ export class Client extends Context.Service<
       events: Refs,
       options?: SubscribeOptions
     ): Stream.Stream<Heard<Refs>, ClientError>
+    /** Whether a server is there, as far as we know. A connection that is lost is restored by itself. */
+    readonly connected: Effect.Effect<boolean>
   }
 >()("@troupe/client/Client") {}
 
@@ -109,6 +111,7 @@ export const layer =
           )
 
         return Client.of({
+          connected: Effect.sync(() => link.connected),
           ask: (message, options) =>
             deliverOne(message, true, options).pipe(
               Effect.flatMap((reply) => (reply === undefined ? Effect.void : outcome(message, reply))),

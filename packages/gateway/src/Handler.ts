@@ -87,7 +87,10 @@ const make = (
       route: Routes.Route
     ): Effect.fn.Return<Response, Problem.Problem, Client> {
       if (route.kind === "livez") return Response.json({ ok: true })
-      if (route.kind === "readyz") return Response.json({ ok: !ending }, { status: ending ? 503 : 200 })
+      if (route.kind === "readyz") {
+        const ok = !ending && (yield* client.connected)
+        return Response.json({ ok }, { status: ok ? 200 : 503 })
+      }
       if (route.kind === "document") return documents.answer(route.document, request)
       if (ending) return yield* Effect.fail(busy("it is about to end"))
       if (underWay >= limits.concurrent) return yield* Effect.fail(busy(`${limits.concurrent} requests at once`))

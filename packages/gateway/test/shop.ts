@@ -58,7 +58,12 @@ export const client = (asked: Array<Asked>, answer: Answer, hear: Hear = () => S
       })
   return Layer.succeed(
     Client,
-    Client.of({ ask: take("ask") as never, send: take("send") as never, subscribe: hear as never })
+    Client.of({
+      connected: Effect.succeed(true),
+      ask: take("ask") as never,
+      send: take("send") as never,
+      subscribe: hear as never
+    })
   )
 }
 

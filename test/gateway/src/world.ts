@@ -32,12 +32,14 @@ export interface Program {
 export class World extends Context.Service<
   World,
   {
-    readonly natsUrl: string
+    readonly nats: NatsServer.NatsServer
     /** How often an order was placed, once it was: its events in the stream. */
     placed(id: string): Effect.Effect<number>
     readonly orders: Effect.Effect<Program, never, Scope.Scope>
     /** On a free port, or on one that it had before. */
     gateway(port?: string): Effect.Effect<Program, never, Scope.Scope>
+    /** Without tokens. */
+    readonly openGateway: Effect.Effect<Program, never, Scope.Scope>
     /** Says so many events of the kind `orders.Order.cancelled`, each with its number and a text, as its lane's owner would. */
     emit(from: number, to: number, text?: string): Effect.Effect<void>
     /** Deletes all events from the stream. */
@@ -68,7 +70,7 @@ export class World extends Context.Service<
       const last = async () => (await jsm.streams.info("CMD_orders")).state.last_seq
       const env = { NATS_URL: nats.url, DATABASE_URL: url, TROUPE_HTTP_PORT: "0" }
       return World.of({
-        natsUrl: nats.url,
+        nats,
         placed: (id) =>
           until(
             async () => {
@@ -78,6 +80,7 @@ export class World extends Context.Service<
             },
             (events) => events > 0
           ),
+        openGateway: program("gateway", { ...env, TROUPE_AUTH: "none" }),
         emit: (from, to, text = "") =>
           Effect.promise(async () => {
             for (let n = from; n <= to; n++) {

@@ -46,7 +46,7 @@ export const lines = ({ databaseUrl, gateways, keys, services, started }: Banner
         ]),
     `  stop    ${keys ? "q or Ctrl-C" : "Ctrl-C"}`
   ]
-  const fronts = gateways.slice(0, 2).map(({ name, url }) => `  ${name.padEnd(width)}  ${url}/v1/`)
+  const fronts = gateways.slice(0, 2).map(({ name, url }) => `  ${name.padEnd(width)}  ${url}/`)
   const room = mostLines - tail.length - fronts.length - 3
   const shown = services.length <= room ? services : services.slice(0, room - 1)
   const more = services.length - shown.length
