@@ -65,6 +65,8 @@ export class Client extends Context.Service<
       events: Refs,
       options?: SubscribeOptions
     ): Stream.Stream<Heard<Refs>, ClientError>
+    /** Whether a server is there, as far as we know. A connection that is lost is restored by itself. */
+    readonly connected: Effect.Effect<boolean>
   }
 >()("@troupe/client/Client") {}
 
@@ -158,6 +160,7 @@ export const layer =
           )
 
         return Client.of({
+          connected: Effect.sync(() => link.connected),
           ask: (message, options) => Effect.map(askWithToken(message, options), ({ reply }) => reply) as never,
           askWithToken: (message, options) => askWithToken(message, options) as never,
           after: (token, subscriber, { timeout = "5 seconds" } = {}) =>

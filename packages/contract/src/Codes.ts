@@ -2,7 +2,8 @@
  * Every error that Troupe reports has one of these codes. Texts read
  * `TRP0412 what happened · to what · why · what to do`.
  *
- * 00xx set-up and servers, 01xx configuration and start, 02xx messages, 03xx turns, 04xx streams, 05xx database, 06xx commands of the CLI.
+ * 00xx set-up and servers, 01xx configuration and start, 02xx messages, 03xx turns, 04xx streams, 05xx database, 06xx commands of the CLI,
+ * 07xx the gateway.
  */
 export const codes = {
   // 00xx as the set-up says them: it runs before any package is installed, and adds what it knows.
@@ -157,6 +158,20 @@ export const codes = {
   TRP0610: {
     what: "there is no contract to read",
     todo: "name a module that exports one contract or service, or what troupe contract export printed"
+  },
+  TRP0701: { what: "there is nothing at this path", todo: "see the contract for its services, actors and commands" },
+  TRP0702: { what: "the method is not allowed here", todo: "use one that the header Allow names" },
+  TRP0703: { what: "the body is of no type that is taken", todo: "send application/json, in UTF-8 and not compressed" },
+  TRP0704: { what: "the body cannot be read", todo: "send one JSON value, in UTF-8" },
+  TRP0705: { what: "the body is too large", todo: "send less" },
+  TRP0706: { what: "not authenticated", todo: "send a token that is valid: Authorization: Bearer ..." },
+  TRP0707: { what: "the token does not permit this", todo: "ask for a token with the scope that is named" },
+  TRP0708: { what: "too many requests", todo: "wait as long as the header Retry-After says" },
+  TRP0709: { what: "the gateway is busy", todo: "send it again a little later, with the same Idempotency-Key" },
+  TRP0710: { what: "a header or parameter is not what it must be", todo: "send it as the documentation says" },
+  TRP0711: {
+    what: "the gateway knows nobody's keys",
+    todo: "give it `auth`, or TROUPE_JWKS_URL or TROUPE_JWT_SECRET; or say TROUPE_AUTH=none, on loopback only"
   }
 } as const satisfies { readonly [code: `TRP${number}`]: { readonly what: string; readonly todo: string } }
 
