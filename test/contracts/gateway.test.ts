@@ -68,6 +68,8 @@ const gateway = (
       Client.of({
         connected: Effect.succeed(true),
         ask: answer as never,
+        askWithToken: () => Effect.die("a gateway asks without"),
+        after: () => Effect.die("a gateway waits for no subscriber"),
         send: (() => Effect.void) as never,
         subscribe: hear as never
       })

@@ -61,6 +61,8 @@ export const client = (asked: Array<Asked>, answer: Answer, hear: Hear = () => S
     Client.of({
       connected: Effect.succeed(true),
       ask: take("ask") as never,
+      askWithToken: () => Effect.die("a gateway asks without"),
+      after: () => Effect.die("a gateway waits for no subscriber"),
       send: take("send") as never,
       subscribe: hear as never
     })
