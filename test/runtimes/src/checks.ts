@@ -115,7 +115,7 @@ const all: { readonly [name: string]: (given: Given) => Promise<void> } = {
 
   "a service that is not there says so": (given) =>
     using(given, async (client) => {
-      const reason = await reasonOf(client.send(Absent.Pit.at("1").fall({ text: "" }), { timeout: "300 millis" }))
+      const reason = await reasonOf(client.send(Absent.Pit.at("1").fall({ text: "" }), { timeout: "1 second" }))
       same(
         [reason._tag, reason._tag === "NotConnected" && reason.detail.startsWith("no stream takes ")],
         ["NotConnected", true]
