@@ -29,7 +29,7 @@ export interface Service {
   readonly "~troupe": "service"
   readonly name: string
   readonly contract: Contract.AnyContract
-  readonly actors: ReadonlyArray<Actor.AnyActor>
+  readonly actors: ReadonlyArray<Actor.AnyActor | Actor.AnyRemote>
   readonly subscribers: ReadonlyArray<Subscriber.AnySubscriber>
   readonly allow: Allow
 }
@@ -42,7 +42,7 @@ export interface Allow {
 /** Makes the service that `troupe run` starts. Every part of the contract must be there, and nothing else is allowed. */
 export const make = <
   C extends Contract.AnyContract,
-  const Actors extends ReadonlyArray<Actor.AnyActor> = [],
+  const Actors extends ReadonlyArray<Actor.AnyActor | Actor.AnyRemote> = [],
   const Subscribers extends ReadonlyArray<Subscriber.AnySubscriber> = [],
   const Sends extends ReadonlyArray<Contract.AnyContract> = []
 >(

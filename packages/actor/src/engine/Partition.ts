@@ -9,7 +9,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { Agendas } from "./Agenda.ts"
 import * as Attempt from "./Attempt.ts"
-import { type Handled, handle, type Memory, TooMuch } from "./Batch.ts"
+import { type Handled, handle, type Memory } from "./Batch.ts"
 import { Brake, Braked } from "./Brake.ts"
 import * as Cache from "./Cache.ts"
 import { CommitLost, CommitRefused, Committer, failed } from "./Committer.ts"
@@ -19,6 +19,8 @@ import { grant } from "./Grant.ts"
 import type { Loader } from "./Loader.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Measures from "./Measures.ts"
+import { EdgeAway } from "./Remote.ts"
+import { TooMuch } from "./TooMuch.ts"
 
 /** States kept in memory per partition: entries, and characters of what they are stored as. */
 const cached = { entries: 1_000, size: 4 * 1024 ** 2 }
@@ -176,7 +178,7 @@ const settle = (
 
 type Services = Sql | Db | Nats | Committer | Loader | Agendas
 
-/** Waits, and says so, as long as too many keys fail; what operators wish is done meanwhile. */
+/** Waits, and says so, as long as too many keys fail or the edge is away; what operators wish is done meanwhile. */
 const handleBatch = (
   progress: Progress<Consumer>,
   ...batch: [memory: Memory, items: ReadonlyArray<Mailbox.Item>, relay: Relay.Relay, condemned?: Attempt.Failure]
@@ -199,7 +201,7 @@ const handleBatch = (
           Effect.catchIf(isBraked, () => Effect.undefined)
         )
         if (after === undefined) continue
-        yield* Effect.logInfo("its keys do not fail any more: it goes on")
+        yield* Effect.logInfo("what it waited for is over: it goes on")
         return after
       }
     }).pipe(
@@ -247,7 +249,8 @@ const handleOnce = (
     const asked = Effect.suspend(() => handleOnce(consumer, { ...memory, wary: whenRepeated }, items, relay))
     if (handled._tag === "Failure") {
       if (handled.failure instanceof Attempt.NeedsTransaction) return yield* transacted
-      return isBraked(handled.failure) && !check ? yield* asked : yield* Effect.fail(handled.failure)
+      const failing = isBraked(handled.failure) && !(handled.failure instanceof EdgeAway)
+      return failing && !check ? yield* asked : yield* Effect.fail(handled.failure)
     }
     // What was handled before may fail when it runs once more: that is no reason to park it.
     if (!check && handled.success.work.more.parked!.length > 0) return yield* asked
