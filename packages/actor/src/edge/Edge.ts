@@ -18,13 +18,12 @@ export interface Options<Env> {
   readonly secrets: EdgeOptions["secrets"] | ((env: Env) => EdgeOptions["secrets"])
 }
 
-interface Served extends AnyActor {
-  readonly "~requires": unknown
-}
-type Pure<Actors extends ReadonlyArray<Served>> = {
-  readonly [I in keyof Actors]: [Actors[I]["~requires"]] extends [never]
-    ? unknown
-    : Refused<"an actor that uses Db cannot run at the edge: its database is where its host is", Actors[I]["~requires"]>
+type Pure<Actors extends ReadonlyArray<AnyActor>> = {
+  readonly [I in keyof Actors]: Actors[I] extends { readonly "~requires": infer R }
+    ? [R] extends [never]
+      ? unknown
+      : Refused<"an actor that uses Db cannot run at the edge: its database is where its host is", R>
+    : never
 }
 
 /**
@@ -32,7 +31,7 @@ type Pure<Actors extends ReadonlyArray<Served>> = {
  * stages goes back to its host, which checks it and commits it. Requests that none of the secrets signed, or that were
  * signed more than 5 minutes ago, are refused. Throws a `TypeError` for secrets that are none, and for two actors of one name.
  */
-export const serve = <const Actors extends ReadonlyArray<Served>, Env = unknown>(
+export const serve = <const Actors extends ReadonlyArray<AnyActor>, Env = unknown>(
   actors: Actors & Pure<Actors>,
   options: Options<Env>
 ): Edge<Env> => {
