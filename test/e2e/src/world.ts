@@ -49,7 +49,7 @@ export const atEdge = (runtime: Runtime): Effect.Effect<EdgeWorld, unknown, Scop
     const world = yield* make
     const edge = yield* startEdge(runtime, world.name)
     const { secret, url } = edge
-    return { ...world, edge, start: (settings) => world.start({ ...settings, edge: { url, secrets: [secret] } }) }
+    return { ...world, edge, start: (settings) => world.start({ edge: { url, secrets: [secret] }, ...settings }) }
   })
 
 /** A world on servers of its own, which a test may kill. */

@@ -29,7 +29,7 @@ type Pure<Actors extends ReadonlyArray<AnyActor>> = {
 /**
  * Runs the turns of these actors for hosts that have them by `remote`. Keeps nothing between two requests: what a turn
  * stages goes back to its host, which checks it and commits it. Requests that none of the secrets signed, or that were
- * signed more than 5 minutes ago, are refused. Throws a `TypeError` for secrets that are none, and for two actors of one name.
+ * signed more than 5 minutes ago, are refused. A rejected promise that nobody waits for is logged, and does not end the process. Throws a `TypeError` for secrets that are none, and for two actors of one name.
  */
 export const serve = <const Actors extends ReadonlyArray<AnyActor>, Env = unknown>(
   actors: Actors & Pure<Actors>,
@@ -37,6 +37,7 @@ export const serve = <const Actors extends ReadonlyArray<AnyActor>, Env = unknow
 ): Edge<Env> => {
   const runners = new Map(actors.map((actor) => [actor.ref.name, Turns.runner(actor)]))
   if (runners.size < actors.length) throw new TypeError("an edge has two actors of one name")
+  survive()
   const { secrets } = options
   const fixed = typeof secrets === "function" ? undefined : Signature.secrets(secrets)
   const secretsOf = typeof secrets === "function" ? secrets : undefined
@@ -44,6 +45,20 @@ export const serve = <const Actors extends ReadonlyArray<AnyActor>, Env = unknow
     fetch: (request, env) => answer(request, runners, fixed ?? (() => Signature.secrets(secretsOf!(env as Env))))
   }
 }
+
+/**
+ * Node, Deno and Bun end when a promise is rejected that nobody waits for. The message whose handler left it would end the
+ * next edge too, and its partition would wait for ever.
+ */
+const survive = (): void => {
+  if (surviving) return
+  surviving = true
+  const { process } = globalThis as { readonly process?: { readonly on?: typeof globalThis.process.on } }
+  process?.on?.("unhandledRejection", logRejection)
+}
+let surviving = false
+const logRejection = (cause: unknown): void =>
+  Effect.runSync(Effect.logError("a promise was rejected, and nobody waits for it", cause))
 
 const answer = async (
   request: Request,

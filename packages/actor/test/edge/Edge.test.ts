@@ -88,17 +88,6 @@ describe("a turn at the edge", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live(
-    "is ended when it takes too long, as at its host",
-    () =>
-      Effect.gen(function* () {
-        const url = yield* served(edge.fetch)
-        const { work } = yield* handled(remote(url), [say("break", { how: "slow" })])
-        assert.strictEqual(work.more.parked![0]!.code, "TRP0302")
-      }).pipe(Effect.scoped),
-    30_000
-  )
-
   it.live("shares its call with those of other keys: a batch takes as many calls as its longest key has messages", () =>
     Effect.gen(function* () {
       const calls: Array<number> = []

@@ -75,7 +75,6 @@ export const meter = declared.commands({
     if (how === "payload") self.send(Bank.Safe.at("s").put({ cents: 0.5 }))
     if (how === "state") self.set({ at: new Date(0), count: 1 } as never)
     if (how === "large") self.emit.read({ note: "x".repeat(1_100_000), reading: new Reading(self.state) })
-    if (how === "slow") yield* Effect.never
   },
   rest: () => {}
 })
