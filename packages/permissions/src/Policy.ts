@@ -9,6 +9,8 @@ export interface Policy {
   readonly nats: Nats
   /** Whether it runs a service: only those have a database, and run by `troupe run`. */
   readonly kind: "service" | "caller"
+  /** Whether it calls an edge, which runs handlers of its actors. */
+  readonly edge: boolean
 }
 
 /** Subjects of the one account that all users share. */
@@ -40,6 +42,7 @@ export const ofService = (service: Service.Service): Policy => {
   return {
     name: own,
     kind: "service",
+    edge: service.actors.some((actor) => "edge" in actor),
     nats: {
       publish: [
         ...sorted(events),
@@ -68,6 +71,7 @@ export const ofService = (service: Service.Service): Policy => {
 export const ofCaller = (caller: Caller): Policy => ({
   name: caller.name,
   kind: "caller",
+  edge: false,
   nats: {
     publish: [
       ...sorted(caller.sends.map(({ type }) => said("cmd", type))),

@@ -3,7 +3,7 @@ import { Actor, Subscriber } from "@troupe/actor"
 import { Contract } from "@troupe/contract"
 import { Service } from "@troupe/service"
 import * as Schema from "effect/Schema"
-import { Caller, nats, Policy, sql } from "../src/index.ts"
+import { Caller, deno, nats, Policy, sql } from "../src/index.ts"
 
 class Cart extends Contract.actor({
   key: Schema.String,
@@ -47,6 +47,20 @@ describe("the policy of a service", () => {
       plain.filter((subject) => subject.includes("help-desk")),
       []
     )
+  })
+
+  it("lets it call its edge, where its handlers run there, and is the same but for that", () => {
+    const declared = Actor.make(Shop.Cart, { state: Schema.Void, initial: undefined, sends: [Help.Desk] })
+    const handled = declared.commands({ fill: () => {}, empty: () => {} })
+    const elsewhere = declared.remote({ url: undefined, secrets: [] })
+    const [here, there] = [
+      Policy.ofService(Service.make(Shop, { actors: [handled], allow: { send: [Help] } })),
+      Policy.ofService(Service.make(Shop, { actors: [elsewhere], allow: { send: [Help] } }))
+    ]
+    assert.include(here.nats.publish, "cmd.help-desk.Desk.call.*")
+    assert.deepStrictEqual(there, { ...here, edge: true })
+    assert.notInclude(deno(here), "EDGE_ADDRESS")
+    assert.include(deno(there), '--allow-net="${NATS_ADDRESS:?},${DATABASE_ADDRESS:?},${EDGE_ADDRESS:?},127.0.0.1:')
   })
 
   it("lets it send what its parts list, not all that allow.send would cover", () => {
