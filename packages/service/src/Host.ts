@@ -4,10 +4,10 @@ import {
   Committer,
   Consumer,
   Deadlines,
+  EdgeCall,
   Loader,
   type ParkingPolicy,
-  Partition,
-  Remote
+  Partition
 } from "@troupe/actor/engine"
 import { type Capabilities, Nats, type NatsError, Topology } from "@troupe/nats"
 import { Adopter, Pruner } from "@troupe/outbox"
@@ -136,7 +136,7 @@ const start = (
   Effect.gen(function* () {
     yield* logRejections
     for (const actor of service.actors) {
-      const why = "edge" in actor ? Remote.unfit(actor) : undefined
+      const why = "edge" in actor ? EdgeCall.unfit(actor) : undefined
       if (why !== undefined) return yield* failure("TRP0101", `the edge of ${actor.ref.name}`, why)
     }
     const limits = { ...Topology.limits, ...options.limits }

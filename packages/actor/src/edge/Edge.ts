@@ -92,9 +92,10 @@ const answer = async (
   const here = Protocol.dialect(runner.actor)
   if (call.dialect !== here) return refused(409, `it runs ${here}; the host ${call.dialect}`)
   try {
-    const turns = call.turns.map((turn) => Turns.run(runner, turn))
-    const outcomes = await Effect.runPromise(Effect.all(turns, { concurrency: "unbounded" }))
-    const encoded = Protocol.answer.encode({ outcomes } satisfies Protocol.Answer)
+    const lines = await Effect.runPromise(
+      Effect.forEach(call.lines, (line) => Turns.run(runner, line), { concurrency: "unbounded" })
+    )
+    const encoded = Protocol.answer.encode({ lines } satisfies Protocol.Answer)
     if (!encoded.ok) return refused(500, encoded.why)
     const bytes = new TextEncoder().encode(encoded.text)
     const signed = await Signature.sign(secret, Signature.ofAnswer(signature), bytes)

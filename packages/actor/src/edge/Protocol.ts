@@ -8,22 +8,28 @@ import type { Declared } from "../Actor.ts"
 export interface Turn extends Schema.Schema.Type<typeof Turn> {}
 const Turn = Schema.Struct({
   id: Schema.String,
-  key: Schema.String,
   /** When it was said, ms since 1970. */
   now: Schema.Finite,
   command: Schema.String,
-  payload: Schema.String,
-  /** Before the turn, in the newest shape. */
-  state: Schema.String
+  payload: Schema.String
 })
 
-/** What a host asks for: at most one turn of a key. */
+/** Messages of one key, in order; each finds the state that the one before it left. */
+export interface Line extends Schema.Schema.Type<typeof Line> {}
+const Line = Schema.Struct({
+  key: Schema.String,
+  /** Before the first of them, in the newest shape. */
+  state: Schema.String,
+  turns: Schema.NonEmptyArray(Turn)
+})
+
+/** What a host asks for: at most one line of a key. */
 export interface Call extends Schema.Schema.Type<typeof Call> {}
 const Call = Schema.Struct({
   actor: Schema.String,
   /** `dialect` of the host. */
   dialect: Schema.String,
-  turns: Schema.Array(Turn)
+  lines: Schema.Array(Line)
 })
 export const call = Json.make(Call)
 
@@ -64,11 +70,13 @@ const Outcome = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("died"), slow: Schema.Boolean, reason: Schema.String })
 ])
 
-/** The turns of a call, in its order. */
-export const answer = Json.make(Schema.Struct({ outcomes: Schema.Array(Outcome) }))
-export interface Answer {
-  readonly outcomes: ReadonlyArray<Outcome>
-}
+/**
+ * For each line of a call, in its order, what became of its turns: of the first at least. A line ends with the first turn
+ * that does not come to its end, and where it takes long; its host asks again for what is left of it.
+ */
+export interface Answer extends Schema.Schema.Type<typeof Answer> {}
+const Answer = Schema.Struct({ lines: Schema.Array(Schema.NonEmptyArray(Outcome)) })
+export const answer = Json.make(Answer)
 
 /** Bytes that either end reads at most. */
 export const limit = 32 * 1024 ** 2

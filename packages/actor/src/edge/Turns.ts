@@ -1,5 +1,6 @@
 import { EventWire, type Message, type Target } from "@troupe/contract"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { AnyActor } from "../Actor.ts"
@@ -27,21 +28,45 @@ export const runner = (actor: AnyActor): Runner => ({
 /** What the two ends do not read alike, though they declare the same. */
 export class Unread extends Error {}
 
-/** Runs one turn. Throws `Unread` for what its host took for valid and is not so here. */
+/** No turn of a line is begun that much later than its first, in ns: the host waits for all lines of its call. */
+const patience = 1_000_000_000n
+
+/** Runs a line, or what can be run of it. Dies with `Unread` for what its host took for valid and is not so here. */
 export const run = (
-  { actor, events, state }: Runner,
-  { command, id, key, now, payload, state: before }: Protocol.Turn
+  runner: Runner,
+  { key, state, turns }: Protocol.Line
+): Effect.Effect<Protocol.Answer["lines"][number]> =>
+  Effect.gen(function* () {
+    const since = yield* Clock.monotonicTimeNanos
+    let before = state
+    const outcomes: [Protocol.Outcome, ...Array<Protocol.Outcome>] = [yield* take(runner, key, before, turns[0])]
+    for (const turn of turns.slice(1)) {
+      const last = outcomes.at(-1)!
+      if (last.kind === "died" || last.kind === "failed") break
+      if ((yield* Clock.monotonicTimeNanos) - since > patience) break
+      if (last.kind === "done") before = last.state ?? before
+      outcomes.push(yield* take(runner, key, before, turn))
+    }
+    return outcomes
+  })
+
+const take = (
+  runner: Runner,
+  key: string,
+  before: string,
+  { command, id, now, payload }: Protocol.Turn
 ): Effect.Effect<Protocol.Outcome> => {
+  const { actor, state } = runner
   const target = actor.ref.commands[command]?.target
-  if (target === undefined) throw new Unread(`${actor.ref.name} has no ${command}`)
+  if (target === undefined) return Effect.die(new Unread(`${actor.ref.name} has no ${command}`))
   const read = target.payload.decode(payload)
-  if (!read.ok) throw new Unread(`${target.command}: ${read.why}`)
+  if (!read.ok) return Effect.die(new Unread(`${target.command}: ${read.why}`))
   const loaded = state.decode(before, state.version)
-  if (!loaded.ok) throw new Unread(`the state: ${loaded.why}`)
+  if (!loaded.ok) return Effect.die(new Unread(`the state: ${loaded.why}`))
   // Only pure actors are served: one that asks for `Db` all the same fails.
   const turn = Turn.take(actor, loaded.value, command, read.value, { id, key, now }) as Effect.Effect<Turn.Turn>
   return Effect.map(Effect.exit(timed(turn)), (exit) => {
-    if (Exit.isSuccess(exit)) return encodeSafely({ actor, events, state }, target, exit.value)
+    if (Exit.isSuccess(exit)) return encodeSafely(runner, target, exit.value)
     const why = Cause.squash(exit.cause)
     return { kind: "died", slow: why instanceof TooSlow, reason: bounded(why) }
   })

@@ -91,7 +91,7 @@ const handleWith = (
     let bytes = 0
     const transact = options.transaction ? inSavepoint(yield* Db) : pure
     const { part } = consumer
-    const take = "edge" in part ? yield* Remote.make(consumer, part) : Attempt.here(part)
+    const take = "edge" in part ? yield* Remote.make(consumer, part, queues) : Attempt.here(part)
     const changed = new Map<string, Entry & { readonly text: string }>()
     yield* Effect.forEach(
       queues,

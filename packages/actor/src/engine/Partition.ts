@@ -15,11 +15,11 @@ import * as Cache from "./Cache.ts"
 import { CommitLost, CommitRefused, Committer, failed } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Cursor from "./Cursor.ts"
+import { EdgeAway } from "./EdgeCall.ts"
 import { grant } from "./Grant.ts"
 import type { Loader } from "./Loader.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Measures from "./Measures.ts"
-import { EdgeAway } from "./Remote.ts"
 import { TooMuch } from "./TooMuch.ts"
 
 /** States kept in memory per partition: entries, and characters of what they are stored as. */

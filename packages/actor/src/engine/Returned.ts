@@ -19,7 +19,8 @@ export type Result = Turn.Turn | Failure
 export const read = (
   consumer: Consumer,
   actor: AnyRemote,
-  { before, delivery }: { readonly before: unknown; readonly delivery: Delivery },
+  delivery: Delivery,
+  before: unknown,
   outcome: Protocol.Outcome
 ): Exit.Exit<Result> => {
   if (outcome.kind === "died") return Exit.die(outcome.slow ? new TooSlow() : outcome.reason)

@@ -88,33 +88,90 @@ describe("a turn at the edge", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("shares its call with those of other keys: a batch takes as many calls as its longest key has messages", () =>
+  /** How many turns each call had, by line. */
+  const counted = Effect.gen(function* () {
+    const calls: Array<ReadonlyArray<number>> = []
+    const url = yield* served(async (request) => {
+      const { lines } = JSON.parse(await request.clone().text()) as Protocol.Call
+      calls.push(lines.map(({ turns }) => turns.length))
+      return edge.fetch(request)
+    })
+    return { calls, url }
+  })
+
+  it.live("shares its call with those of other keys, and with those that follow", () =>
     Effect.gen(function* () {
-      const calls: Array<number> = []
-      const url = yield* served(async (request) => {
-        calls.push((JSON.parse(await request.clone().text()) as Protocol.Call).turns.length)
-        return edge.fetch(request)
-      })
+      const { calls, url } = yield* counted
       const batch = Array.from({ length: 100 }, (_, i) => say("rest", {}, `key ${i}`))
-      yield* handled(remote(url), [...batch, say("rest", {}, "key 1"), say("rest", {}, "key 1")])
-      assert.deepStrictEqual(calls, [100, 1, 1])
+      yield* handled(remote(url), [...batch, say("rest", {}, "key 1"), say("read", { note: "" }, "key 1")])
+      assert.deepStrictEqual(
+        calls.map((lines) => lines.toSorted()),
+        [[...Array.from({ length: 99 }, () => 1), 3]]
+      )
     }).pipe(Effect.scoped)
   )
 
-  it.live("goes in a call of its own when both would be too large for one", () =>
+  it.live(
+    "that is refused lets those follow that come behind it; one that fails is asked for again, and they with it",
+    () =>
+      Effect.gen(function* () {
+        const { calls, url } = yield* counted
+        const [read, rest] = [say("read", { note: "" }), say("rest")]
+        yield* handled(remote(url), [
+          read,
+          say("break", { how: "refuse" }),
+          rest,
+          say("break", { how: "junk" }),
+          say("rest")
+        ])
+        assert.deepStrictEqual(calls, [[5], [1]])
+        calls.length = 0
+        yield* handled(remote(url), [read, say("break", { how: "throw" }), rest])
+        assert.deepStrictEqual(calls, [[3], [2], [2]])
+      }).pipe(Effect.scoped)
+  )
+
+  it.live("is asked for again when those before it took long: no call lasts as long as a line", () =>
     Effect.gen(function* () {
-      const calls: Array<number> = []
-      const url = yield* served(async (request) => {
-        calls.push((JSON.parse(await request.clone().text()) as Protocol.Call).turns.length)
-        return edge.fetch(request)
-      })
-      const note = "n".repeat(900_000)
-      const { work } = yield* handled(
-        remote(url),
-        Array.from({ length: 6 }, (_, i) => say("break", { how: note }, `key ${i}`))
-      )
-      assert.deepStrictEqual(calls, [4, 2])
+      const { calls, url } = yield* counted
+      const nap = () => say("break", { how: "nap" })
+      const { work } = yield* handled(remote(url), [nap(), nap(), nap()])
+      assert.deepStrictEqual(calls, [[3], [1]])
+      assert.strictEqual(work.inbox.length, 3)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("goes in a call of its own when all would be too large for one", () =>
+    Effect.gen(function* () {
+      const { calls, url } = yield* counted
+      const note = (key: string) => say("break", { how: "n".repeat(900_000) }, key)
+      const { work } = yield* handled(remote(url), ["a", "b", "c", "d", "e", "f"].map(note))
+      assert.deepStrictEqual(calls, [
+        [1, 1, 1, 1],
+        [1, 1]
+      ])
       assert.strictEqual(work.inbox.length, 6)
+      calls.length = 0
+      yield* handled(remote(url), ["a", "a", "a", "a", "a", "a"].map(note))
+      assert.deepStrictEqual(calls, [[4], [2]])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is asked for again when it was run behind one that the host does not take", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const state = (count: number) => JSON.stringify({ at: "1970-01-01T00:00:00.000Z", count: String(count) })
+      const wrong = { kind: "event", name: "none", payload: "{}" }
+      const url = yield* served(
+        lying(({ lines: [line] }) => {
+          asked.push(`${line!.turns.length} from ${line!.state}`)
+          const next = { kind: "done", reply: "", state: state(asked.length), staged: [] }
+          return { lines: [line!.turns.length === 1 ? [next] : [{ ...next, staged: [wrong] }, next]] }
+        })
+      )
+      const { work } = yield* handled(remote(url), [say("rest"), say("rest")])
+      assert.deepStrictEqual(asked, [`2 from ${state(0)}`, `1 from ${state(0)}`])
+      assert.deepStrictEqual([work.states.map(({ body }) => body), work.more.dead!.length], [[state(2)], 1])
     }).pipe(Effect.scoped)
   )
 })
@@ -207,7 +264,7 @@ describe("an edge that says what the contract does not declare", () => {
   )) {
     it.live(`fails that turn, and stages nothing of it: ${name}`, () =>
       Effect.gen(function* () {
-        const url = yield* served(lying(() => ({ outcomes: [outcome] })))
+        const url = yield* served(lying(() => ({ lines: [[outcome]] })))
         const payload = command === "read" ? { note: "" } : { how: "" }
         const { work } = yield* handled(remote(url), [say(command, payload)])
         const [given] = [...work.more.dead!, ...work.more.parked!]
@@ -223,7 +280,7 @@ describe("an edge that says what the contract does not declare", () => {
     Effect.gen(function* () {
       const payload = '{"cents":1,"to":"me"}'
       const url = yield* served(
-        lying(() => ({ outcomes: [{ ...done, staged: [{ kind: "command", ...to, payload }] }], and: "more" }))
+        lying(() => ({ lines: [[{ ...done, staged: [{ kind: "command", ...to, payload }] }]], and: "more" }))
       )
       const { work } = yield* handled(remote(url), [say("rest")])
       assert.deepStrictEqual(
@@ -238,14 +295,16 @@ describe("an edge that says what the contract does not declare", () => {
       const timer = { kind: "timer", name: "t", ...to }
       const url = yield* served(
         lying(() => ({
-          outcomes: [
-            {
-              ...done,
-              staged: [
-                { ...timer, delay: 1 },
-                { ...timer, delay: 2 }
-              ]
-            }
+          lines: [
+            [
+              {
+                ...done,
+                staged: [
+                  { ...timer, delay: 1 },
+                  { ...timer, delay: 2 }
+                ]
+              }
+            ]
           ]
         }))
       )
@@ -286,16 +345,18 @@ describe("the partition waits, and no message is to blame,", () => {
   )
   const none = { kind: "done", reply: "", staged: [] }
   const aways: Record<string, readonly [edge: Fetch, why: RegExp]> = {
-    "when it is not signed": [async () => Response.json({ outcomes: [none] }), /TRP0309 .* not signed with our secret/],
-    "when another secret signed it": [lying(() => ({ outcomes: [none] }), { secret: other }), /TRP0309 .* not signed/],
+    "when it is not signed": [async () => Response.json({ lines: [[none]] }), /TRP0309 .* not signed with our secret/],
+    "when another secret signed it": [lying(() => ({ lines: [[none]] }), { secret: other }), /TRP0309 .* not signed/],
     "when it is the answer to another call": [
-      lying(() => ({ outcomes: [none] }), { to: "0".repeat(64) }),
+      lying(() => ({ lines: [[none]] }), { to: "0".repeat(64) }),
       /TRP0309 .* not signed/
     ],
-    "when turns are missing": [lying(() => ({ outcomes: [] })), /TRP0309 .* it answers 0 of 1 turns/],
-    "when it is no answer": [lying(() => ({ outcomes: [{ kind: "fine" }] })), /TRP0309 .* cannot be read/],
+    "when turns are missing": [lying(() => ({ lines: [] })), /TRP0309 .* it answers what it was not asked/],
+    "when there are more than it was asked": [lying(() => ({ lines: [[none, none]] })), /TRP0309 .* was not asked/],
+    "when a line is empty": [lying(() => ({ lines: [[]] })), /TRP0309 .* cannot be read/],
+    "when it is no answer": [lying(() => ({ lines: [[{ kind: "fine" }]] })), /TRP0309 .* cannot be read/],
     "when a code is none of a handler": [
-      lying(() => ({ outcomes: [{ kind: "failed", code: "TRP0212", reason: "" }] })),
+      lying(() => ({ lines: [[{ kind: "failed", code: "TRP0212", reason: "" }]] })),
       /TRP0309 .* cannot be read/
     ],
     "when something in between answers": [
@@ -380,14 +441,11 @@ describe("an edge refuses", () => {
     JSON.stringify({
       actor: "meters.Meter",
       dialect: Protocol.dialect(meter),
-      turns: [
+      lines: [
         {
-          id: "m-1",
           key: "k",
-          now: 0,
-          command: "rest",
-          payload: "{}",
-          state: '{"at":"1970-01-01T00:00:00.000Z","count":"0"}'
+          state: '{"at":"1970-01-01T00:00:00.000Z","count":"0"}',
+          turns: [{ id: "m-1", now: 0, command: "rest", payload: "{}" }]
         }
       ]
     })
@@ -419,9 +477,9 @@ describe("an edge refuses", () => {
 
   it.live("nothing that a host signed a moment ago, and that as often as it comes", () =>
     Effect.gen(function* () {
-      const outcomes = [{ kind: "done", reply: "", staged: [] }]
-      assert.deepStrictEqual(yield* post(), [200, JSON.stringify({ outcomes })])
-      assert.deepStrictEqual(yield* post(), [200, JSON.stringify({ outcomes })])
+      const lines = [[{ kind: "done", reply: "", staged: [] }]]
+      assert.deepStrictEqual(yield* post(), [200, JSON.stringify({ lines })])
+      assert.deepStrictEqual(yield* post(), [200, JSON.stringify({ lines })])
       assert.strictEqual((yield* post({}, { at: Date.now() - 4 * 60_000 }))[0], 200)
     })
   )

@@ -66,6 +66,7 @@ export const meter = declared.commands({
     self.emit.rested()
     if (how === "refuse") return yield* new Broken({ at: yield* dateOf(self.now) })
     if (how === "fail") self.fail(new Broken({ at: yield* dateOf(self.now) }))
+    if (how === "nap") yield* Effect.sleep("600 millis")
     if (how === "throw") throw new Error("broken on purpose")
     if (how === "undeclared") return yield* Effect.fail(new Error("no error of the contract") as never)
     if (how === "junk") self.send(undefined as never)
