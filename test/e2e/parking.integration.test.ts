@@ -30,7 +30,14 @@ const is =
   (found: A) =>
     found === wanted
 
-const publish = (world: World.World, subject: string, type: string, more: Partial<Envelope.Envelope>, body: string) =>
+const publish = (
+  world: World.World,
+  subject: string,
+  type: string,
+  more: Partial<Envelope.Envelope>,
+  body: string,
+  kind: "cmd" | "evt" = "cmd"
+) =>
   Effect.promise(async () => {
     const all = headers()
     const envelope = Envelope.toHeaders({
@@ -40,7 +47,7 @@ const publish = (world: World.World, subject: string, type: string, more: Partia
       ...more
     })
     for (const [name, value] of Object.entries(envelope)) all.set(name, value)
-    await jetstream(world.nats).publish(`cmd.${world.name}.${subject}`, body, { headers: all })
+    await jetstream(world.nats).publish(`${kind}.${world.name}.${subject}`, body, { headers: all })
   })
 
 const test = (
@@ -265,6 +272,26 @@ test("a command of a newer contract waits for a host that knows it; one of ours 
     yield* old.ended
     yield* world.start({ ledgers: "newer" })
     yield* becomes(world, "k", [1, 2])
+    assert.strictEqual((yield* Effect.promise(dead(world))).length, 1)
+  }))
+
+test("an event of a newer version waits for a host that knows it, and its key's later ones behind it", (world) =>
+  Effect.gen(function* () {
+    const old = yield* world.start({ ledgers: "service", parking: { ...soon, attempts: 1 } })
+    const noted = (key: string, version: number, body: string) =>
+      publish(world, `Ledger.noted.${key}`, "Ledger.noted", { version }, body, "evt")
+    yield* noted("k", 2, `{"numbers":[1,2]}`)
+    yield* noted("k", 1, `{"n":3}`)
+    // Of a version that it knows, and yet not to be read.
+    yield* noted("broken", 1, `{"numbers":[1]}`)
+    const [letter] = yield* World.until(dead(world), (letters) => letters.length > 0)
+    assert.deepInclude(letter, { key: "broken", code: "TRP0209" })
+    const attempts = async () => (await world.sql`select max(attempts) as n from troupe.parked`)[0]!["n"] as number
+    yield* World.until(attempts, (n) => n > 2)
+    old.kill("SIGKILL")
+    yield* old.ended
+    yield* world.start({ ledgers: "newer" })
+    yield* becomes(world, "k", [1, 2, 3])
     assert.strictEqual((yield* Effect.promise(dead(world))).length, 1)
   }))
 

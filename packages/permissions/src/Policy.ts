@@ -7,10 +7,10 @@ export interface Policy {
   /** Of the NATS user, of the Postgres role, and in the inbox. */
   readonly name: string
   readonly nats: Nats
+  /** Hosts beyond NATS and the database that it may connect to. */
+  readonly net: ReadonlyArray<string>
   /** Whether it runs a service: only those have a database, and run by `troupe run`. */
   readonly kind: "service" | "caller"
-  /** Whether it calls an edge, which runs handlers of its actors. */
-  readonly edge: boolean
 }
 
 /** Subjects of the one account that all users share. */
@@ -42,7 +42,7 @@ export const ofService = (service: Service.Service): Policy => {
   return {
     name: own,
     kind: "service",
-    edge: service.actors.some((actor) => "edge" in actor),
+    net: sorted(service.allow.net ?? []),
     nats: {
       publish: [
         ...sorted(events),
@@ -71,7 +71,7 @@ export const ofService = (service: Service.Service): Policy => {
 export const ofCaller = (caller: Caller): Policy => ({
   name: caller.name,
   kind: "caller",
-  edge: false,
+  net: [],
   nats: {
     publish: [
       ...sorted(caller.sends.map(({ type }) => said("cmd", type))),

@@ -49,18 +49,33 @@ describe("the policy of a service", () => {
     )
   })
 
-  it("lets it call its edge, where its handlers run there, and is the same but for that", () => {
+  it("is the same wherever its handlers run", () => {
     const declared = Actor.make(Shop.Cart, { state: Schema.Void, initial: undefined, sends: [Help.Desk] })
-    const handled = declared.commands({ fill: () => {}, empty: () => {} })
+    const here = declared.commands({ fill: () => {}, empty: () => {} })
     const elsewhere = declared.remote({ url: undefined, secrets: [] })
-    const [here, there] = [
-      Policy.ofService(Service.make(Shop, { actors: [handled], allow: { send: [Help] } })),
-      Policy.ofService(Service.make(Shop, { actors: [elsewhere], allow: { send: [Help] } }))
-    ]
-    assert.include(here.nats.publish, "cmd.help-desk.Desk.call.*")
-    assert.deepStrictEqual(there, { ...here, edge: true })
-    assert.notInclude(deno(here), "EDGE_ADDRESS")
-    assert.include(deno(there), '--allow-net="${NATS_ADDRESS:?},${DATABASE_ADDRESS:?},${EDGE_ADDRESS:?},127.0.0.1:')
+    const policy = Policy.ofService(Service.make(Shop, { actors: [elsewhere], allow: { send: [Help] } }))
+    assert.include(policy.nats.publish, "cmd.help-desk.Desk.call.*")
+    assert.deepStrictEqual(policy, Policy.ofService(Service.make(Shop, { actors: [here], allow: { send: [Help] } })))
+  })
+
+  it("lets it connect to the hosts of allow.net, on Deno to no other", () => {
+    const service = (...net: ReadonlyArray<string>) => Service.make(Shop, { actors: [cart], allow: { net } })
+    const hosts = ["api.example.com:443", "10.0.0.7", "[::1]:8080", "bank.example"]
+    const flag = /--allow-net="(.*)" /.exec(deno(Policy.ofService(service(...hosts, "bank.example"))))?.[1]
+    assert.deepStrictEqual(flag?.split(",").slice(3), hosts.toSorted())
+    for (const host of [
+      "",
+      "*",
+      "https://a.example",
+      "a.example/b",
+      "a b",
+      "a,b",
+      "$(id)",
+      'a"',
+      "a:port",
+      "A.example"
+    ])
+      assert.throws(() => service("bank.example", host), `"${host}" in allow.net is no host`)
   })
 
   it("lets it send what its parts list, not all that allow.send would cover", () => {

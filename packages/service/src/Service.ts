@@ -37,9 +37,20 @@ export interface Service {
 export interface Allow {
   /** Contracts of other services that this one may send commands to. */
   readonly send?: ReadonlyArray<Contract.AnyContract>
+  /**
+   * Hosts beyond NATS and the database that its process may connect to: `api.example.com`, or `api.example.com:443` for one
+   * port. Deno lets it reach no others (`troupe permissions --format deno`); no other runtime holds a process to it.
+   */
+  readonly net?: ReadonlyArray<string>
 }
 
-/** Makes the service that `troupe run` starts. Every part of the contract must be there, and nothing else is allowed. */
+/** A name, an IPv4 address or an IPv6 address in brackets, and a port or none. */
+const netHost = /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$/
+
+/**
+ * Makes the service that `troupe run` starts. Every part of the contract must be there, and nothing else is allowed. Throws a
+ * `TypeError` for two consumers of one name, and for what is no host in `allow.net`.
+ */
 export const make = <
   C extends Contract.AnyContract,
   const Actors extends ReadonlyArray<Actor.AnyActor | Actor.AnyRemote> = [],
@@ -50,13 +61,16 @@ export const make = <
   options: {
     readonly actors?: Actors
     readonly subscribers?: Subscribers
-    readonly allow?: { readonly send?: Sends }
+    readonly allow?: { readonly send?: Sends; readonly net?: ReadonlyArray<string> }
   } & Absent<C, NameOf<Actors[number]>> &
     Forbidden<C["~service"], SendsOf<Actors[number] | Subscribers[number]>, Sends[number]["~service"]>
 ): Service => {
   const names = (options.subscribers ?? []).map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) < i || name === "outbox")
   if (twice !== undefined) throw new TypeError(`${contract["~service"]} has two consumers named "${twice}"`)
+  const wrong = options.allow?.net?.find((host) => !netHost.test(host))
+  if (wrong !== undefined)
+    throw new TypeError(`"${wrong}" in allow.net is no host: write api.example.com or api.example.com:443`)
   return {
     "~troupe": "service",
     name: contract["~service"],

@@ -1,4 +1,4 @@
-import { Actor } from "@troupe/actor"
+import { Actor, Subscriber } from "@troupe/actor"
 import { Contract } from "@troupe/contract"
 import { Db } from "@troupe/postgres"
 import { Service } from "@troupe/service"
@@ -16,9 +16,14 @@ const commands = {
   /** Writes down when it was said, and when it is handled. */
   stamp: Contract.command({ payload: { n: Schema.Int } })
 }
-class Ledger extends Contract.actor({ key: Schema.String, commands }) {}
+const noted = Contract.event({ n: Schema.Int })
+class Ledger extends Contract.actor({ key: Schema.String, commands, events: { noted } }) {}
 class Strict extends Contract.actor({ key: Schema.String, commands, whenDead: "block" }) {}
-class Newer extends Contract.actor({ key: Schema.String, commands: { ...commands, later: commands.note } }) {}
+class Newer extends Contract.actor({
+  key: Schema.String,
+  commands: { ...commands, later: commands.note },
+  events: { noted: noted.next({ numbers: Schema.Array(Schema.Int) }, ({ n }) => ({ numbers: [n] })) }
+}) {}
 
 const options = { state: Schema.Array(Schema.Int), initial: [] }
 interface Self {
@@ -53,18 +58,33 @@ const handlers = {
   }
 }
 
-/** Actors whose state is the order in which they were told numbers; the newer service has one command more. */
+/**
+ * Actors whose state is the order in which they were told numbers, and a subscriber whose state is the order in which it heard
+ * of them. The newer service has one command and one version of the event more.
+ */
 export const ledgers = (name: string) => {
   const contract = Contract.make(name, { Ledger, Strict })
   const strict = Actor.make(contract.Strict, options).commands(handlers)
   const newer = Contract.make(name, { Ledger: Newer, Strict }, { version: 2 })
   return {
     contract,
-    service: Service.make(contract, { actors: [Actor.make(contract.Ledger, options).commands(handlers), strict] }),
+    service: Service.make(contract, {
+      actors: [Actor.make(contract.Ledger, options).commands(handlers), strict],
+      subscribers: [
+        Subscriber.make("heard", options).on(contract.Ledger.events.noted, ({ payload }, self) =>
+          self.set([...self.state, payload.n])
+        )
+      ]
+    }),
     newer: Service.make(newer, {
       actors: [
         Actor.make(newer.Ledger, options).commands({ ...handlers, later: note }),
         Actor.make(newer.Strict, options).commands(handlers)
+      ],
+      subscribers: [
+        Subscriber.make("heard", options).on(newer.Ledger.events.noted, ({ payload }, self) =>
+          self.set([...self.state, ...payload.numbers])
+        )
       ]
     })
   }

@@ -71,11 +71,13 @@ export const open = (consumer: Consumer, incoming: Incoming): Delivery | Refusal
     const refusal = refuse("TRP0202", `${consumer.name} has no ${name}; the sender's contract is ${contract}`)
     return contract > consumer.contract ? { ...refusal, newer: true } : refusal
   }
-  const payload =
-    command === undefined
-      ? consumer.events.get(type)!.decode(body, envelope.version ?? 1)
-      : command.payload.decode(body)
-  if (!payload.ok) return refuse(command === undefined ? "TRP0209" : "TRP0201", payload.why)
+  const event = command === undefined ? consumer.events.get(type) : undefined
+  const version = envelope.version ?? 1
+  const payload = event === undefined ? command!.payload.decode(body) : event.decode(body, version)
+  if (!payload.ok) {
+    const refusal = refuse(event === undefined ? "TRP0201" : "TRP0209", payload.why)
+    return event !== undefined && version > event.version ? { ...refusal, newer: true } : refusal
+  }
   const said = envelope.time === undefined ? Number.NaN : Date.parse(envelope.time)
   return {
     incoming,

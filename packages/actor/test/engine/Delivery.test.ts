@@ -118,6 +118,21 @@ describe("a message is refused", () => {
     assert.isUndefined(refusal.caller)
   })
 
+  it("but for what newer code knows, which waits for that", () => {
+    const later = { subject: "cmd.shop.3.Till.x.t-1", type: "shop.Till.x" }
+    for (const [message, consumer] of [
+      [command({ ...later, contract: 9 }), till],
+      [event({ version: 3 }), books]
+    ] as const)
+      assert.isTrue(refused(Delivery.open(consumer, message)).newer)
+    for (const [message, consumer] of [
+      [command({ ...later, contract: 1 }), till],
+      [event({ version: 0 }), books],
+      [event({ version: 2, body: "{}" }), books]
+    ] as const)
+      assert.isUndefined(refused(Delivery.open(consumer, message)).newer)
+  })
+
   it("and its caller is told, when that can be done", () => {
     const wrong = { body: "{", replyTo }
     const caller = { id, type: "shop.Till.pay", replyTo }
