@@ -1,4 +1,4 @@
-import { createServer } from "node:http"
+import { createServer, type RequestListener, type Server } from "node:http"
 import { assert, describe, it } from "@effect/vitest"
 import { ask, type Client, type ClientError, send } from "@troupe/client"
 import { Host } from "@troupe/service"
@@ -46,6 +46,21 @@ describe.each(["deno", "bun", "workerd"] as const)("an edge on %s", (runtime) =>
     180_000
   )
 })
+
+/** Somebody else, where the edge was. */
+const listening = (url: string, answer: RequestListener) =>
+  Effect.acquireRelease(
+    Effect.callback<Server>((resume) => {
+      const server = createServer(answer).listen(Number(new URL(url).port), "127.0.0.1", () =>
+        resume(Effect.succeed(server))
+      )
+    }),
+    (server) =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        server.closeAllConnections()
+      })
+  )
 
 const test = (name: string, body: (world: World.EdgeWorld) => Effect.Effect<unknown, unknown, Client | Scope.Scope>) =>
   it.live(
@@ -131,6 +146,12 @@ describe("an edge that is not there", () => {
       yield* send(counter.add({ n: 1 }))
       const text = yield* World.until(readyz(host), (text) => text.includes("TRP0309"))
       assert.include(text, "ECONNREFUSED")
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* listening(world.edge.url, (_, response) => response.writeHead(409).end("it runs contract 7"))
+          yield* World.until(readyz(host), (text) => text.includes("TRP0310") && text.includes("it runs contract 7"))
+        })
+      )
       assert.deepStrictEqual([...(yield* Effect.promise(() => world.sql`select 1 from troupe.parked`))], [])
       host.kill("SIGTERM")
       assert.deepStrictEqual(yield* host.ended, { code: 0, signal: null })
@@ -141,33 +162,24 @@ describe("an edge that is not there", () => {
 
   test("though something is that hangs: its host ends in time all the same", (world) =>
     Effect.gen(function* () {
-      const calls = { n: 0 }
-      const server = yield* Effect.acquireRelease(
-        Effect.sync(() => createServer(() => void calls.n++).listen(0, "127.0.0.1")),
-        (server) =>
-          Effect.sync(() => {
-            server.closeAllConnections()
-            server.close()
-          })
+      let calls = 0
+      assert.isTrue(yield* world.edge.kill)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* listening(world.edge.url, () => void calls++)
+          const host = yield* world.start()
+          yield* send(world.contract.Counter.at("k").add({ n: 5 }))
+          yield* World.until(
+            () => Promise.resolve(calls),
+            (n) => n > 0
+          )
+          host.kill("SIGTERM")
+          assert.deepStrictEqual(yield* host.ended, { code: 0, signal: null })
+          assert.notInclude(host.output(), "took too long")
+        })
       )
-      yield* World.until(
-        () => Promise.resolve(server.listening),
-        (is) => is
-      )
-      const { port } = server.address() as { readonly port: number }
-      const edge = { url: `http://127.0.0.1:${port}/`, secrets: [world.edge.secret] }
-      const host = yield* world.start({ edge })
-      const counter = world.contract.Counter.at("k")
-      yield* send(counter.add({ n: 5 }))
-      yield* World.until(
-        () => Promise.resolve(calls.n),
-        (n) => n > 0
-      )
-      host.kill("SIGTERM")
-      assert.deepStrictEqual(yield* host.ended, { code: 0, signal: null })
-      assert.notInclude(host.output(), "took too long")
-      yield* world.start()
-      assert.strictEqual(yield* ask(counter.add({ n: 0 })), 5)
+      yield* Effect.all([world.edge.start, world.start()], { concurrency: 2 })
+      assert.strictEqual(yield* ask(world.contract.Counter.at("k").add({ n: 0 }), { timeout: "50 seconds" }), 5)
     }))
 })
 

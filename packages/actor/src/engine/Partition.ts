@@ -46,6 +46,8 @@ export interface Progress<C = Pick<Consumer, "id" | "name" | "sources">> {
   ready: boolean
   /** Why it is not ready. */
   trouble: string | undefined
+  /** It waits for its edge: to start this process anew would not bring it back. */
+  away: boolean
   /** How often it was lost since it last got on. */
   failures: number
   /** Sequence per stream of the last message whose effects are committed. */
@@ -64,6 +66,7 @@ export const progress = <C>(consumer: C, p: number): Progress<C> => ({
   assigned: false,
   ready: false,
   trouble: "starting",
+  away: false,
   failures: 0,
   cursors: {},
   pending: {},
@@ -185,8 +188,12 @@ const handleBatch = (
 ): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced | TooMuch, Services> =>
   Effect.catchIf(handleOnce(progress.consumer, ...batch), isBraked, (braked) =>
     Effect.gen(function* () {
-      progress.ready = false
-      progress.trouble = braked.message
+      const tell = (why: Braked) => {
+        progress.ready = false
+        progress.trouble = why.message
+        progress.away = why instanceof EdgeAway
+      }
+      tell(braked)
       yield* Effect.logError(braked.message)
       const [before, items, relay, condemned] = batch
       let memory = before
@@ -198,7 +205,12 @@ const handleBatch = (
         const after = yield* handleOnce(progress.consumer, memory, items, relay, condemned).pipe(
           // Whoever halves the batch does not know of the wishes that were done meanwhile: then it is taken anew.
           Effect.mapError((error) => (isBraked(error) || memory === before ? error : lost(error))),
-          Effect.catchIf(isBraked, () => Effect.undefined)
+          Effect.catchIf(isBraked, (still) =>
+            Effect.as(
+              Effect.sync(() => tell(still)),
+              undefined
+            )
+          )
         )
         if (after === undefined) continue
         yield* Effect.logInfo("what it waited for is over: it goes on")
@@ -209,6 +221,7 @@ const handleBatch = (
         Effect.sync(() => {
           progress.ready = true
           progress.trouble = undefined
+          progress.away = false
         })
       )
     )

@@ -363,6 +363,10 @@ describe("the partition waits, and no message is to blame,", () => {
       async () => new Response("<h1>Bad\n gateway</h1>", { status: 502 }),
       /TRP0309 .* 502: <h1>Bad gateway<\/h1>/
     ],
+    "when what it says is not for a person's terminal": [
+      async () => new Response("\x1b[2J\u0007 no \u202e", { status: 500 }),
+      /TRP0309 .* 500: \[2J no +· see that/
+    ],
     "when it leads elsewhere": [
       async () => new Response(null, { status: 302, headers: { location: "http://127.0.0.1:1/" } }),
       /TRP0309/
