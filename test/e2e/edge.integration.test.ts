@@ -76,7 +76,7 @@ const test = (name: string, body: (world: World.EdgeWorld) => Effect.Effect<unkn
 describe("an edge that is there", () => {
   test("refuses and fails in its own key's name: other keys go on", (world) =>
     Effect.gen(function* () {
-      yield* world.start({ parking: { attempts: 2, first: 50 } })
+      const host = yield* world.start({ parking: { attempts: 2, first: 50 } })
       const at = (key: string) => world.contract.Counter.at(key)
       const refused = yield* Effect.flip(ask(at("refused").add({ n: 1_001 })))
       assert.strictEqual(refused._tag, "TooMuch")
@@ -85,6 +85,17 @@ describe("an edge that is there", () => {
       // Three in place do not do: the fourth is a retry of what was parked.
       assert.strictEqual(yield* ask(at("flaky").flaky({ times: 4 }), { timeout: "50 seconds" }), 4)
       assert.strictEqual(yield* ask(at("sound").add({ n: 1 })), 1)
+      const metrics = yield* Effect.promise(() => fetch(`${host.url}/metrics`).then((response) => response.text()))
+      const calls = `troupe_edge_call_duration_seconds_count{consumer="${world.name}.Counter",outcome="answered"}`
+      assert.isAbove(
+        Number(
+          metrics
+            .split("\n")
+            .find((line) => line.startsWith(calls))
+            ?.split(" ")[1]
+        ),
+        5
+      )
       for (const key of ["refused", "junk", "none"]) assert.strictEqual(yield* ask(at(key).add({ n: 1 })), 1)
     }))
 

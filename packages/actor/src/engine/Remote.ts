@@ -11,6 +11,7 @@ import type { Delivery } from "./Delivery.ts"
 import { call, type EdgeAway } from "./EdgeCall.ts"
 import * as Gather from "./Gather.ts"
 import type { Incoming } from "./Mailbox.ts"
+import * as Measures from "./Measures.ts"
 import type { Sorted } from "./Queues.ts"
 import * as Returned from "./Returned.ts"
 import { TooMuch } from "./TooMuch.ts"
@@ -31,7 +32,7 @@ export const make = (
   /** By what was delivered: a delivery that is traced is a copy. */
   const ahead = new Map<Incoming, Ahead>()
   const answered = (some: ReadonlyArray<Wanted>): Effect.Effect<ReadonlyArray<Answered>> =>
-    Effect.map(Effect.exit(call(actor, some.map(lineOf))), (exit) => {
+    Effect.map(Effect.exit(Measures.called(consumer.name, call(actor, some.map(lineOf)))), (exit) => {
       if (Exit.isSuccess(exit)) return some.map((one, i) => Exit.succeed(kept(ahead, one, exit.value[i]!)))
       const alone = some.length === 1 && some[0]!.deliveries.length === 1
       const large = alone && Cause.squash(exit.cause) instanceof TooMuch

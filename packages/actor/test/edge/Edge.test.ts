@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Protocol from "../../src/edge/Protocol.ts"
 import * as Signature from "../../src/edge/Signature.ts"
+import { TooMuch } from "../../src/engine/TooMuch.ts"
 import { declared, handled, meter, Meters, type Said } from "./meter.ts"
 import { type Fetch, served } from "./server.ts"
 
@@ -154,6 +155,17 @@ describe("a turn at the edge", () => {
       calls.length = 0
       yield* handled(remote(url), ["a", "a", "a", "a", "a", "a"].map(note))
       assert.deepStrictEqual(calls, [[4], [2]])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("halves its batch when what it comes to is too large together", () =>
+    Effect.gen(function* () {
+      const died = { kind: "died", slow: false, reason: "x".repeat(Protocol.limit / 2) }
+      const url = yield* served(lying(({ lines }) => ({ lines: lines.map(() => [died]) })))
+      const error = yield* Effect.flip(handled(remote(url), [say("rest", {}, "a"), say("rest", {}, "b")]))
+      assert.instanceOf(error, TooMuch)
+      const { work } = yield* handled(remote(url), [say("rest", {}, "a")])
+      assert.strictEqual(work.more.parked![0]!.code, "TRP0301")
     }).pipe(Effect.scoped)
   )
 
@@ -367,10 +379,6 @@ describe("the partition waits, and no message is to blame,", () => {
       async () => new Response("\x1b[2J\u0007 no \u202e", { status: 500 }),
       /TRP0309 .* 500: \[2J no +· see that/
     ],
-    "when it leads elsewhere": [
-      async () => new Response(null, { status: 302, headers: { location: "http://127.0.0.1:1/" } }),
-      /TRP0309/
-    ],
     "when it ends in the middle": [() => Promise.reject(new Error("gone")), /TRP0309 .* (closed|hang up|terminated)/],
     "when it has another secret": [Edge.serve([meter], { secrets: [other] }).fetch, /TRP0309 .* 401: no secret here/],
     "when it has none": [
@@ -401,6 +409,15 @@ describe("the partition waits, and no message is to blame,", () => {
       }).pipe(Effect.scoped)
     )
   }
+
+  it.live("when it leads elsewhere, and be it to an edge that would do", () =>
+    Effect.gen(function* () {
+      const other = yield* served(fine)
+      const url = yield* served(async () => new Response(null, { status: 307, headers: { location: other } }))
+      const away = yield* Effect.flip(handled(remote(url), [say("rest")]))
+      assert.match((away as Error).message, /TRP0309 .* redirect/)
+    }).pipe(Effect.scoped)
+  )
 
   it.live("when nobody is there", () =>
     Effect.gen(function* () {
