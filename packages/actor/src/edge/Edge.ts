@@ -29,7 +29,8 @@ type Pure<Actors extends ReadonlyArray<AnyActor>> = {
 /**
  * Runs the turns of these actors for hosts that have them by `remote`. Keeps nothing between two requests: what a turn
  * stages goes back to its host, which checks it and commits it. Requests that none of the secrets signed, or that were
- * signed more than 5 minutes ago, are refused. A rejected promise that nobody waits for is logged, and does not end the process. Throws a `TypeError` for secrets that are none, and for two actors of one name.
+ * signed more than 5 minutes ago, are refused. A rejected promise that nobody waits for is logged, and does not end the
+ * process. Throws a `TypeError` for secrets that are none, and for two actors of one name.
  */
 export const serve = <const Actors extends ReadonlyArray<AnyActor>, Env = unknown>(
   actors: Actors & Pure<Actors>,

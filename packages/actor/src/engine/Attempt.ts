@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { AnyActor } from "../Actor.ts"
-import { reason } from "../Reason.ts"
 import { TooSlow, timed } from "../Limit.ts"
+import { reason } from "../Reason.ts"
 import type { AnySubscriber } from "../Subscriber.ts"
 import * as Turn from "../Turn.ts"
 import { CommitLost } from "./Committer.ts"
@@ -64,9 +64,10 @@ export type Take<E = never> = (delivery: Delivery, state: unknown) => Effect.Eff
 
 /** Runs before its message is given up. */
 const attempts = 3
+
 /**
  * Runs the turn of a message, with a handler's defects retried in place. Fails only with what is not the message's
- * fault: a lost database, or the signal that the turn needs a transaction.
+ * fault: a lost database, an edge that is away, or the signal that the turn needs a transaction.
  * `transact` runs a turn in a savepoint, so that a refused or failed one leaves nothing.
  */
 export const run = <E>(
@@ -137,7 +138,7 @@ const isDbError = (why: unknown): boolean =>
   why !== null &&
   (("_tag" in why && why._tag === "DbError") || ("cause" in why && isDbError(why.cause)))
 
-/** Where the handlers are. */
+/** Runs handlers that are in this process. */
 export const here =
   (part: AnyActor | AnySubscriber): Take =>
   (delivery, state) =>

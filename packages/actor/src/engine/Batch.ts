@@ -17,8 +17,8 @@ import * as Cursor from "./Cursor.ts"
 import { isMessage, type Item } from "./Mailbox.ts"
 import * as Parking from "./Parking.ts"
 import { type Sorted, sorted } from "./Queues.ts"
-import * as Stored from "./Stored.ts"
 import * as Remote from "./Remote.ts"
+import * as Stored from "./Stored.ts"
 import * as Timers from "./Timers.ts"
 import { TooMuch } from "./TooMuch.ts"
 import * as Tracing from "./Tracing.ts"
@@ -64,7 +64,7 @@ const mendable: ReadonlySet<Codes.Code> = new Set(["TRP0301", "TRP0302", "TRP030
 /**
  * Runs the turns of a batch: in order within a key, keys side by side. A message that fails is parked, and those of its
  * key behind it. Nothing is written here. Fails with `NeedsTransaction` when a handler asks for `Db` in a pure run, with
- * `Braked` when too many keys fail.
+ * `Braked` when too many keys fail, or its edge is away.
  */
 export const handle = (
   consumer: Consumer,
