@@ -51,6 +51,8 @@ export class Link {
   connected = true
   /** Of headers and body together; the last known one while there is no server. */
   maxPayload: number
+  /** Begins the subjects where answers arrive: `ConnectOptions.inboxPrefix`. */
+  readonly inboxPrefix: string
   private readonly prefix: string
   private inbox: Subscription | undefined
   private deaf: NotAllowed | undefined
@@ -59,12 +61,14 @@ export class Link {
   private readonly waiting = new Map<string, (msg: Msg) => void>()
   private readonly underway = new Map<Signals, string>()
   private readonly violated = new Set<(subject: string) => void>()
+  private readonly reconnected = new Set<() => void>()
   private count = 0
   private readonly backoff: Backoff
 
   constructor(nc: NatsConnection, inboxPrefix: string, backoff: Backoff) {
     this.nc = nc
     this.backoff = backoff
+    this.inboxPrefix = inboxPrefix
     this.prefix = createInbox(inboxPrefix)
     this.maxPayload = nc.info?.max_payload ?? 1_048_576
     this.listen()
@@ -126,6 +130,12 @@ export class Link {
     return () => this.violated.delete(tell)
   }
 
+  /** Calls `tell` whenever the connection was restored, until the returned function is called. */
+  onReconnect(tell: () => void): () => void {
+    this.reconnected.add(tell)
+    return () => this.reconnected.delete(tell)
+  }
+
   /** Follows the connection; ends when it is closed. The server reports refused subjects here and nowhere else. */
   async watch(): Promise<void> {
     for await (const status of this.nc.status()) {
@@ -137,6 +147,7 @@ export class Link {
         this.backoff.reset()
         this.maxPayload = this.nc.info?.max_payload ?? this.maxPayload
         this.tell(() => ({ _tag: "Reconnected" }))
+        for (const tell of [...this.reconnected]) tell()
       } else if (status.type === "error" && status.error instanceof PermissionViolationError) {
         this.refused(status.error)
       }
