@@ -158,18 +158,22 @@ describe("a turn at the edge", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("that comes to more than either end reads halves its batch, and fails alone", () =>
-    Effect.gen(function* () {
-      const bytes = new Uint8Array(Protocol.limit + 1)
-      const url = yield* served(async () => new Response(bytes))
-      const error = yield* Effect.flip(handled(remote(url), [say("rest", {}, "a"), say("rest", {}, "b")]))
-      assert.instanceOf(error, TooMuch)
-      const { work } = yield* handled(remote(url), [say("rest", {}, "a")])
-      assert.deepStrictEqual(
-        work.more.dead!.map(({ code }) => code),
-        ["TRP0303"]
-      )
-    }).pipe(Effect.scoped)
+  it.live(
+    "that comes to more than either end reads halves its batch, and fails alone",
+    () =>
+      Effect.gen(function* () {
+        const bytes = new Uint8Array(Protocol.limit + 1)
+        const url = yield* served(async () => new Response(bytes))
+        const error = yield* Effect.flip(handled(remote(url), [say("rest", {}, "a"), say("rest", {}, "b")]))
+        assert.instanceOf(error, TooMuch)
+        const { work } = yield* handled(remote(url), [say("rest", {}, "a")])
+        assert.deepStrictEqual(
+          work.more.dead!.map(({ code }) => code),
+          ["TRP0303"]
+        )
+      }).pipe(Effect.scoped),
+    // 64 MB take their time on a busy machine.
+    30_000
   )
 
   it.live("is asked for again when it was run behind one that the host does not take", () =>
