@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
+import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
 import { assert, it } from "@effect/vitest"
 import { ask } from "@troupe/client"
@@ -16,6 +17,14 @@ const path = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 const read = (name: string): string => readFileSync(path(name), "utf8")
 const guide = read("../edge.md")
 
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { readonly port: number }
+      server.close(() => resolve(port))
+    })
+  })
+
 it("the guide shows the files as they are", () => {
   for (const file of ["show.ts", "edge.ts", "service.ts"]) assert.include(guide, `\`\`\`ts\n${read(file)}\`\`\``)
 })
@@ -25,8 +34,11 @@ it.live(
   () =>
     Effect.gen(function* () {
       const command = /^EDGE_SECRET=(\S+) deno (serve .*)$/m.exec(guide)!
-      const [, secret, args] = command as unknown as readonly [string, string, string]
-      const url = `http://127.0.0.1:${/--port (\d+)/.exec(args)![1]}/`
+      const [, secret, said] = command as unknown as readonly [string, string, string]
+      // The guide's own port may be taken on a machine where much is tested.
+      const port = yield* Effect.promise(freePort)
+      const args = said.replace("--port 8123", `--port ${port}`)
+      const url = `http://127.0.0.1:${port}/`
       yield* Effect.acquireRelease(
         Effect.sync(() =>
           spawn(path("node_modules/.bin/deno"), args.split(" "), {

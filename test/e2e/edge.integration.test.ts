@@ -99,6 +99,34 @@ describe("an edge that is there", () => {
       for (const key of ["refused", "junk", "none"]) assert.strictEqual(yield* ask(at(key).add({ n: 1 })), 1)
     }))
 
+  test("parks a message that fails, and behind it those of its key", (world) =>
+    Effect.gen(function* () {
+      yield* world.start({ parking: { attempts: 10, first: 500, factor: 1 } })
+      const counter = world.contract.Counter.at("k")
+      const parked = () => world.sql`select from troupe.parked`.then((rows) => rows.length)
+      const flaky = yield* Effect.forkChild(ask(counter.flaky({ times: 10 }), { timeout: "50 seconds" }))
+      yield* World.until(parked, (n) => n === 1)
+      yield* send(counter.add({ n: 1 }))
+      yield* World.until(parked, (n) => n === 2)
+      assert.strictEqual(yield* ask(world.contract.Counter.at("other").add({ n: 2 })), 2)
+      assert.strictEqual(yield* Fiber.join(flaky), 10)
+      assert.strictEqual(yield* ask(counter.add({ n: 2 }), { timeout: "50 seconds" }), 3)
+      assert.strictEqual(yield* Effect.promise(parked), 0)
+    }))
+
+  test("may stage more together than a call or a commit should carry", (world) =>
+    Effect.gen(function* () {
+      yield* world.start()
+      yield* Effect.forEach(
+        Array.from({ length: 40 }, (_, i) => i),
+        (i) => ask(world.contract.Counter.at(`big ${i}`).shout({ length: 900_000 }), { timeout: "50 seconds" }),
+        { concurrency: "unbounded" }
+      )
+      yield* World.settled(world)
+      const { state } = yield* Effect.promise(() => world.jsm.streams.info(`EVT_${world.name}`))
+      assert.strictEqual(state.messages, 40)
+    }))
+
   test("ends a handler that takes too long, and only its key waits", (world) =>
     Effect.gen(function* () {
       yield* world.start({ parking: { attempts: 1 } })
