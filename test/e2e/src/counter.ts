@@ -13,7 +13,7 @@ class Counter extends Contract.actor({
     add: Contract.command({ payload: { n: Schema.Int }, reply: Schema.Int, errors: [TooMuch] }),
     /** Adds, and writes a row by `Db` first: the row and the state stand or fall together. */
     record: Contract.command({
-      payload: { n: Schema.Int, then: Schema.Literals(["reply", "refuse", "throw", "defer", "shout"]) },
+      payload: { n: Schema.Int, then: Schema.Literals(["reply", "refuse", "throw", "defer", "shout", "say"]) },
       reply: Schema.Int,
       errors: [TooMuch]
     }),

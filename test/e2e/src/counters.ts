@@ -22,6 +22,7 @@ export const counters = (name: string, edge?: Actor.EdgeOptions) => {
       if (then === "defer")
         yield* db.query((tx) => tx.execute(sql`insert into app.deferred values (${n})`)).pipe(Effect.orDie)
       self.set(self.state + n)
+      if (then === "say") self.emit.added({ n, total: self.state })
       return self.state
     },
     *abuse({ statement }) {

@@ -1,5 +1,7 @@
 import { globSync } from "node:fs"
 import { resolve } from "node:path"
+import { Contract } from "@troupe/contract"
+import { Gateway } from "@troupe/gateway"
 import { Caller, Policy } from "@troupe/permissions"
 import * as Effect from "effect/Effect"
 import { type Failure, failure, reason } from "../Failure.ts"
@@ -25,8 +27,16 @@ const compile = (file: string): Effect.Effect<Policy.Policy, Failure> =>
       try: () => {
         if (isService(declared)) return Policy.ofService(declared)
         if (Caller.is(declared)) return Policy.ofCaller(declared)
-        throw new TypeError("its default export is neither a service nor a caller")
+        if (Gateway.is(declared)) return Policy.ofCaller(callerOf(declared))
+        throw new TypeError("its default export is neither a service, nor a gateway, nor a caller")
       },
       catch: (cause) => failure("TRP0102", shown(file), reason(cause))
     })
+  })
+
+/** Whoever may do what is in the tokens; the gateway itself may send every command and hear every event of its contracts. */
+const callerOf = ({ contracts, name }: Gateway.Gateway): Caller.Caller =>
+  Caller.make(name, {
+    sends: contracts.flatMap(Contract.actors).flatMap(({ commands }) => Object.values(commands)),
+    hears: contracts
   })
