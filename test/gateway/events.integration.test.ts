@@ -105,7 +105,7 @@ layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("events over 
       const url = yield* serve(declared, {
         host: "127.0.0.1",
         port: 0,
-        client: client({ servers: world.nats.url, name: "gateway" })
+        client: client({ servers: world.nats.url, user: "gateway", pass: "secret", inboxPrefix: "_INBOX.gateway" })
       })
       const ada = yield* bearer
       const slow = yield* sluggish(`${url}${path}`, ada)
