@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { assert, layer } from "@effect/vitest"
 import { Orders } from "@shop/orders"
 import { layer as client } from "@troupe/client/node"
@@ -12,6 +13,9 @@ import { curl, secret, token, World } from "./src/world.ts"
 const path = "/v1/orders/events?actor=Order&event=cancelled"
 const upTo = (n: number, from = 1) => Array.from({ length: n - from + 1 }, (_, i) => from + i)
 const bearer = Effect.promise(() => token("ada", "hear:orders metrics"))
+
+/** That nats-server refused nobody what his code does. */
+const allowed = Effect.map(World, ({ nats }) => assert.notMatch(readFileSync(nats.log, "utf8"), /violation/i))
 
 layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("events over HTTP", (it) => {
   const listener = (url: string, place?: string) =>
@@ -148,6 +152,7 @@ layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("events over 
         (status) => status !== 0
       )
       assert.strictEqual(late.refused, 410)
+      yield* allowed
     })
   )
 })

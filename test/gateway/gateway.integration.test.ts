@@ -1,5 +1,6 @@
 import { once } from "node:events"
 import { connect } from "node:net"
+import { readFileSync } from "node:fs"
 import { assert, layer } from "@effect/vitest"
 import { until } from "@troupe/test-world"
 import * as Effect from "effect/Effect"
@@ -25,6 +26,9 @@ const placing = (
   ...more,
   `${url}/v1/orders/Order/${id}/place`
 ]
+
+/** That nats-server refused nobody what his code does. */
+const allowed = Effect.map(World, ({ nats }) => assert.notMatch(readFileSync(nats.log, "utf8"), /violation/i))
 
 layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("a gateway", (it) => {
   const placed = (id: string) => Effect.flatMap(World, (world) => world.placed(id))
@@ -71,6 +75,7 @@ layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("a gateway", 
       )
       for (const { body, status } of many) assert.deepStrictEqual([status, body], [200, '{"cents":900}'])
       assert.strictEqual(yield* placed("o-3"), 1)
+      yield* allowed
     })
   )
 
