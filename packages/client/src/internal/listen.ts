@@ -149,7 +149,8 @@ const events = (
   /** One of each service in turn; `undefined` when there is none. */
   const take = (): { readonly source: Source; readonly read: Read } | ClientError | "closed" | undefined => {
     for (let i = 0; i < sources.length; i++) {
-      const source = sources[(turn + i) % sources.length]!
+      const source = sources[(turn + i) % sources.length]
+      if (source === undefined) break
       const read = source.take()
       if (read instanceof ClientError || read === "closed") return read
       if (read === undefined) continue
