@@ -74,7 +74,8 @@ describe.each(sets)("the documents of %s", (_, contracts) => {
     for (const [at, ref] of described(document)) assert.isDefined(resolve(document, ref), `${at} refers to ${ref}`)
   })
 
-  it("are valid AsyncAPI 3.0", async () => {
+  // The parser alone takes a second or two to load.
+  it("are valid AsyncAPI 3.0", { timeout: 30_000 }, async () => {
     const document = AsyncApi.make(contracts)
     const found = await new Parser().validate(JSON.stringify(document))
     assert.deepStrictEqual(
@@ -103,6 +104,27 @@ describe.each(sets)("the documents of %s", (_, contracts) => {
     )
     const { paths } = OpenApi.make(contracts) as { readonly paths: object }
     assert.strictEqual(Object.keys(paths).filter((path) => path.includes("{key}")).length, commands.length)
+  })
+
+  it("say which scope each operation needs, unless there are no tokens", async () => {
+    const operations = (auth: "jwt" | "none") => {
+      const { paths } = OpenApi.make(contracts, { auth }) as { readonly paths: { readonly [path: string]: object } }
+      return Object.entries(paths).flatMap(([path, methods]) =>
+        (Object.values(methods) as ReadonlyArray<Secured>).map((operation) => ({ ...operation, path }))
+      )
+    }
+    for (const { path, responses, security } of operations("jwt")) {
+      const [, , service, actor, , command] = path.split("/")
+      const scope = command === undefined ? `hear:${service}` : `send:${service}.${actor}.${command}`
+      assert.deepStrictEqual(security, [{ bearer: actor === undefined ? [] : [scope] }])
+      assert.property(responses, "401")
+    }
+    for (const { responses, security } of operations("none")) {
+      assert.isUndefined(security)
+      assert.notProperty(responses, "401")
+    }
+    const { valid } = await new Validator().validate(OpenApi.make(contracts, { auth: "none" }) as never)
+    assert.isTrue(valid)
   })
 
   it.effect("take what the contracts write", () =>
@@ -255,6 +277,10 @@ describe("the documents of a hard contract", () => {
   })
 })
 
+interface Secured {
+  readonly responses: object
+  readonly security?: unknown
+}
 interface Documented {
   readonly components: {
     readonly messages: { readonly [name: string]: { readonly examples: ReadonlyArray<{ readonly payload: unknown }> } }

@@ -22,10 +22,13 @@ const Sum: Schema.Codec<Sum> = Schema.Union([
 ]).annotate({ identifier: "Sum/of~two %" })
 
 /** A name that is markup, and no name of a component. */
-class Money extends Schema.Class<Money>("Money</script><b>")({
-  cents: Schema.Int.annotate({ description: `</script><script>alert("cents")</script> & 'more'` })
-}) {}
-class Late extends Schema.TaggedError<Late>()("Late", { since: Schema.Date }) {}
+class Money extends Schema.Class<Money>("Money</script><b>")(
+  {
+    cents: Schema.Int.annotate({ description: `</script><script>alert("cents")</script> & 'more'` })
+  },
+  { description: "Of any <currency>" }
+) {}
+class Late extends Schema.TaggedError<Late>()("Late", { since: Schema.Date }, { description: "Too late" }) {}
 class Odd extends Schema.TaggedError<Odd>()("So odd: <i>", { tree: Tree }) {}
 
 const key = Schema.String.check(Schema.isPattern(/^[a-z]-[0-9]+$/u)).pipe(Schema.brand("HardKey"))
@@ -33,7 +36,8 @@ const fields = {
   tree: Tree,
   sum: Sum,
   money: Schema.optionalKey(Money),
-  when: Schema.Date,
+  when: Schema.Date.annotate({ description: "When it began" }),
+  prices: Schema.NonEmptyArray(Money),
   utc: Schema.DateTimeUtc,
   big: Schema.BigInt,
   bytes: Schema.Uint8Array,

@@ -94,6 +94,7 @@ describe("a text of a contract", () => {
   it("is shown as it is, never as markup", () => {
     assert.include(unescaped(page), `</script><script>alert("cents")</script> & 'more'`)
     assert.include(unescaped(page), "Money</script><b>")
+    assert.include(unescaped(page), "Of any <currency>")
     assert.include(unescaped(page), "a name/with ~ and 'quotes'")
     assert.notInclude(page.toLowerCase(), "<script")
   })
@@ -112,6 +113,16 @@ describe("a text of a contract", () => {
     ]) {
       assert.include(text, part)
     }
+  })
+
+  it("is there for classes, errors and types that are text on the wire", () => {
+    const text = unescaped(page).replaceAll(/\s+/g, " ")
+    for (const part of [
+      "When it began; a string",
+      "Hard.all:Late Too late",
+      "money: Money</script><b> optional Of any"
+    ])
+      assert.include(text, part)
   })
 
   it("needs a URL that a shell can call", () => {

@@ -154,7 +154,8 @@ const publishes: ReadonlyArray<
       "$JS.API.STREAM.CREATE.OTHER"
     ]
   ],
-  ["replies", "orders", "_INBOX.customers.a.b", ["_INBOX.customers", "svc.orders.ask"]],
+  ["replies", "orders", "_INBOX.customers.a.b", ["_INBOX.customers", "svc.orders.ask", "svc.orders.caught.overview.3"]],
+  ["waiting for a subscriber", "customers", undefined, ["svc.orders.caught.overview.3", "svc.orders.ask"]],
   ["replies of a caller", "customers", undefined, ["_INBOX.orders.a.b"]],
   [
     "KV, which nobody needs",
@@ -175,7 +176,7 @@ const subscribes: ReadonlyArray<
 > = [
   [
     "orders",
-    ["_INBOX.orders.>", "_INBOX.orders.a.*"],
+    ["_INBOX.orders.>", "_INBOX.orders.a.*", "svc.orders.caught.overview.3"],
     [
       "_INBOX.>",
       "_INBOX.customers.>",
@@ -184,11 +185,18 @@ const subscribes: ReadonlyArray<
       "evt.>",
       "cmd.orders.>",
       "svc.orders.>",
+      "svc.orders.caught.>",
+      "svc.orders.caught.other.3",
+      "svc.shipping.caught.fulfilment.3",
       "$JS.>",
       ">"
     ]
   ],
-  ["customers", ["_INBOX.customers.a.*"], ["_INBOX.orders.>", "_INBOX.>", "evt.orders.>", ">"]]
+  [
+    "customers",
+    ["_INBOX.customers.a.*"],
+    ["_INBOX.orders.>", "_INBOX.>", "evt.orders.>", "svc.orders.caught.overview.*", ">"]
+  ]
 ]
 
 describe("the users of the committed policy", () => {
@@ -221,7 +229,7 @@ describe("the users of the committed policy", () => {
 
     for (const [user, allowed, refused] of subscribes) {
       it.effect(
-        ...test(`${user} hears its own inbox and nothing else`, async (users) => {
+        ...test(`${user} hears its own inbox, who waits for its subscribers, and nothing else`, async (users) => {
           const nc = users[user]
           for (const subject of allowed)
             assert.deepStrictEqual(await Guarded.refusals(nc, () => void nc.subscribe(subject)), [], subject)

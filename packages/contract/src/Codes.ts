@@ -62,10 +62,22 @@ export const codes = {
     what: "too much is under way",
     todo: "send it again with the same id, send less at once, or raise maxInFlight"
   },
+  TRP0214: {
+    what: "the consistency token cannot be read",
+    todo: "give `after` the token that `askWithToken` answered"
+  },
+  TRP0215: {
+    what: "the subscriber does not listen to what the token stands for",
+    todo: "wait for a subscriber that listens to the actor that was asked"
+  },
   TRP0216: { what: "the place cannot be read", todo: "give `after` the place of an event of these services" },
   TRP0217: {
     what: "somebody else reads under this durable name",
     todo: "run one subscription of a name at a time; the last one that began goes on"
+  },
+  TRP0218: {
+    what: "the subscriber has not caught up in time",
+    todo: "wait longer; see how far it lags, and whether the key is parked"
   },
   TRP0301: { what: "the handler failed", todo: "read the cause; mend the handler" },
   TRP0302: { what: "the handler took too long", todo: "let it do less; do outside I/O elsewhere" },
@@ -89,6 +101,7 @@ export const codes = {
     what: "too many keys fail",
     todo: "mend the handler or what it needs; the partition goes on by itself"
   },
+  TRP0311: { what: "too many wait for the subscriber", todo: "wait again in a moment; see why it lags" },
   TRP0401: { what: "cannot connect to NATS", todo: "check NATS_URL and that nats-server runs" },
   TRP0402: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },
   TRP0403: {

@@ -1,4 +1,5 @@
 export * as Codes from "./Codes.ts"
+export * as Consistency from "./Consistency.ts"
 export * as Contract from "./Contract.ts"
 export * as Envelope from "./Envelope.ts"
 export * as EventWire from "./EventWire.ts"

@@ -1,3 +1,4 @@
+import * as SchemaAST from "effect/SchemaAST"
 import { actors, type AnyActorRef, type AnyContract, type Codec, type Fields } from "../Contract.ts"
 import { part, reference, referred } from "./Component.ts"
 import * as Document from "./Document.ts"
@@ -108,13 +109,19 @@ class Read {
   }
 
   shape(written: JsonSchema, codec: Codec, name: string): Shape {
-    return this.#exampled(this.#rewrite(written), codec, name)
+    return this.#exampled(described(this.#rewrite(written), codec.ast), codec, name)
   }
 
   /** An example of each field by itself: what suits one need not suit another. */
   fields(written: JsonSchema, fields: Fields): Shape {
-    const schema = this.#rewrite(written)
-    const properties = isRecord(schema["properties"]) ? schema["properties"] : {}
+    const whole = this.#rewrite(written)
+    const properties = Object.fromEntries(
+      Object.entries(isRecord(whole["properties"]) ? whole["properties"] : {}).map(([name, schema]) => {
+        const field = own(fields, name)
+        return [name, field === undefined ? schema : described(schema as JsonSchema, field.ast)]
+      })
+    )
+    const schema: JsonSchema = { ...whole, properties }
     const example: Record<string, unknown> = {}
     for (const name of Array.isArray(schema["required"]) ? (schema["required"] as ReadonlyArray<string>) : []) {
       const field = own(fields, name)
@@ -133,8 +140,8 @@ class Read {
       for (const schema of members(this.#rewrite(whole))) {
         const tag = tagOf(schema, this.#shared)
         const before = found.get(tag)
-        if (codec === undefined || equal(before?.schema, schema)) continue
-        const error = this.#exampled(schema, codec, tag ?? "error")
+        if (codec === undefined || equal(before?.schema["$ref"] ?? before?.schema, schema["$ref"] ?? schema)) continue
+        const error = this.#exampled(isUnion(codec) ? schema : described(schema, codec.ast), codec, tag ?? "error")
         const all = before === undefined ? error : { ...before, schema: { anyOf: [before.schema, schema] } }
         found.set(tag, tag === undefined ? all : { ...all, tag })
       }
@@ -147,6 +154,29 @@ class Read {
     return example === undefined ? { schema } : { schema, example }
   }
 }
+
+/**
+ * The same with its description: JSON Schema is written of what is on the wire, but classes, and types such as dates, are
+ * described where they are decoded.
+ */
+const described = (schema: JsonSchema, ast: SchemaAST.AST): JsonSchema => {
+  const { items, prefixItems } = schema
+  const description = SchemaAST.resolveDescription(ast)
+  const node = description === undefined || "description" in schema ? schema : { ...schema, description }
+  if (ast._tag !== "Arrays") return node
+  const { elements, rest } = ast
+  const itemOf = (item: unknown, i: number) => {
+    const element = elements[i] ?? rest[0]
+    return isRecord(item) && element !== undefined ? described(item, element) : item
+  }
+  return {
+    ...node,
+    ...(Array.isArray(prefixItems) ? { prefixItems: prefixItems.map(itemOf) } : {}),
+    ...(items === undefined ? {} : { items: itemOf(items, elements.length) })
+  }
+}
+
+const isUnion = ({ ast }: Codec): boolean => ast._tag === "Union"
 
 const actorOf = (name: string, ref: AnyActorRef, document: Document.Actor, read: Read): Actor => {
   const { commands, events, key } = ref.definition

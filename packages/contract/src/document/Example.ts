@@ -95,11 +95,23 @@ const text = (schema: JsonSchema, place: Place): string | undefined => {
   const format = own(formats, String(schema["format"]))
   if (format !== undefined) return format
   if (typeof pattern === "string") {
-    const expression = new RegExp(pattern, "u")
-    return [word ?? name, name, ...words].find((word) => expression.test(word))
+    const expression = expressionOf(pattern)
+    return [word ?? name, name, ...words].find((word) => expression?.test(word))
   }
+  if (Number(minLength ?? 0) > longest) return undefined
   const plain = (word ?? name).padEnd(Number(minLength ?? 0), "-")
   return plain.slice(0, Number(maxLength ?? plain.length))
+}
+
+/** In characters: nobody reads a longer one. */
+const longest = 500
+
+const expressionOf = (pattern: string): RegExp | undefined => {
+  try {
+    return new RegExp(pattern, "u")
+  } catch {
+    return undefined
+  }
 }
 
 const formats: { readonly [format: string]: string } = {
@@ -120,10 +132,13 @@ const number = ({ exclusiveMaximum, exclusiveMinimum, maximum, minimum, multiple
   return step * Math[least > 1 ? "ceil" : "floor"](Math.min(Math.max(1, least), most) / step)
 }
 
+const mostItems = 100
+
 const array = ({ items, minItems, prefixItems }: JsonSchema, place: Place): ReadonlyArray<unknown> | undefined => {
   const first = (prefixItems ?? []) as ReadonlyArray<JsonSchema>
   const values = first.slice(0, Math.max(Number(minItems ?? 0), 0)).map((item) => one(item, place))
-  while (values.length < Math.min(Number(minItems ?? 0), 100)) {
+  if (Number(minItems ?? 0) > mostItems) return undefined
+  while (values.length < Number(minItems ?? 0)) {
     values.push(isRecord(items) ? one(items, place) : undefined)
   }
   return values.includes(undefined) ? undefined : values

@@ -23,7 +23,11 @@ export interface Options {
  */
 export const make = (contracts: ReadonlyArray<AnyContract>, { auth = "jwt", url = "/" }: Options = {}): JsonSchema => {
   const catalog = Catalog.make(contracts)
-  const allowed = (...scopes: ReadonlyArray<string>) => (auth === "none" ? {} : { security: [{ bearer: scopes }] })
+  const needing = (operation: Operation, ...scopes: ReadonlyArray<string>): Operation => {
+    if (auth === "jwt") return { ...operation, security: [{ bearer: scopes }] }
+    const { "401": _, ...responses } = operation.responses
+    return { ...operation, responses }
+  }
   return {
     openapi: "3.1.1",
     info: {
@@ -43,15 +47,13 @@ export const make = (contracts: ReadonlyArray<AnyContract>, { auth = "jwt", url 
         ...service.actors.flatMap((actor) =>
           actor.commands.map((command) => [
             `/v1/${service.name}/${actor.name}/{key}/${command.name}`,
-            { post: { ...post(actor, command), ...allowed(`send:${command.id}`) } }
+            { post: needing(post(actor, command), `send:${command.id}`) }
           ])
         ),
-        ...(commands(service).length === 0
-          ? []
-          : [[`/v1/${service.name}`, { post: { ...cloudEvents(service), ...allowed() } }]]),
+        ...(commands(service).length === 0 ? [] : [[`/v1/${service.name}`, { post: needing(cloudEvents(service)) }]]),
         ...(events(service).length === 0
           ? []
-          : [[`/v1/${service.name}/events`, { get: { ...listen(service), ...allowed(`hear:${service.name}`) } }]])
+          : [[`/v1/${service.name}/events`, { get: needing(listen(service), `hear:${service.name}`) }]])
       ])
     ),
     components: {
@@ -62,6 +64,10 @@ export const make = (contracts: ReadonlyArray<AnyContract>, { auth = "jwt", url 
       ...(auth === "none" ? {} : { securitySchemes: { bearer } })
     }
   }
+}
+
+interface Operation extends JsonSchema {
+  readonly responses: JsonSchema
 }
 
 const bearer: JsonSchema = {
@@ -78,7 +84,7 @@ const events = ({ actors }: Catalog.Service): ReadonlyArray<Catalog.Event> => ac
 const parameter = (name: keyof typeof Http.parameters): JsonSchema => ({ $ref: `#/components/parameters/${name}` })
 const exampled = (example: unknown): JsonSchema => (example === undefined ? {} : { example })
 
-const post = (actor: Catalog.Actor, command: Catalog.Command): JsonSchema => ({
+const post = (actor: Catalog.Actor, command: Catalog.Command): Operation => ({
   operationId: command.id,
   summary: `${command.name} one ${actor.name}`,
   tags: [actor.id],
@@ -151,7 +157,7 @@ const examples = (command: Catalog.Command): JsonSchema => {
   return found.length === 0 ? {} : { examples: Object.fromEntries(found) }
 }
 
-const cloudEvents = (service: Catalog.Service): JsonSchema => ({
+const cloudEvents = (service: Catalog.Service): Operation => ({
   operationId: `${service.name}.cloudevents`,
   summary: `A command as a CloudEvent`,
   description: "CloudEvents 1.0 over HTTP, structured or binary: the same answers as from the path of the command.",
@@ -182,7 +188,7 @@ const cloudEvents = (service: Catalog.Service): JsonSchema => ({
   }
 })
 
-const listen = (service: Catalog.Service): JsonSchema => {
+const listen = (service: Catalog.Service): Operation => {
   const actors = service.actors.filter(({ events }) => events.length > 0)
   const examples = actors.flatMap(({ events, key }) =>
     events.flatMap((event) =>
