@@ -65,12 +65,8 @@ const gateway = (
     Gateway.make({ contracts, auth: "none", ...options }),
     Layer.succeed(
       Client,
-      Client.of({
-        connected: Effect.succeed(true),
-        ask: answer as never,
-        send: (() => Effect.void) as never,
-        subscribe: hear as never
-      })
+      // What a gateway uses of it.
+      Client.of({ connected: Effect.succeed(true), ask: answer, send: () => Effect.void, subscribe: hear } as never)
     )
   )
 

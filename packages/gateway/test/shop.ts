@@ -58,12 +58,8 @@ export const client = (asked: Array<Asked>, answer: Answer, hear: Hear = () => S
       })
   return Layer.succeed(
     Client,
-    Client.of({
-      connected: Effect.succeed(true),
-      ask: take("ask") as never,
-      send: take("send") as never,
-      subscribe: hear as never
-    })
+    // What a gateway uses of it.
+    Client.of({ connected: Effect.succeed(true), ask: take("ask"), send: take("send"), subscribe: hear } as never)
   )
 }
 
