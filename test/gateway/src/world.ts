@@ -38,7 +38,7 @@ export class World extends Context.Service<
     placed(id: string): Effect.Effect<number>
     readonly orders: Effect.Effect<Program, never, Scope.Scope>
     /** On a free port, or on one that it had before. */
-    gateway(port?: string): Effect.Effect<Program, never, Scope.Scope>
+    gateway(port?: string, env?: Record<string, string>): Effect.Effect<Program, never, Scope.Scope>
     /** Without tokens. */
     readonly openGateway: Effect.Effect<Program, never, Scope.Scope>
     /** Says so many events of the kind `orders.Order.cancelled`, each with its number and a text, as its lane's owner would. */
@@ -104,8 +104,8 @@ export class World extends Context.Service<
           }),
         purge: Effect.promise(async () => void (await jsm.streams.purge("EVT_orders"))),
         orders: program("orders", env("orders")),
-        gateway: (port = "0") =>
-          program("gateway", { ...env("gateway"), TROUPE_HTTP_PORT: port, TROUPE_JWT_SECRET: secret }),
+        gateway: (port = "0", more = {}) =>
+          program("gateway", { ...env("gateway"), TROUPE_HTTP_PORT: port, TROUPE_JWT_SECRET: secret, ...more }),
         stored: (commands) => until(last, (seen) => seen >= commands),
         commands: Effect.promise(last)
       })
