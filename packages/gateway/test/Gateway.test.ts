@@ -392,6 +392,18 @@ describe("a gateway itself", () => {
     assert.match(await metrics.text(), /troupe_gateway_requests\{[^}]*to="shop\.Order\.place"[^}]*\} \d/)
   })
 
+  it("logs a line for each request, which is bounded and has no line break", async () => {
+    await using shop = await gateway()
+    const log = vi.mocked(console.log)
+    log.mockClear()
+    await shop.post(`/v1/${"x".repeat(10_000)}`, order)
+    await shop.post(`/v1/shop/Order/${encodeURIComponent("a\r\nb")}/place`, order)
+    const lines = log.mock.calls.map((said) => said.join(" "))
+    assert.lengthOf(lines, 2)
+    for (const line of lines) assert.isTrue(line.length < 450 && !line.includes("\n"), line)
+    assert.match(lines[1] ?? "", /POST \/v1\/shop\/Order\/a%0D%0Ab\/place 200 \d+\.\d ms/)
+  })
+
   it("shows what it takes to whoever asks, unless it is told not to", async () => {
     await using shop = await gateway()
     const get = (path: string) => shop.fetch(new Request(`http://shop.example${path}`))
