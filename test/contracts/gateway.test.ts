@@ -65,8 +65,14 @@ const gateway = (
     Gateway.make({ contracts, auth: "none", ...options }),
     Layer.succeed(
       Client,
-      // What a gateway uses of it.
-      Client.of({ connected: Effect.succeed(true), ask: answer, send: () => Effect.void, subscribe: hear } as never)
+      Client.of({
+        connected: Effect.succeed(true),
+        ask: answer as never,
+        askWithToken: () => Effect.die("a gateway asks without"),
+        after: () => Effect.die("a gateway waits for no subscriber"),
+        send: (() => Effect.void) as never,
+        subscribe: hear as never
+      })
     )
   )
 

@@ -58,8 +58,14 @@ export const client = (asked: Array<Asked>, answer: Answer, hear: Hear = () => S
       })
   return Layer.succeed(
     Client,
-    // What a gateway uses of it.
-    Client.of({ connected: Effect.succeed(true), ask: take("ask"), send: take("send"), subscribe: hear } as never)
+    Client.of({
+      connected: Effect.succeed(true),
+      ask: take("ask") as never,
+      askWithToken: () => Effect.die("a gateway asks without"),
+      after: () => Effect.die("a gateway waits for no subscriber"),
+      send: take("send") as never,
+      subscribe: hear as never
+    })
   )
 }
 
