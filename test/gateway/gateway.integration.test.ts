@@ -159,7 +159,7 @@ layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("a gateway", 
       assert.strictEqual(status, 200)
       gateway.kill("SIGTERM")
       assert.strictEqual(yield* gateway.ended, 0)
-      const [span] = spans.filter(({ name }) => name === "ask orders.Order.place")
+      const span = spans.find(({ name }) => name === "ask orders.Order.place")
       assert.deepInclude(span, { traceId: "a".repeat(32), parentSpanId: "b".repeat(16) })
     })
   )
