@@ -106,6 +106,7 @@ describe("the policy of a caller", () => {
       publish: [
         "cmd.shop.Cart.fill.*",
         "$JS.API.STREAM.INFO.EVT_help-desk",
+        "$JS.API.STREAM.MSG.GET.EVT_help-desk",
         "$JS.API.CONSUMER.CREATE.EVT_help-desk.>",
         "$JS.API.CONSUMER.INFO.EVT_help-desk.*",
         "$JS.API.CONSUMER.MSG.NEXT.EVT_help-desk.*",
