@@ -31,7 +31,8 @@ const graph = (file: string): ReadonlyMap<string, string> => {
 
 const locate = (name: string, from: string): string => {
   if (name.startsWith("node:")) return name
-  if (name.startsWith("@troupe/")) return resolve(packages, name.slice("@troupe/".length), "src/index.ts")
+  const [, own, entry = "."] = /^@troupe\/([a-z]+)(?:\/(\w+))?$/.exec(name) ?? []
+  if (own !== undefined) return resolve(packages, own, "src", entry, "index.ts")
   const require = createRequire(from)
   if (require.resolve.paths(name) === null) return `node:${name}`
   return name.startsWith(".") && name.endsWith(".ts") ? resolve(dirname(from), name) : require.resolve(name)
@@ -44,7 +45,8 @@ describe.each([
   "actor/src/index.ts",
   "contract/src/index.ts",
   "contract/src/document/index.ts",
-  "client/src/index.ts"
+  "client/src/index.ts",
+  "gateway/src/index.ts"
 ])("packages/%s", (entry) => {
   const modules = graph(resolve(packages, entry))
 
