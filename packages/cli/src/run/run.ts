@@ -1,9 +1,7 @@
 import { resolve } from "node:path"
-import { layer as clientLayer } from "@troupe/client/node"
 import type { Gateway } from "@troupe/gateway"
-import { serve } from "@troupe/gateway/node"
 import { credentials } from "@troupe/nats"
-import { Host, type HostOptions, type Service } from "@troupe/service"
+import { Host, type HostOptions, type Service, Tracing } from "@troupe/service"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -64,6 +62,10 @@ const gatewayUrl = (gateway: Gateway.Gateway, natsUrl: Redacted.Redacted, http: 
       try: () => credentials(Redacted.value(natsUrl)),
       catch: (cause) => failure("TRP0101", "NATS_URL", reason(cause))
     })
-    const client = clientLayer({ ...user, servers, name: gateway.name, inboxPrefix: `_INBOX.${gateway.name}` })
-    return yield* serve(gateway, { ...http, client })
+    // A service needs neither.
+    const { layer } = yield* Effect.promise(() => import("@troupe/client/node"))
+    const { serve } = yield* Effect.promise(() => import("@troupe/gateway/node"))
+    const client = layer({ ...user, servers, name: gateway.name, inboxPrefix: `_INBOX.${gateway.name}` })
+    const tracing = yield* Layer.build(Tracing.exporter(gateway.name))
+    return yield* Effect.provideContext(serve(gateway, { ...http, client }), tracing)
   })
