@@ -20,6 +20,7 @@ const checks = [
     name: "permissions",
     command: ["node", "--conditions=@troupe/source", "packages/cli/src/main.ts", "permissions", "--check"]
   },
+  { name: "bundle", command: ["node", "--conditions=@troupe/source", "test/runtimes/src/size.ts"], shown: true },
   { name: "unit tests", command: ["vitest", "run", "--project", "unit"] },
   { name: "build", command: ["turbo", "build", "--output-logs=errors-only"] }
 ]
@@ -51,7 +52,9 @@ const work = async () => {
   for (let check = waiting.shift(); check !== undefined; check = waiting.shift()) {
     const { ok, output, seconds } = await run(check)
     const mark = ok ? styleText("green", "ok  ") : styleText("red", "FAIL")
-    process.stdout.write(`${mark} ${check.name.padEnd(12)} ${seconds.toFixed(1).padStart(6)} s\n`)
+    process.stdout.write(
+      `${mark} ${check.name.padEnd(12)} ${seconds.toFixed(1).padStart(6)} s${check.shown ? `  ${output.trim()}` : ""}\n`
+    )
     if (!ok) failed.push({ check, output })
   }
 }

@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process"
+import { existsSync } from "node:fs"
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join, resolve } from "node:path"
+import { dirname, join, resolve } from "node:path"
 
 const repository = resolve(import.meta.dirname, "../..")
 
@@ -19,10 +20,12 @@ export interface Scratch extends AsyncDisposable {
   check(...files: ReadonlyArray<string>): Promise<Ended>
   /** Runs a file under this Node.js, with no flags but `flags`. */
   run(file: string, ...flags: ReadonlyArray<string>): Promise<Ended>
+  /** Runs another program. */
+  start(program: string, ...args: ReadonlyArray<string>): Promise<Ended>
 }
 
 /**
- * Builds and packs the packages in these folders, by name, and installs them together with `effect`. Works on copies: the
+ * Builds and packs the packages in these folders, by name, and installs them together with what they depend on. Works on copies: the
  * repository's own `dist` may be of another day, or be written by another build right now.
  */
 export const make = async (packages: { readonly [name: string]: string }): Promise<Scratch> => {
@@ -35,18 +38,29 @@ export const make = async (packages: { readonly [name: string]: string }): Promi
       const filter = (from: string) => !from.endsWith("/dist") && !from.endsWith("/.turbo")
       await cp(join(repository, file), join(workspace, file), { recursive: true, verbatimSymlinks: true, filter })
     }
+    // What the packages are tested with is asked for its version, and not packed.
+    await mkdir(join(workspace, "packages/embedded"), { recursive: true })
+    await cp(join(repository, "packages/embedded/package.json"), join(workspace, "packages/embedded/package.json"))
     await symlink(join(repository, "node_modules"), join(workspace, "node_modules"))
     const project = join(root, "project")
     const modules = join(project, "node_modules")
     await mkdir(modules, { recursive: true })
-    await writeFile(join(project, "package.json"), JSON.stringify({ name: "scratch", type: "module" }))
+    const wanted = Object.fromEntries(Object.keys(packages).map((name) => [name, "*"]))
+    await writeFile(
+      join(project, "package.json"),
+      JSON.stringify({ name: "scratch", type: "module", dependencies: { ...wanted, effect: "*" } })
+    )
     await symlink(join(repository, "node_modules/effect"), join(modules, "effect"))
-    for (const [name, folder] of Object.entries(packages)) await install(name, join(workspace, folder), modules)
+    for (const [name, folder] of Object.entries(packages)) {
+      await install(name, join(workspace, folder), modules)
+      await link(join(repository, folder), packages, modules)
+    }
     return {
       write: (name, text) => writeFile(join(project, name), text),
       read: (name) => readFile(join(project, name), "utf8"),
       check: (...files) => run(project, tsc, ...strict, ...files),
       run: (file, ...flags) => run(project, process.execPath, ...flags, file),
+      start: (program, ...args) => run(project, program, ...args),
       [Symbol.asyncDispose]: dispose
     }
   } catch (error) {
@@ -70,6 +84,18 @@ const install = async (name: string, folder: string, modules: string): Promise<v
   const target = join(modules, name)
   await mkdir(target, { recursive: true })
   await done(run(folder, "tar", "-xzf", archive, "-C", target, "--strip-components=1"))
+}
+
+/** What a package needs of others, as the repository has it installed. */
+const link = async (folder: string, packages: { readonly [name: string]: string }, modules: string): Promise<void> => {
+  const manifest = JSON.parse(await readFile(join(folder, "package.json"), "utf8")) as {
+    readonly dependencies?: { readonly [name: string]: string }
+  }
+  for (const name of Object.keys(manifest.dependencies ?? {})) {
+    if (name in packages || existsSync(join(modules, name))) continue
+    await mkdir(dirname(join(modules, name)), { recursive: true })
+    await symlink(join(folder, "node_modules", name), join(modules, name))
+  }
 }
 
 const done = async (running: Promise<Ended>): Promise<void> => {

@@ -2,10 +2,10 @@
  * The client over WebSocket: Node, Deno, Bun, Workers and browsers. Over TCP it is `@troupe/client/node`. A process uses
  * one of the two: nats-core reconnects every connection by the transport that was used last.
  */
-import { wsconnect } from "@nats-io/nats-core"
 import { layer as overDial } from "./Client.ts"
 import { type Connection, make } from "./Connection.ts"
 import type { ConnectOptions } from "./internal/Link.ts"
+import { dial } from "./internal/webSocket.ts"
 
 export {
   after,
@@ -27,7 +27,7 @@ export type { ConnectOptions } from "./internal/Link.ts"
 export type { Placed, SubscribeOptions } from "./internal/listen.ts"
 
 /** A client for Effect code, over WebSocket: `servers` are `ws://` or `wss://`. Fails when no server answers in time. */
-export const layer = overDial(wsconnect)
+export const layer = overDial(dial)
 
 /** Connects over WebSocket, for code without Effect. Rejects with `ClientError` when no server answers in time. */
 export const connect = (options: ConnectOptions): Promise<Connection> => make(layer(options))

@@ -3,7 +3,6 @@ import {
   type ConnectionOptions as NatsOptions,
   createInbox,
   type Msg,
-  type NatsConnection,
   PermissionViolationError,
   type PublishOptions,
   type Subscription
@@ -16,9 +15,10 @@ import type * as Scope from "effect/Scope"
 import { ClientError, NotAllowed, NotConnected, type Reason, TimedOut } from "../ClientError.ts"
 import { Merger } from "./Merger.ts"
 import type { Signal, Signals } from "./signals.ts"
+import type { Dialled } from "./webSocket.ts"
 
 /** How a transport connects: TCP and WebSocket differ in nothing else. */
-export type Dial = (options: NatsOptions) => Promise<NatsConnection>
+export type Dial = (options: NatsOptions) => Promise<Dialled>
 
 export interface ConnectOptions {
   /** One address or several of one cluster: `nats://…` for TCP, `ws://…` or `wss://…` for WebSocket. */
@@ -54,7 +54,7 @@ const unheardLimit = 32 * 1024 ** 2
 
 /** One connection with one inbox, where acknowledgements and answers arrive, told apart by the last token. */
 export class Link {
-  readonly nc: NatsConnection
+  readonly nc: Dialled
   /** Whether a server is there, as far as we know. */
   connected = true
   /** Of headers and body together; the last known one while there is no server. */
@@ -75,7 +75,7 @@ export class Link {
   private count = 0
   private readonly backoff: Backoff
 
-  constructor(nc: NatsConnection, inboxPrefix: string, backoff: Backoff, merge: boolean) {
+  constructor(nc: Dialled, inboxPrefix: string, backoff: Backoff, merge: boolean) {
     this.mergers = merge ? new Map() : undefined
     this.nc = nc
     this.backoff = backoff
@@ -87,12 +87,19 @@ export class Link {
 
   /** Why nothing can be sent or answered, if so. An inbox that was refused is tried again by the next message. */
   refusal(): Reason | undefined {
+    if (this.elsewhere !== undefined) return this.elsewhere
     if (this.nc.isClosed()) return new NotConnected({ detail: "the connection was closed" })
     const deaf = this.deaf
     if (deaf === undefined) return undefined
     this.deaf = undefined
     this.listen()
     return deaf
+  }
+
+  /** That it belongs to another request of a Worker, if so. */
+  get elsewhere(): NotConnected | undefined {
+    const detail = this.nc.elsewhere?.()
+    return detail === undefined ? undefined : new NotConnected({ detail })
   }
 
   private listen(): void {
@@ -221,7 +228,7 @@ export const connect = Effect.fnUntraced(function* (
   const backoff = new Backoff()
   let last: ClientError | undefined
   let refused = false
-  const attempt = Effect.callback<NatsConnection, ClientError>((resume) => {
+  const attempt = Effect.callback<Dialled, ClientError>((resume) => {
     let wanted = true
     const dialled = dial({
       servers,

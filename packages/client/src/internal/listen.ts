@@ -84,7 +84,7 @@ export const listen = (
         sources.push(source)
       }
       onOpen?.(placeOf(sources))
-      return Stream.fromEffectRepeat(events(sources, bell))
+      return Stream.fromEffectRepeat(events(link, sources, bell))
     })
   )
 
@@ -140,6 +140,7 @@ class Bell {
 
 /** The next event; asking for it says that the one before is handled. */
 const events = (
+  link: Link,
   sources: ReadonlyArray<Source>,
   bell: Bell
 ): Effect.Effect<Event & Placed, ClientError | Cause.Done> => {
@@ -160,6 +161,8 @@ const events = (
     return undefined
   }
   return Effect.gen(function* () {
+    const { elsewhere } = link
+    if (elsewhere !== undefined) return yield* new ClientError({ to: "events", reason: elsewhere })
     given?.handled()
     given = undefined
     while (true) {

@@ -1,0 +1,4 @@
+create table app.total (
+  key text primary key,
+  added integer not null
+);
