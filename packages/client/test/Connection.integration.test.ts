@@ -38,7 +38,7 @@ describe("a connection", () => {
     await using server = await startNats(users)
     const started = performance.now()
     const reason = await reasonOf(connect({ servers: server.url, user: "web", pass: "wrong", timeout: "1 minute" }))
-    assert.isTrue(reason._tag === "NotConnected" && /authorization violation/i.test(reason.detail), String(reason))
+    assert.isTrue(reason._tag === "NotAuthorized" && /authorization violation/i.test(reason.detail), String(reason))
     assert.isBelow(performance.now() - started, 10_000)
   })
 

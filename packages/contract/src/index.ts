@@ -1,3 +1,4 @@
+export * as Account from "./Account.ts"
 export * as Codes from "./Codes.ts"
 export * as Contract from "./Contract.ts"
 export * as Envelope from "./Envelope.ts"

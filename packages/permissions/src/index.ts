@@ -1,5 +1,8 @@
+export * as Accounts from "./Accounts.ts"
 export * as Caller from "./Caller.ts"
+export * as Credentials from "./Credentials.ts"
 export * as Policy from "./Policy.ts"
 export { deno } from "./format/deno.ts"
+export { type AccountKeys, json, jwt, type Keys, operatorJwt } from "./format/jwt.ts"
 export { nats } from "./format/nats.ts"
 export { sql } from "./format/sql.ts"

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import type { NatsConnection } from "@nats-io/nats-core"
-import { PermissionViolationError } from "@nats-io/nats-core"
+import { headers, type MsgHdrs, type NatsConnection, PermissionViolationError } from "@nats-io/nats-core"
 import { connect } from "@nats-io/transport-node"
+import { Envelope } from "@troupe/contract"
 import { NatsServer } from "@troupe/embedded"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -51,4 +51,18 @@ export const refusals = async (nc: NatsConnection, act: () => void): Promise<Rea
   ;(status as unknown as { stop(): void }).stop()
   await watching
   return seen
+}
+
+/** An envelope that says it is of payments. */
+export const forged = (): MsgHdrs => {
+  const found = headers()
+  const envelope = Envelope.toHeaders({
+    id: crypto.randomUUID(),
+    type: "payments.Payment.authorized",
+    source: "payments",
+    key: "k",
+    contract: 1
+  })
+  for (const [name, value] of Object.entries(envelope)) found.set(name, value ?? "")
+  return found
 }

@@ -2,13 +2,14 @@ import * as Effect from "effect/Effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { databaseUrl, json, natsUrl } from "./flags.ts"
+import { databaseUrl, json, natsCreds, natsUrl } from "./flags.ts"
 
 export const run = Command.make(
   "run",
   {
     file: Argument.String("file").pipe(Argument.withDescription("A file whose default export is a service")),
     natsUrl,
+    natsCreds,
     databaseUrl,
     httpHost: Flag.String("http-host").pipe(
       Flag.withDescription("Where the health endpoints listen. Default: TROUPE_HTTP_HOST, else 127.0.0.1"),

@@ -15,6 +15,7 @@ import { hasParent, parentGone } from "./parent.ts"
 export interface Options {
   readonly file: string
   readonly natsUrl: Option.Option<Redacted.Redacted>
+  readonly natsCreds: Option.Option<string>
   readonly databaseUrl: Option.Option<Redacted.Redacted>
   readonly httpHost: Option.Option<string>
   readonly httpPort: Option.Option<number>
@@ -29,7 +30,8 @@ export const run = (options: Options) =>
     const { service } = yield* load(file ?? resolve(options.file))
     const natsUrl = yield* Settings.required("NATS_URL", options.natsUrl)
     const databaseUrl = yield* Settings.required("DATABASE_URL", options.databaseUrl)
-    const host = Context.get(yield* Layer.build(Host.layer(service, { natsUrl, databaseUrl, http })), Host)
+    const natsCreds = Settings.natsCreds(options.natsCreds)
+    const host = Context.get(yield* Layer.build(Host.layer(service, { natsUrl, natsCreds, databaseUrl, http })), Host)
     yield* Console.log(
       options.json
         ? JSON.stringify({ service: service.name, url: host.url, pid: process.pid })

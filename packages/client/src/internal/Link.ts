@@ -2,18 +2,20 @@ import {
   AuthorizationError,
   type ConnectionOptions as NatsOptions,
   createInbox,
+  credsAuthenticator,
   type Msg,
   type NatsConnection,
   PermissionViolationError,
   type PublishOptions,
-  type Subscription
+  type Subscription,
+  UserAuthenticationExpiredError
 } from "@nats-io/nats-core"
-import { Envelope } from "@troupe/contract"
+import { Account, Envelope } from "@troupe/contract"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { ClientError, NotAllowed, NotConnected, type Reason, TimedOut } from "../ClientError.ts"
+import { ClientError, NotAllowed, NotAuthorized, NotConnected, type Reason, TimedOut } from "../ClientError.ts"
 import type { Signal, Signals } from "./signals.ts"
 
 /** How a transport connects: TCP and WebSocket differ in nothing else. */
@@ -25,11 +27,19 @@ export interface ConnectOptions {
   readonly token?: string
   readonly user?: string
   readonly pass?: string
+  /**
+   * The text of a creds file, or what answers it: asked anew each time that the connection is made, so that one that was
+   * renewed is used. What throws, or answers none, leaves the last one in use.
+   */
+  readonly creds?: string | (() => string)
   /** What this program is called: `ce-source` of its messages, and its name in the server's lists. Default: `client`. */
   readonly name?: string
   /** How long the first connection may take; afterwards it is restored for ever. Default: 5 seconds. */
   readonly timeout?: Duration.Input
-  /** Begins the subjects where answers arrive: `_INBOX` (the default) or `_INBOX.` and one token, for users who may hear no other. */
+  /**
+   * Begins the subjects where answers arrive: `_INBOX` or `_INBOX.` and one token, for users who may hear no other. Default:
+   * `_INBOX`, or that of the account which `creds` name.
+   */
   readonly inboxPrefix?: string
   /**
    * Messages under way at once: not answered, or for `send` not acknowledged. More wait in order, within their timeout;
@@ -47,6 +57,8 @@ const unheardLimit = 32 * 1024 ** 2
 /** One connection with one inbox, where acknowledgements and answers arrive, told apart by the last token. */
 export class Link {
   readonly nc: NatsConnection
+  /** The account of the user, where services have accounts of their own. */
+  readonly account: string | undefined
   /** Whether a server is there, as far as we know. */
   connected = true
   /** Of headers and body together; the last known one while there is no server. */
@@ -62,8 +74,9 @@ export class Link {
   private count = 0
   private readonly backoff: Backoff
 
-  constructor(nc: NatsConnection, inboxPrefix: string, backoff: Backoff) {
+  constructor(nc: NatsConnection, inboxPrefix: string, backoff: Backoff, account?: string) {
     this.nc = nc
+    this.account = account
     this.backoff = backoff
     this.prefix = createInbox(inboxPrefix)
     this.maxPayload = nc.info?.max_payload ?? 1_048_576
@@ -170,14 +183,19 @@ export const connect = Effect.fnUntraced(function* (
   dial: Dial,
   options: ConnectOptions
 ): Effect.fn.Return<Link, ClientError, Scope.Scope> {
-  const inboxPrefix = options.inboxPrefix ?? "_INBOX"
+  const servers = typeof options.servers === "string" ? [options.servers] : [...options.servers]
+  const to = servers.join(", ")
+  const creds = yield* Effect.try({
+    try: () => (options.creds === undefined ? undefined : renewed(options.creds)),
+    catch: (cause) => new ClientError({ to, reason: new NotAuthorized({ detail: String(cause) }) })
+  })
+  const { account } = Account.userOf(creds?.() ?? "")
+  const inboxPrefix = options.inboxPrefix ?? (account === undefined ? "_INBOX" : `_INBOX.${account}`)
   if (!Envelope.isReplyTo(`${inboxPrefix}.a.b`)) {
     return yield* Effect.die(
       new TypeError(`"${inboxPrefix}" is no inbox prefix: it must be _INBOX, or _INBOX. and one token`)
     )
   }
-  const servers = typeof options.servers === "string" ? [options.servers] : [...options.servers]
-  const to = servers.join(", ")
   const within = Duration.fromInputUnsafe(options.timeout ?? "5 seconds")
   const backoff = new Backoff()
   let last: ClientError | undefined
@@ -189,6 +207,7 @@ export const connect = Effect.fnUntraced(function* (
       ...(options.token === undefined ? {} : { token: options.token }),
       ...(options.user === undefined ? {} : { user: options.user }),
       ...(options.pass === undefined ? {} : { pass: options.pass }),
+      ...(creds === undefined ? {} : { authenticator: credsAuthenticator(() => encoder.encode(creds())) }),
       name: options.name ?? "client",
       inboxPrefix,
       timeout: Math.max(1, Math.min(Duration.toMillis(within), 20_000)),
@@ -205,8 +224,8 @@ export const connect = Effect.fnUntraced(function* (
       (nc) => (wanted ? resume(Effect.succeed(nc)) : void nc.close()),
       (cause: unknown) => {
         const detail = (cause instanceof Error && cause.message) || "connection refused"
-        last = new ClientError({ to, reason: new NotConnected({ detail }) })
-        refused = cause instanceof AuthorizationError
+        refused = cause instanceof AuthorizationError || cause instanceof UserAuthenticationExpiredError
+        last = new ClientError({ to, reason: refused ? new NotAuthorized({ detail }) : new NotConnected({ detail }) })
         resume(Effect.fail(last))
       }
     )
@@ -222,12 +241,28 @@ export const connect = Effect.fnUntraced(function* (
     })
   )
   const link = yield* Effect.acquireRelease(
-    Effect.sync(() => new Link(nc, inboxPrefix, backoff)),
+    Effect.sync(() => new Link(nc, inboxPrefix, backoff, account)),
     (link) => Effect.promise(() => link.close())
   )
   yield* Effect.forkScoped(Effect.promise(() => link.watch()))
   return link
 })
+
+/** The credentials as they are now, or as they last were: the connection would be closed for good by none. */
+const renewed = (creds: string | (() => string)): (() => string) => {
+  if (typeof creds === "string") return () => creds
+  let last = creds()
+  return () => {
+    try {
+      const text = creds()
+      if (/-END NATS USER JWT-[^]*-END USER NKEY SEED-/.test(text)) last = text
+    } catch {
+      // The server says what is wrong with the last one.
+    }
+    return last
+  }
+}
+const encoder = new TextEncoder()
 
 /** The delay between attempts to reconnect, ms: 100 at first, doubled by each attempt up to 2 s, with up to a quarter of jitter. */
 class Backoff {

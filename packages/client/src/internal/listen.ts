@@ -1,6 +1,6 @@
 import { DeliverPolicy, jetstream, JetStreamApiCodes, JetStreamApiError, type JsMsg } from "@nats-io/jetstream"
 import { PermissionViolationError } from "@nats-io/nats-core"
-import { type Contract, Envelope, type Event, EventWire, Subject } from "@troupe/contract"
+import { Account, type Contract, Envelope, type Event, EventWire, Subject } from "@troupe/contract"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
@@ -43,7 +43,8 @@ const read = (
     Effect.gen(function* () {
       const stream = Subject.stream("evt", service)
       const denied = yield* Deferred.make<never, ClientError>()
-      const messages = yield* consume(link, stream, denied)
+      const apiPrefix = Account.api(link.account, service)
+      const messages = yield* consume(link, stream, apiPrefix, denied)
       let unread = 0
       return Stream.fromAsyncIterable(messages, (cause) => failed(link, stream, cause)).pipe(
         Stream.mapEffect((msg) => {
@@ -67,6 +68,7 @@ const read = (
 const consume = Effect.fnUntraced(function* (
   link: Link,
   stream: string,
+  apiPrefix: string,
   denied: Deferred.Deferred<never, ClientError>
 ): Effect.fn.Return<AsyncIterable<JsMsg>, ClientError, Scope.Scope> {
   const refusal = link.refusal()
@@ -76,14 +78,14 @@ const consume = Effect.fnUntraced(function* (
   yield* Effect.acquireRelease(
     Effect.sync(() =>
       link.onViolation((subject) => {
-        if (!subject.startsWith("$JS.API.CONSUMER.") || !subject.includes(`.${stream}.`)) return
+        if (!subject.startsWith(`${apiPrefix}.CONSUMER.`) || !subject.includes(`.${stream}.`)) return
         Deferred.doneUnsafe(denied, Effect.fail(new ClientError({ to: stream, reason: new NotAllowed({ subject }) })))
       })
     ),
     (stop) => Effect.sync(stop)
   )
   const consumer = yield* Effect.acquireRelease(
-    attempt(() => jetstream(link.nc).consumers.get(stream, { deliver_policy: DeliverPolicy.New })),
+    attempt(() => jetstream(link.nc, { apiPrefix }).consumers.get(stream, { deliver_policy: DeliverPolicy.New })),
     // The server forgets it after 5 minutes by itself.
     (consumer) => Effect.ignore(attempt(() => consumer.delete()))
   )
