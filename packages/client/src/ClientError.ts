@@ -1,4 +1,4 @@
-import { Codes } from "@troupe/contract"
+import { Codes, Declaration } from "@troupe/contract"
 import * as Schema from "effect/Schema"
 
 /** Nothing came back in time. The command may have been handled: ask again with the same id. TRP0212 then says that it never was. */
@@ -59,7 +59,7 @@ const describe = (reason: Reason): readonly [code: string, why: string] => {
     case "TimedOut":
       return ["TRP0210", `after ${reason.after}`]
     case "NotAllowed":
-      return ["TRP0211", reason.subject]
+      return ["TRP0211", [reason.subject, Declaration.ofCaller(reason.subject)].filter(Boolean).join(": ")]
     case "NotAuthorized":
       return ["TRP0412", reason.detail]
     case "StreamFull":

@@ -111,6 +111,10 @@ export const codes = {
     what: "NATS refuses the user",
     todo: "renew its credentials with troupe permissions token; a file of NATS_CREDS is read anew at each try"
   },
+  TRP0413: {
+    what: "NATS does not allow it",
+    todo: "declare it, or let it be; then write the policy anew with troupe permissions --write, and let the server reload it"
+  },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
   TRP0503: { what: "the database is not migrated", todo: "run troupe migrate" },

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs"
-import { errors } from "@nats-io/nats-core"
 import { Account } from "@troupe/contract"
 
 /** Credentials in a file that somebody renews. */
@@ -33,13 +32,3 @@ const renewed = (file: string): string | undefined => {
 }
 
 const isWhole = (text: string): boolean => /-END NATS USER JWT-[^]*-END USER NKEY SEED-/.test(text)
-
-/** Why the server refuses the user, or `undefined` when it was something else. */
-export const refusal = (cause: unknown, user: Account.User, now: number): string | undefined => {
-  if (!(cause instanceof errors.AuthorizationError || cause instanceof errors.UserAuthenticationExpiredError))
-    return undefined
-  const { expires } = user
-  return expires !== undefined && expires <= now
-    ? `its credentials expired at ${new Date(expires).toISOString()}`
-    : `${cause.message}: its credentials are not valid, or were revoked`
-}

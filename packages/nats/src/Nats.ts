@@ -9,6 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Acks } from "./Acks.ts"
 import * as Creds from "./Creds.ts"
+import * as Refusals from "./Refusals.ts"
 
 /** NATS cannot be used at all: unreachable, too old, without JetStream, or with a stream that is not ours. Its message is for a person. */
 export class NatsError extends Schema.TaggedError<NatsError>()("NatsError", {
@@ -132,7 +133,7 @@ export class Nats extends Context.Service<
         const info = connection.info
         if (info === undefined) return yield* failure("TRP0401", where, "it sent no INFO")
         const found = yield* capabilities(info, where, options.capabilities)
-        yield* Effect.forkScoped(warnWhenRefused(connection, where, creds))
+        yield* Effect.forkScoped(tellRefusals(connection, where, creds))
         const jsm = yield* Effect.tryPromise({
           try: () => jetstreamManager(connection),
           catch: (cause) => failure("TRP0405", where, describe(cause))
@@ -157,30 +158,24 @@ const credsOf = (file: string | undefined): Effect.Effect<Creds.Creds | undefine
   })
 
 const notConnected = (cause: unknown, where: string, creds: Creds.Creds | undefined): NatsError => {
-  const refused = Creds.refusal(cause, creds?.user() ?? {}, Date.now())
+  const refused = Refusals.ofUser(cause, creds?.user() ?? {}, Date.now())
   return refused === undefined ? failure("TRP0401", where, describe(cause)) : failure("TRP0412", where, refused)
 }
 
-/** Says once for each time that the connection is away that its user is refused: it is tried again, and may be renewed. */
-const warnWhenRefused = (connection: NatsConnection, where: string, creds: Creds.Creds | undefined) =>
+const tellRefusals = (connection: NatsConnection, where: string, creds: Creds.Creds | undefined) =>
   Effect.gen(function* () {
     const run = Effect.runForkWith(yield* Effect.context<never>())
-    const status = connection.status()
-    yield* Effect.addFinalizer(() => Effect.sync(() => (status as unknown as { stop(): void }).stop()))
-    yield* Effect.promise(async () => {
-      let connected = true
-      let said = false
-      for await (const one of status) {
-        if (one.type === "reconnect") [connected, said] = [true, false]
-        if (one.type === "disconnect") connected = false
-        // What ends a connection is no trouble yet: the next one may have credentials that were renewed.
-        if (connected || said || one.type !== "error") continue
-        const why = Creds.refusal(one.error, creds?.user() ?? {}, Date.now())
-        if (why === undefined) continue
-        said = true
-        run(Effect.logError(failure("TRP0412", where, why).message))
-      }
-    })
+    const status = yield* Effect.acquireRelease(
+      Effect.sync(() => connection.status()),
+      (status) => Effect.sync(() => (status as unknown as { stop(): void }).stop())
+    )
+    yield* Effect.promise(() =>
+      Refusals.follow(
+        status,
+        () => creds?.user() ?? {},
+        (code, to, why) => void run(Effect.logError(failure(code, to ?? where, why).message))
+      )
+    )
   })
 
 /** The JetStream of each service, as a user of this account reaches it. */

@@ -1,4 +1,4 @@
-import { Codes, Envelope, Key, type Reply, Subject } from "@troupe/contract"
+import { Codes, Declaration, Envelope, Key, type Reply, Subject } from "@troupe/contract"
 import { type Db } from "@troupe/postgres"
 import { Commit, Lease, passes, sqlState } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
@@ -285,7 +285,11 @@ const command = (
   { message: { key, payload, target, to } }: Extract<Turn.StagedItem, { message: unknown }>,
   ordinal: number
 ): Staged | string => {
-  if (!consumer.sends.has(`${target.service}.${target.actor}`)) return `${to}: \`sends\` does not list it`
+  const actor = `${target.service}.${target.actor}`
+  if (!consumer.sends.has(actor)) {
+    const declared = consumer.part.sends.map(({ name }) => name)
+    return `${to}: it is not declared: ${Declaration.ofPart(actor, declared)}`
+  }
   const token = Key.encode(key)
   if (token === undefined) return `${to}: the key ${JSON.stringify(key.slice(0, 80))} has no subject token`
   const body = target.payload.encode(payload)

@@ -22,7 +22,7 @@ import type { Signal, Signals } from "./signals.ts"
 export type Dial = (options: NatsOptions) => Promise<NatsConnection>
 
 export interface ConnectOptions {
-  /** One address or several of one cluster: `nats://…` for TCP, `ws://…` or `wss://…` for WebSocket. */
+  /** One address or several of one cluster: `nats://…` for TCP, `ws://…` or `wss://…` for WebSocket; `user:password@` may be in it. */
   readonly servers: string | ReadonlyArray<string>
   readonly token?: string
   readonly user?: string
@@ -184,7 +184,8 @@ export const connect = Effect.fnUntraced(function* (
   options: ConnectOptions
 ): Effect.fn.Return<Link, ClientError, Scope.Scope> {
   const servers = typeof options.servers === "string" ? [options.servers] : [...options.servers]
-  const to = servers.join(", ")
+  const login = signedIn(options, servers)
+  const to = login.servers.join(", ")
   const creds = yield* Effect.try({
     try: () => (options.creds === undefined ? undefined : renewed(options.creds)),
     catch: (cause) => new ClientError({ to, reason: new NotAuthorized({ detail: String(cause) }) })
@@ -203,10 +204,8 @@ export const connect = Effect.fnUntraced(function* (
   const attempt = Effect.callback<NatsConnection, ClientError>((resume) => {
     let wanted = true
     const dialled = dial({
-      servers,
+      ...login,
       ...(options.token === undefined ? {} : { token: options.token }),
-      ...(options.user === undefined ? {} : { user: options.user }),
-      ...(options.pass === undefined ? {} : { pass: options.pass }),
       ...(creds === undefined ? {} : { authenticator: credsAuthenticator(() => encoder.encode(creds())) }),
       name: options.name ?? "client",
       inboxPrefix,
@@ -247,6 +246,22 @@ export const connect = Effect.fnUntraced(function* (
   yield* Effect.forkScoped(Effect.promise(() => link.watch()))
   return link
 })
+
+/** NATS.js takes user and password by option, not in the address. */
+const signedIn = (
+  { pass, user }: ConnectOptions,
+  servers: ReadonlyArray<string>
+): { readonly servers: Array<string>; readonly user?: string; readonly pass?: string } => {
+  const found = { ...(user === undefined ? {} : { user }), ...(pass === undefined ? {} : { pass }) }
+  const plain = servers.map((server) =>
+    server.replace(/^([a-z]+:\/\/)?([^:@/]+):([^@/]+)@/, (_, scheme: string = "", user: string, pass: string) => {
+      if (found.user === undefined)
+        Object.assign(found, { user: decodeURIComponent(user), pass: decodeURIComponent(pass) })
+      return scheme
+    })
+  )
+  return { servers: plain, ...found }
+}
 
 /** The credentials as they are now, or as they last were: the connection would be closed for good by none. */
 const renewed = (creds: string | (() => string)): (() => string) => {
