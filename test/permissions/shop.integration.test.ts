@@ -100,6 +100,14 @@ it.live(
       assert.notMatch(log, /violation/i)
       for (const said of hosts) assert.notMatch(said(), /permission|denied|violation/i)
 
+      const ungranted = yield* Effect.promise(() =>
+        orders.owner.unsafe(
+          `select tablename from pg_tables where schemaname in ('troupe', 'app')
+           and not has_table_privilege('orders', format('%I.%I', schemaname, tablename), 'select, insert, update, delete')`
+        )
+      )
+      assert.deepStrictEqual([...ungranted], [], "a table of the migrations that the role has no privilege on")
+
       const role = yield* connected(orders.url)
       for (const statement of denied) {
         const said = yield* Effect.promise(() =>

@@ -8,25 +8,29 @@ import { type AccountKeys, type Accounts, Credentials, jwt, type Keys, operatorJ
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { committed } from "./guarded.ts"
-import type { Program } from "./rows.ts"
 
-/** A nats-server with the committed accounts, and the keys that sign their users. */
+/** A nats-server with accounts, and the keys that sign their users. */
 export interface World {
   readonly server: NatsServer.NatsServer
   /** A creds file of a program, for 1 minute unless it says another time, ms since 1970. */
   readonly creds: (
-    account: Program,
+    account: string,
     options?: { readonly operator?: boolean; readonly expires?: number }
   ) => Promise<string>
   /** Has all users of an account refused that were made up to this second. */
-  readonly revoke: (account: Program) => Promise<void>
+  readonly revoke: (account: string) => Promise<void>
   /** Where creds files may lie. */
   readonly folder: string
 }
 
-const accounts = (): ReadonlyArray<Accounts.Account> => JSON.parse(committed("accounts.json"))
+/** The shop's. */
+export const world: Effect.Effect<World, unknown, Scope.Scope> = Effect.suspend(() =>
+  of(JSON.parse(committed("accounts.json")))
+)
 
-export const world: Effect.Effect<World, unknown, Scope.Scope> = Effect.gen(function* () {
+export const of = Effect.fnUntraced(function* (
+  accounts: ReadonlyArray<Accounts.Account>
+): Effect.fn.Return<World, unknown, Scope.Scope> {
   const folder = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "troupe-accounts-"))),
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
@@ -37,13 +41,13 @@ export const world: Effect.Effect<World, unknown, Scope.Scope> = Effect.gen(func
     operator: Credentials.seed("account"),
     revoked: 0
   })
-  const own = new Map(accounts().map(({ name }) => [name, keysOf()]))
+  const own = new Map(accounts.map(({ name }) => [name, keysOf()]))
   const [operator, system] = [Credentials.seed("operator"), Credentials.seed("account")]
   const signed = yield* Effect.promise(() => operatorJwt(operator, system))
   const keys: Keys = { operator, operatorJwt: signed, system, accounts: own }
   // In a file of its own: the server reads it anew when it is told to.
   const file = join(folder, "accounts.conf")
-  const configure = async () => writeFileSync(file, await jwt(accounts(), keys))
+  const configure = async () => writeFileSync(file, await jwt(accounts, keys))
   yield* Effect.promise(configure)
   const server = yield* NatsServer.start({ dir: folder, config: 'include "accounts.conf"' })
   return {
@@ -70,7 +74,7 @@ export const world: Effect.Effect<World, unknown, Scope.Scope> = Effect.gen(func
 /** A bare connection of a program, or of the operator of its account. */
 export const login = (
   { creds, server }: World,
-  account: Program,
+  account: string,
   operator = false
 ): Effect.Effect<NatsConnection, never, Scope.Scope> =>
   Effect.acquireRelease(

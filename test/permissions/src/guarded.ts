@@ -16,13 +16,15 @@ export const committed = (name: string): string => readFileSync(`${root}infra/po
 export type User = "OPERATOR" | "orders" | "payments" | "shipping" | "customers"
 
 /** A nats-server with the committed users; each one's password is `secret-` and its name. */
-export const server = Effect.suspend(() => {
-  const policy = committed("nats.conf")
+export const server = Effect.suspend(() => serverOf(committed("nats.conf")))
+
+/** The same with other users. */
+export const serverOf = (policy: string) => {
   const passwords = [...policy.matchAll(/user: "?([\w-]+)"?,?\s+password: \$(\w+)/g)].map(
     ([, user, variable]) => `${variable}: "secret-${user}"`
   )
   return NatsServer.start({ config: `${passwords.join("\n")}\n${policy}` })
-})
+}
 
 /** The address with a user in it. */
 export const urlOf = (server: NatsServer.NatsServer, user: User): string =>
