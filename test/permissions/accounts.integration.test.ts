@@ -27,8 +27,11 @@ const world = Layer.effect(
     const accounts = yield* Accounts.world
     for (const service of ["orders", "payments", "shipping"] as const) {
       const creds = Accounts.write(accounts, `${service}.creds`, yield* Effect.promise(() => accounts.creds(service)))
-      const made = Effect.forEach(["cmd", "evt"] as const, (kind) =>
-        Topology.ensure(kind, service, { ...Topology.limits, maxBytes: 1024 ** 2 })
+      const made = Effect.andThen(
+        Effect.forEach(["cmd", "evt"] as const, (kind) =>
+          Topology.ensure(kind, service, { ...Topology.limits, maxBytes: 1024 ** 2 })
+        ),
+        Topology.ensurePlaces(service, 1)
       )
       const url = Redacted.make(accounts.server.url)
       yield* Effect.provide(made, Nats.layer({ url, creds, inboxPrefix: `_INBOX.${service}` }))
@@ -50,8 +53,8 @@ const test = (name: string, run: (users: Users) => Promise<void>) =>
 
 /** The subject of a row as the program's account calls it. */
 const named = (account: Program, subject: string): string => {
-  const [, service = account] = /^\$JS\.API\..*?(?:EVT|CMD)_(orders|payments|shipping)/.exec(subject) ?? []
-  return subject.replace("$JS.API", () => Account.api(account, service))
+  const [, stream = `EVT_${account}`] = /^\$JS\.API\..*?((?:EVT|CMD)_(?:orders|payments|shipping))/.exec(subject) ?? []
+  return subject.replace("$JS.API", () => Account.api(account, stream))
 }
 
 const event = "evt.payments.Payment.authorized.k"
@@ -263,11 +266,11 @@ describe("the accounts of the committed policy", () => {
         )
         await settled(users)
         assert.deepStrictEqual(await messages(users), before)
-        const third = await home.streams.add({ name: "KV_b", subjects: ["$KV.b.>"] }).then(
+        const another = await home.streams.add({ name: "KV_b", subjects: ["$KV.b.>"] }).then(
           () => "added",
           (cause: unknown) => String(cause)
         )
-        assert.match(third, /maximum number of streams/)
+        assert.match(another, /maximum number of streams/)
       })
     )
 

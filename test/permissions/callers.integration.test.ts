@@ -80,6 +80,7 @@ for (const [mode, make] of [
         yield* Effect.gen(function* () {
           for (const kind of ["cmd", "evt"] as const)
             yield* Topology.ensure(kind, "bells", { ...Topology.limits, maxBytes: 1024 ** 2 })
+          yield* Topology.ensurePlaces("bells", 1)
           const again = Effect.forever(Effect.andThen(rung, Effect.sleep("50 millis")))
           const heard = Effect.promise(async () => {
             await using ear = await connect(await world.caller("ear"))
@@ -87,6 +88,22 @@ for (const [mode, make] of [
           })
           const event = yield* Effect.raceFirst(heard, again)
           assert.deepInclude(event, { type: "bells.Bell.rang", key: "k", payload: { times: 3 } })
+          // By a durable name, twice: its place is kept in the account of the service.
+          const after = Effect.promise(async () => {
+            const places: Array<string | undefined> = []
+            for (const _ of ["begin", "go on"]) {
+              await using ear = await connect({ ...(await world.caller("ear")), name: "ear" })
+              let one = 0
+              for await (const { place } of ear.subscribe(Bells.Bell.events.rang, { durable: "log", from: "start" })) {
+                places.push(place)
+                if (++one === 2) break
+              }
+            }
+            return places
+          })
+          const places = yield* Effect.raceFirst(after, again)
+          // The second of the first time was not handled: it comes again, and no other.
+          assert.deepStrictEqual([places.length, new Set(places).size, places[2]], [4, 3, places[1]])
         }).pipe(Effect.provide(running))
 
         yield* Effect.promise(async () => {

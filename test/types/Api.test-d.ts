@@ -2,7 +2,7 @@
 // @effect-diagnostics floatingEffect:off missingEffectError:off missingEffectContext:off
 import { Actor, State, Subscriber } from "@troupe/actor"
 import type { Connection } from "@troupe/client"
-import { ask, type Client, type ClientError, send, subscribe } from "@troupe/client"
+import { ask, type Client, type ClientError, type Placed, send, subscribe } from "@troupe/client"
 import { Contract, type Event, type Message } from "@troupe/contract"
 import { Outbox } from "@troupe/outbox"
 import { Db, type Transaction } from "@troupe/postgres"
@@ -68,11 +68,13 @@ const cancelled = ask(me.cancel({ reason: "" }), { timeout: "1 second", id: "x" 
 is<Equal<typeof cancelled, Effect.Effect<void, ClientError, Client>>>()
 const sent = send(me.book({ stops }))
 is<Equal<typeof sent, Effect.Effect<void, ClientError, Client>>>()
-const heard = subscribe(Trips.Trip.events.booked, Wallets.Wallet.events.charged)
+const heard = subscribe([Trips.Trip.events.booked, Wallets.Wallet.events.charged])
 type Heard =
   | Event<"trips.Trip.booked", TripId, { readonly cents: number; readonly currency: string }>
   | Event<"wallets.Wallet.charged", TripId, { readonly cents: number }>
-is<Equal<Stream.Success<typeof heard>, Heard>>()
+is<Equal<Stream.Success<typeof heard>, Placed & Heard>>()
+// @ts-expect-error no such option
+subscribe(Trips.Trip.events.booked, { until: "now" })
 // @ts-expect-error not every error is handled
 asked.pipe(Effect.catchTag("Full", () => Effect.fail("full"))) satisfies Effect.Effect<unknown, ClientError, Client>
 // @ts-expect-error a command is no event
@@ -88,7 +90,7 @@ export const withoutEffect = async () => {
   else is<Equal<typeof answer.error, Full | AlreadyBooked | ClientError>>()
   // @ts-expect-error look at `ok` first
   void answer.reply
-  for await (const event of trips.subscribe(Trips.Trip.events.booked, Trips.Trip.events.left)) {
+  for await (const event of trips.subscribe([Trips.Trip.events.booked, Trips.Trip.events.left])) {
     if (event.type === "trips.Trip.booked") is<Equal<typeof event.payload.currency, string>>()
     // @ts-expect-error `left` says nothing
     else void event.payload.currency

@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import { ClientError, Rejected } from "./ClientError.ts"
 import { deliver } from "./internal/deliver.ts"
 import { connect, type ConnectOptions, type Dial } from "./internal/Link.ts"
-import { listen } from "./internal/listen.ts"
+import { listen, type Placed, type SubscribeOptions } from "./internal/listen.ts"
 import { Places } from "./internal/places.ts"
 
 /** How one command is sent. */
@@ -28,7 +28,11 @@ export interface AskOptions {
   readonly whenFull?: "fail" | "wait"
 }
 
-type Events<Refs extends ReadonlyArray<Contract.AnyEventRef>> = Contract.EventOf<Refs[number]>
+/** One kind of event, or several, of one or several services. */
+export type EventRefs = Contract.AnyEventRef | ReadonlyArray<Contract.AnyEventRef>
+/** An event of these kinds, as a subscription yields it. */
+export type Heard<Refs extends EventRefs> = Placed &
+  Contract.EventOf<Refs extends ReadonlyArray<infer Ref> ? Ref : Refs>
 
 /** Sends commands to services and hears their events, over one connection. */
 export class Client extends Context.Service<
@@ -39,9 +43,10 @@ export class Client extends Context.Service<
       options?: AskOptions
     ): Effect.Effect<Reply, Error | ClientError>
     send(message: Message, options?: AskOptions): Effect.Effect<void, ClientError>
-    subscribe<const Refs extends ReadonlyArray<Contract.AnyEventRef>>(
-      ...events: Refs
-    ): Stream.Stream<Events<Refs>, ClientError>
+    subscribe<const Refs extends EventRefs>(
+      events: Refs,
+      options?: SubscribeOptions
+    ): Stream.Stream<Heard<Refs>, ClientError>
   }
 >()("@troupe/client/Client") {}
 
@@ -62,15 +67,19 @@ export const send = (message: Message, options?: AskOptions): Effect.Effect<void
   Effect.flatMap(Client, (client) => client.send(message, options))
 
 /**
- * Events from now on, of one or several services, without memory of what was read: events said while the connection was
- * lost are caught up, those before and after the subscription are not. For handling each one exactly once use a
- * `Subscriber`. A slow reader holds the server back, not its own memory. Events of a newer contract are left out, with a
- * warning and the counter `troupe_client_events_skipped`.
+ * Events of these kinds, of one or several services, in the order of their streams: from now on, or from where the options
+ * say, also those that were said while the connection was lost. At least once: an event counts as handled when the next one
+ * is asked for, so take them one by one where a place is kept (`durable`), and mind that the last one before the end comes
+ * again, after a crash up to 257 do; they have the same `id`. For handling each one exactly once use a `Subscriber`. A slow reader holds the server back,
+ * not its own memory (256 events). Events of a newer contract are left out, with a warning and the counter
+ * `troupe_client_events_skipped`. Fails with `PlaceLost` when what follows is not there any more, with `TakenOver` when
+ * another one subscribes under the same durable name.
  */
-export const subscribe = <const Refs extends ReadonlyArray<Contract.AnyEventRef>>(
-  ...events: Refs
-): Stream.Stream<Events<Refs>, ClientError, Client> =>
-  Stream.unwrap(Effect.map(Client, (client) => client.subscribe(...events)))
+export const subscribe = <const Refs extends EventRefs>(
+  events: Refs,
+  options?: SubscribeOptions
+): Stream.Stream<Heard<Refs>, ClientError, Client> =>
+  Stream.unwrap(Effect.map(Client, (client) => client.subscribe(events, options)))
 
 /** A client over the transport that `dial` connects. */
 export const layer =
@@ -107,7 +116,8 @@ export const layer =
             ) as never,
           send: (message, options) =>
             Effect.asVoid(deliverOne(message, false, options)).pipe(span("send", message)) as never,
-          subscribe: (...events) => listen(link, events) as never
+          subscribe: (events, options = {}) =>
+            listen(link, source, "kind" in events ? [events] : events, options) as never
         })
       })
     )

@@ -17,6 +17,17 @@ export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", { bytes
 export class BadKey extends Schema.TaggedError<BadKey>()("BadKey", { key: Schema.String }) {}
 /** There is no server, no stream, or no connection any more. */
 export class NotConnected extends Schema.TaggedError<NotConnected>()("NotConnected", { detail: Schema.String }) {}
+/**
+ * Reading cannot go on after the place where it was: TRP0407, messages were deleted before they were read, or TRP0408, the
+ * stream is not the one that was read. Subscribe from a time, or with `whenLost: "rewind"`.
+ */
+export class PlaceLost extends Schema.TaggedError<PlaceLost>()("PlaceLost", {
+  code: Schema.Literals(["TRP0407", "TRP0408"]),
+  stream: Schema.String,
+  why: Schema.String
+}) {}
+/** Another subscription reads under the same durable name, and has taken the place over. */
+export class TakenOver extends Schema.TaggedError<TakenOver>()("TakenOver", { durable: Schema.String }) {}
 /** The service, or this client before sending, does not handle the message. `code` is one of `Codes` in `@troupe/contract`. */
 export class Rejected extends Schema.TaggedError<Rejected>()("Rejected", {
   code: Schema.String,
@@ -32,9 +43,11 @@ const Reason = Schema.Union([
   TooLarge,
   BadKey,
   NotConnected,
+  PlaceLost,
+  TakenOver,
   Rejected
 ])
-/** Why a command did not get through. */
+/** Why a command did not get through, or events cannot be read. */
 export type Reason = typeof Reason.Type
 
 /** A message did not reach its addressee, or its answer did not reach us: `reason` says why, `to` where it should go. */
@@ -72,6 +85,10 @@ const describe = (reason: Reason): readonly [code: string, why: string] => {
       return ["TRP0204", JSON.stringify(reason.key.slice(0, 60))]
     case "NotConnected":
       return ["TRP0401", reason.detail]
+    case "PlaceLost":
+      return [reason.code, reason.why]
+    case "TakenOver":
+      return ["TRP0217", reason.durable]
     case "Rejected":
       return [reason.code, reason.detail]
   }

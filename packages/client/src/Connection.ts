@@ -1,4 +1,4 @@
-import type { Contract, Message } from "@troupe/contract"
+import type { Message } from "@troupe/contract"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -6,8 +6,9 @@ import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Stream from "effect/Stream"
-import { type AskOptions, Client } from "./Client.ts"
+import { type AskOptions, Client, type EventRefs, type Heard } from "./Client.ts"
 import { ClientError, NotConnected } from "./ClientError.ts"
+import type { SubscribeOptions } from "./internal/listen.ts"
 
 /** What a command answered: check `ok`, then TypeScript knows which. */
 export type Answered<Reply, Error> =
@@ -22,10 +23,11 @@ export interface Connection extends AsyncDisposable {
   tryAsk<Reply, Error>(message: Message<string, Reply, Error>, options?: AskOptions): Promise<Answered<Reply, Error>>
   /** Sends a command; resolves when the stream has it. Rejects with `ClientError`. */
   send(message: Message, options?: AskOptions): Promise<void>
-  /** Events from now on, until the loop ends or the connection is closed. Throws `ClientError`. */
-  subscribe<const Refs extends ReadonlyArray<Contract.AnyEventRef>>(
-    ...events: Refs
-  ): AsyncIterable<Contract.EventOf<Refs[number]>>
+  /**
+   * Events from now on, or from where the options say, until the loop ends or the connection is closed. An event counts as
+   * handled when the loop asks for the next one. Throws `ClientError`.
+   */
+  subscribe<const Refs extends EventRefs>(events: Refs, options?: SubscribeOptions): AsyncIterable<Heard<Refs>>
 }
 
 /** Builds the client once; everything runs on its runtime, and closing the connection ends all of it. */
@@ -57,7 +59,7 @@ export const make = async (layer: Layer.Layer<Client, ClientError>): Promise<Con
         )
       ),
     send: async (message, options) => orThrow(await run(message.to, client.send(message, options))),
-    subscribe: (...events) => Stream.toAsyncIterableWith(client.subscribe(...events), context),
+    subscribe: (events, options) => Stream.toAsyncIterableWith(client.subscribe(events, options), context),
     [Symbol.asyncDispose]: () => (closing ??= runtime.dispose())
   }
 }

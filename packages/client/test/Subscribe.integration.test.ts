@@ -14,7 +14,7 @@ const hear = async (shop: Connection, service: ShelfService, n: number) => {
   const before = await service.listeners()
   const heard = (async () => {
     const seen: Array<string> = []
-    for await (const event of shop.subscribe(taken, cleared)) {
+    for await (const event of shop.subscribe([taken, cleared])) {
       seen.push(
         event.type === "shop.Shelf.taken"
           ? `${event.key} ${event.payload.n} ${event.payload.by}`
@@ -73,7 +73,9 @@ describe("a subscription", () => {
             }
           )
         })
-        const [event] = yield* Fiber.join(fiber)
+        const [placed] = yield* Fiber.join(fiber)
+        const { place, ...event } = placed!
+        assert.match(place, /^shop(\.[0-9a-z]+){4}$/)
         assert.deepStrictEqual(event, {
           type: "shop.Shelf.taken",
           key: "tea",

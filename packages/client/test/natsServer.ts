@@ -10,6 +10,8 @@ import * as Scope from "effect/Scope"
 export interface TestServer extends AsyncDisposable {
   readonly url: string
   readonly wsUrl: string
+  /** Its store directory. */
+  readonly store: string
   /** Kills it without a word, as a power cut would; the promise resolves when it is gone. */
   kill(): Promise<void>
   /** Starts it again, on the same ports and store. */
@@ -23,6 +25,7 @@ export const startNats = async (config = ""): Promise<TestServer> => {
   const server = await Effect.runPromise(Scope.provide(NatsServer.start({ config: `${websocket}\n${config}` }), scope))
   return {
     url: server.url,
+    store: server.store,
     wsUrl: `ws://127.0.0.1:${wsPort}`,
     kill: () => Effect.runPromise(server.kill("SIGKILL")),
     start: () => Effect.runPromise(server.restart),

@@ -63,6 +63,12 @@ export class ShelfService implements AsyncDisposable {
         ...limits
       })
     }
+    await jsm.streams.add({
+      name: Subject.stream("place", "shop"),
+      subjects: [Subject.place("shop", "*", "*")],
+      max_msgs_per_subject: 1,
+      allow_direct: true
+    })
     const consumer = await jetstream(nc).consumers.get(Subject.stream("cmd", "shop"))
     const messages = await consumer.consume({ expires: 2_000, idle_heartbeat: 500 })
     void (async () => {

@@ -25,8 +25,10 @@ export const userOf = (creds: string): User => {
 }
 
 /**
- * Where a user of an account reaches the JetStream API of a service. That of another account is imported under a name of
+ * Where a user of an account reaches the JetStream API of a stream: `EVT_orders`. That of another account is imported under a name of
  * its own: an account has one `$JS.API` already, which would answer first that there is no such stream.
  */
-export const api = (account: string | undefined, service: string): string =>
-  account === undefined || account === service ? "$JS.API" : `JS.${service}.API`
+export const api = (account: string | undefined, stream: string): string => {
+  const service = stream.slice(stream.indexOf("_") + 1)
+  return account === undefined || account === service ? "$JS.API" : `JS.${service}.API`
+}

@@ -61,6 +61,11 @@ export const codes = {
     what: "too much is under way",
     todo: "send it again with the same id, send less at once, or raise maxInFlight"
   },
+  TRP0216: { what: "the place cannot be read", todo: "give `after` the place of an event of these services" },
+  TRP0217: {
+    what: "somebody else reads under this durable name",
+    todo: "run one subscription of a name at a time; the last one that began goes on"
+  },
   TRP0301: { what: "the handler failed", todo: "read the cause; mend the handler" },
   TRP0302: { what: "the handler took too long", todo: "let it do less; do outside I/O elsewhere" },
   TRP0303: {

@@ -13,7 +13,7 @@ export const ofCaller = (subject: string): string | undefined => {
     const at = command.lastIndexOf(".")
     return `add sends: [${exported(command.slice(0, at))}.commands.${command.slice(at + 1)}] to its Caller`
   }
-  const [, stream] = /^(?:\$JS|JS\.[^.]+)\.API\.[A-Z.]+\.EVT_([^.]+)/.exec(subject) ?? []
+  const [, stream] = /^(?:\$JS|JS\.[^.]+)\.API\.[A-Z.]+\.(?:EVT|PLACE)_([^.]+)/.exec(subject) ?? []
   return stream === undefined ? undefined : `add hears: [${exported(stream)}] to its Caller`
 }
 

@@ -15,8 +15,12 @@ export interface Subject {
   readonly key: string
 }
 
-/** The stream of a service: `EVT_orders`, `CMD_orders`. */
-export const stream = (kind: Kind, service: string): string => `${kind.toUpperCase()}_${service}`
+/** The stream of a service: `EVT_orders`, `CMD_orders`, and `PLACE_orders` with how far durable subscriptions came in its events. */
+export const stream = (kind: Kind | "place", service: string): string => `${kind.toUpperCase()}_${service}`
+
+/** Where the place of a durable subscription is kept. */
+export const place = (service: string, caller: string, durable: string): string =>
+  `place.${service}.${caller}.${durable}`
 
 /** Where a message is published; the stream puts the partition in. `token` is the encoded key. */
 export const published = (kind: Kind, service: string, actor: string, name: string, token: string): string =>

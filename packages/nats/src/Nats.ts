@@ -182,7 +182,7 @@ const tellRefusals = (connection: NatsConnection, where: string, creds: Creds.Cr
 const apis = (connection: NatsConnection, own: Api, account: string | undefined): Nats["Service"]["api"] => {
   const known = new Map<string, Promise<Api>>()
   return (stream) => {
-    const apiPrefix = Account.api(account, stream.slice("EVT_".length))
+    const apiPrefix = Account.api(account, stream)
     if (apiPrefix === "$JS.API") return Promise.resolve(own)
     const api =
       known.get(apiPrefix) ??

@@ -35,7 +35,7 @@ export const ensure = (
   limits: Limits
 ): Effect.Effect<StreamInfo, NatsError, Nats> =>
   Effect.gen(function* () {
-    const { capabilities, jsm } = yield* Nats
+    const { capabilities } = yield* Nats
     const name = Subject.stream(kind, service)
     const found = yield* find(name)
     if (found !== undefined) {
@@ -62,11 +62,45 @@ export const ensure = (
       ...(capabilities.atomicBatch ? { allow_atomic: true } : {}),
       ...(capabilities.fastIngest ? { allow_batched: true } : {})
     } as Partial<StreamConfig> & { readonly name: string }
-    return yield* Effect.tryPromise({
-      try: () => jsm.streams.add(config),
-      catch: (cause) => failure("TRP0404", name, describe(cause))
-    })
+    return yield* add(config)
   })
+
+/** What places may take together, bytes: about 50,000 of them. */
+const placesBytes = 16 * 1024 ** 2
+
+/** Creates the stream of the places up to which durable subscriptions have read a service's events, or checks the one that is there. */
+export const ensurePlaces = (service: string, replicas: number): Effect.Effect<StreamInfo, NatsError, Nats> =>
+  Effect.gen(function* () {
+    const name = Subject.stream("place", service)
+    const shape = {
+      subjects: [Subject.place(service, "*", "*")],
+      storage: StorageType.File,
+      retention: RetentionPolicy.Limits,
+      // A place that went unnoticed would let its subscription begin anew.
+      discard: DiscardPolicy.New,
+      max_age: 0,
+      max_msgs_per_subject: 1,
+      allow_direct: true
+    }
+    const found = yield* find(name)
+    if (found === undefined) {
+      const description = `Troupe: how far durable subscriptions have read the events of ${service}`
+      return yield* add({ ...shape, name, description, max_bytes: placesBytes, num_replicas: replicas })
+    }
+    const wrong = Object.entries(shape).flatMap(([what, wanted]) => {
+      const is = JSON.stringify(found.config[what as keyof StreamConfig])
+      return is === JSON.stringify(wanted) ? [] : [`${what} is ${is}, not ${JSON.stringify(wanted)}`]
+    })
+    return wrong.length > 0 ? yield* failure("TRP0403", name, wrong.join("; ")) : found
+  })
+
+const add = (config: Partial<StreamConfig> & { readonly name: string }): Effect.Effect<StreamInfo, NatsError, Nats> =>
+  Effect.flatMap(Nats, ({ jsm }) =>
+    Effect.tryPromise({
+      try: () => jsm.streams.add(config),
+      catch: (cause) => failure("TRP0404", config.name, describe(cause))
+    })
+  )
 
 /** The stream, or `undefined` when there is none. */
 export const find = (name: string): Effect.Effect<StreamInfo | undefined, NatsError, Nats> =>

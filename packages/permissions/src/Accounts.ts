@@ -30,8 +30,8 @@ export interface Import {
   readonly as: string
 }
 
-/** Room for two streams as services make them, of 1 GiB each; the server reserves it. */
-const room = { streams: 2, bytes: 2 * 1024 ** 3 }
+/** Room for the streams that services make: two of 1 GiB, and 16 MiB for places; the server reserves it. */
+const room = { streams: 3, bytes: 2 * 1024 ** 3 + 16 * 1024 ** 2 }
 
 /**
  * An account for each program, with the imports that its declarations need. What is in no import cannot leave the account,
@@ -81,10 +81,10 @@ const exportsOf = (imports: ReadonlyArray<Import>, name: string): ReadonlyArray<
 
 /** The service in whose account a subject is served: that of a command, and of a stream. */
 const ownerOf = (subject: string): string | undefined =>
-  /^(?:cmd|evt)\.([^.]+)\.|^\$JS\.API\.[A-Z.]+\.(?:CMD|EVT)_([^.]+)/.exec(subject)?.slice(1).find(Boolean)
+  /^(?:cmd|evt|place)\.([^.]+)\.|^\$JS\.API\.[A-Z.]+\.(?:CMD|EVT|PLACE)_([^.]+)/.exec(subject)?.slice(1).find(Boolean)
 
 /** What a subject is called in the account of a program. */
 const named = (account: string, subject: string): string => {
-  const owner = ownerOf(subject)
-  return owner === undefined ? subject : subject.replace(/^\$JS\.API/, () => Account.api(account, owner))
+  const [, stream] = /^\$JS\.API\.[A-Z.]+\.((?:CMD|EVT|PLACE)_[^.]+)/.exec(subject) ?? []
+  return stream === undefined ? subject : subject.replace("$JS.API", () => Account.api(account, stream))
 }

@@ -49,6 +49,8 @@ export const ofService = (service: Service.Service): Policy => {
         ...sorted(commands),
         "_INBOX.*.>",
         "$JS.API.INFO",
+        `$JS.API.STREAM.CREATE.${places(own)}`,
+        `$JS.API.STREAM.INFO.${places(own)}`,
         ...(["cmd", "evt"] as const).flatMap((kind) => {
           const stream = Subject.stream(kind, own)
           return [`$JS.API.STREAM.CREATE.${stream}`, ...looks(stream)]
@@ -77,13 +79,23 @@ export const ofCaller = (caller: Caller): Policy => ({
       ...sorted(caller.sends.map(({ type }) => said("cmd", type))),
       ...sorted(caller.hears.map((contract) => contract["~service"])).flatMap((from) => {
         const stream = Subject.stream("evt", from)
-        // Its reader has no filter, and with one it would see no more.
-        return [`$JS.API.STREAM.INFO.${stream}`, `$JS.API.CONSUMER.CREATE.${stream}.>`, ...uses(stream)]
+        const place = Subject.place(from, caller.name, "*")
+        return [
+          `$JS.API.STREAM.INFO.${stream}`,
+          // Its reader has no filter, and with one it would see no more.
+          `$JS.API.CONSUMER.CREATE.${stream}.>`,
+          ...uses(stream),
+          // Of its own durable subscriptions.
+          place,
+          `$JS.API.DIRECT.GET.${places(from)}.${place}`
+        ]
       })
     ],
     subscribe: [`${inboxOf(caller.name)}.>`]
   }
 })
+
+const places = (service: string): string => Subject.stream("place", service)
 
 /** Where answers to a program arrive, and to no other. */
 export const inboxOf = (name: string): string => `_INBOX.${name}`

@@ -56,7 +56,7 @@ describe("accounts", () => {
   })
 
   it("give a service its own streams and a caller none, and to a program what its policy says", () => {
-    assert.deepStrictEqual(named("shop").jetstream, { streams: 2, bytes: 2_147_483_648 })
+    assert.deepStrictEqual(named("shop").jetstream, { streams: 3, bytes: 2_164_260_864 })
     assert.isUndefined(named("web").jetstream)
     assert.deepStrictEqual(named("help").role, help.nats)
     assert.include(named("web").role.publish, "JS.help.API.CONSUMER.MSG.NEXT.EVT_help.*")
@@ -96,7 +96,7 @@ describe("signed accounts and credentials", () => {
       const claims = decode<Claims>(new RegExp(`${key}: (\\S+)`).exec(text)?.[1] ?? "")
       assert.strictEqual(claims.iss, Credentials.publicOf(operator))
       assert.deepStrictEqual(claims.nats.revocations, { "*": 1_700_000_000 })
-      assert.deepInclude(claims.nats.limits, { streams: 2, disk_storage: 2_147_483_648, mem_storage: 0 })
+      assert.deepInclude(claims.nats.limits, { streams: 3, disk_storage: 2_164_260_864, mem_storage: 0 })
       const scopes = (claims.nats.signing_keys ?? []).flatMap((scope) => (typeof scope === "string" ? [] : [scope]))
       assert.deepStrictEqual(
         scopes.map(({ key, role, template }) => [key, role, template.pub?.allow]),

@@ -103,7 +103,9 @@ describe("the policy of a caller", () => {
         "$JS.API.CONSUMER.CREATE.EVT_help-desk.>",
         "$JS.API.CONSUMER.INFO.EVT_help-desk.*",
         "$JS.API.CONSUMER.MSG.NEXT.EVT_help-desk.*",
-        "$JS.API.CONSUMER.DELETE.EVT_help-desk.*"
+        "$JS.API.CONSUMER.DELETE.EVT_help-desk.*",
+        "place.help-desk.web.*",
+        "$JS.API.DIRECT.GET.PLACE_help-desk.place.help-desk.web.*"
       ],
       subscribe: ["_INBOX.web.>"]
     })

@@ -134,6 +134,7 @@ const start = (
     yield* Migrations.check(sql, redactedUrl(options.databaseUrl))
     yield* Topology.ensure("cmd", service.name, limits)
     yield* Topology.ensure("evt", service.name, limits)
+    yield* Topology.ensurePlaces(service.name, limits.replicas)
 
     const number = (name: string) => register(options, name, limits.partitions)
     const consumers = [

@@ -63,6 +63,8 @@ export class Link {
   connected = true
   /** Of headers and body together; the last known one while there is no server. */
   maxPayload: number
+  /** Begins the subjects where answers arrive: `ConnectOptions.inboxPrefix`. */
+  readonly inboxPrefix: string
   private readonly prefix: string
   private inbox: Subscription | undefined
   private deaf: NotAllowed | undefined
@@ -71,6 +73,7 @@ export class Link {
   private readonly waiting = new Map<string, (msg: Msg) => void>()
   private readonly underway = new Map<Signals, string>()
   private readonly violated = new Set<(subject: string) => void>()
+  private readonly reconnected = new Set<() => void>()
   private count = 0
   private readonly backoff: Backoff
 
@@ -78,9 +81,15 @@ export class Link {
     this.nc = nc
     this.account = account
     this.backoff = backoff
+    this.inboxPrefix = inboxPrefix
     this.prefix = createInbox(inboxPrefix)
     this.maxPayload = nc.info?.max_payload ?? 1_048_576
     this.listen()
+  }
+
+  /** Where the JetStream API of a stream is. */
+  api(stream: string): string {
+    return Account.api(this.account, stream)
   }
 
   /** Why nothing can be sent or answered, if so. An inbox that was refused is tried again by the next message. */
@@ -139,6 +148,12 @@ export class Link {
     return () => this.violated.delete(tell)
   }
 
+  /** Calls `tell` whenever the connection was restored, until the returned function is called. */
+  onReconnect(tell: () => void): () => void {
+    this.reconnected.add(tell)
+    return () => this.reconnected.delete(tell)
+  }
+
   /** Follows the connection; ends when it is closed. The server reports refused subjects here and nowhere else. */
   async watch(): Promise<void> {
     for await (const status of this.nc.status()) {
@@ -150,6 +165,7 @@ export class Link {
         this.backoff.reset()
         this.maxPayload = this.nc.info?.max_payload ?? this.maxPayload
         this.tell(() => ({ _tag: "Reconnected" }))
+        for (const tell of [...this.reconnected]) tell()
       } else if (status.type === "error" && status.error instanceof PermissionViolationError) {
         this.refused(status.error)
       }

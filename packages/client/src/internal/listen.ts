@@ -1,106 +1,189 @@
-import { DeliverPolicy, jetstream, JetStreamApiCodes, JetStreamApiError, type JsMsg } from "@nats-io/jetstream"
-import { PermissionViolationError } from "@nats-io/nats-core"
-import { Account, type Contract, Envelope, type Event, EventWire, Subject } from "@troupe/contract"
-import * as Deferred from "effect/Deferred"
+import { type Contract, Envelope, type Event, EventWire, Key, Subject } from "@troupe/contract"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { ClientError, NotAllowed, NotConnected } from "../ClientError.ts"
+import { BadKey, ClientError, Rejected } from "../ClientError.ts"
 import type { Link } from "./Link.ts"
+import * as Place from "./Place.ts"
+import { failure, type Read } from "./Reader.ts"
+import { Source } from "./Source.ts"
 
-/** Events that the server sends ahead of the reader; they wait in memory. */
-const ahead = 256
+/** From where on events are read, and which. */
+export interface SubscribeOptions {
+  /** Only events of this actor. Then only its partition is read. */
+  readonly key?: string
+  /** Where to begin when there is no place to go on from: `now` (the default), the first event that is there, or a time. */
+  readonly from?: "now" | "start" | Date
+  /** Goes on after the event that had this `place`, of a subscription to the same services. */
+  readonly after?: string
+  /**
+   * Keeps the place under this name (lower case, digits and `-`, at most 40), so that whoever subscribes under it next goes on
+   * there. It belongs to this client's `name`. A new one begins at `after` or `from`.
+   */
+  readonly durable?: string
+  /**
+   * What to do when reading cannot go on, because events were deleted before they were read or because the stream lost some
+   * that it had acknowledged: `fail` with `PlaceLost` (the default), or `rewind`, to the first event that is there or to five
+   * minutes before the last one: some come twice then.
+   */
+  readonly whenLost?: "fail" | "rewind"
+}
+
+/** An event as a subscription yields it. */
+export interface Placed {
+  /**
+   * Where this event stands: subscribe with it as `after` to go on behind it. Printable, without spaces, nothing in it needs
+   * escaping in a header or a URL; about 40 characters for each service.
+   */
+  readonly place: string
+}
 
 const skipped = Metric.counter("troupe_client_events_skipped", {
   description: "Events that a subscription could not read: of a newer contract, or of no contract",
   incremental: true
 })
 
-/** Events of these kinds from now on, one reader per service. */
-export const listen = (link: Link, refs: ReadonlyArray<Contract.AnyEventRef>): Stream.Stream<Event, ClientError> => {
-  const byService = new Map<string, Map<string, EventWire.EventWire>>()
-  for (const { definition, type } of refs) {
-    const service = type.slice(0, type.indexOf("."))
-    const wires = byService.get(service) ?? new Map<string, EventWire.EventWire>()
-    byService.set(service, wires.set(type, EventWire.make(definition)))
-  }
-  return Stream.mergeAll(
-    [...byService].map(([service, wires]) => read(link, service, wires)),
-    {
-      concurrency: "unbounded",
-      bufferSize: 1
-    }
-  )
-}
-
-const read = (
+/** Events of these kinds, one reader for each service. */
+export const listen = (
   link: Link,
-  service: string,
-  wires: ReadonlyMap<string, EventWire.EventWire>
-): Stream.Stream<Event, ClientError> =>
+  caller: string,
+  refs: ReadonlyArray<Contract.AnyEventRef>,
+  options: SubscribeOptions
+): Stream.Stream<Event & Placed, ClientError> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const stream = Subject.stream("evt", service)
-      const denied = yield* Deferred.make<never, ClientError>()
-      const apiPrefix = Account.api(link.account, service)
-      const messages = yield* consume(link, stream, apiPrefix, denied)
-      let unread = 0
-      return Stream.fromAsyncIterable(messages, (cause) => failed(link, stream, cause)).pipe(
-        Stream.mapEffect((msg) => {
-          const event = decode(msg, wires)
-          if (event === undefined || !("why" in event)) return Effect.succeed(event)
-          unread++
-          // A newer contract may send many of them: say it at the 1st, 2nd, 4th, 8th ...
-          const said =
-            (unread & (unread - 1)) === 0
-              ? Effect.logWarning(`${stream}: skipped ${msg.subject}: ${event.why}`, { skipped: unread })
-              : Effect.void
-          return Metric.update(skipped, 1).pipe(Effect.andThen(said), Effect.as(undefined))
-        }),
-        Stream.filter((event) => event !== undefined),
-        Stream.interruptWhen(Deferred.await(denied))
-      )
+      const { after, durable, from = "now", key, whenLost = "fail" } = options
+      if (durable !== undefined) yield* named("durable", durable)
+      if (durable !== undefined) yield* named("name", caller)
+      const token = key === undefined ? undefined : Key.encode(key)
+      if (key !== undefined && token === undefined)
+        return yield* new ClientError({ to: "events", reason: new BadKey({ key }) })
+      const places = after === undefined ? undefined : Place.parse(after)
+      const bell = new Bell()
+      const sources: Array<Source> = []
+      for (const [service, wires] of byService(refs)) {
+        const place = places?.get(service)
+        if (after !== undefined && place === undefined) return yield* unreadable(after, service)
+        const source = yield* Effect.acquireRelease(
+          Effect.sync(
+            () =>
+              new Source(link, service, wires, {
+                token,
+                from: place ?? from,
+                whenLost,
+                durable: durable === undefined ? undefined : { caller, name: durable },
+                wake: bell.ring
+              })
+          ),
+          (source) => Effect.promise(() => source.close())
+        )
+        yield* Effect.tryPromise({ try: () => source.open(), catch: (cause) => failure(source.stream, cause) })
+        sources.push(source)
+      }
+      return Stream.fromEffectRepeat(events(sources, bell))
     })
   )
 
-/** An ordered consumer from the stream's end. It has no filter: one with a wildcard costs the server time for every subject it keeps (facts: 50-100x). */
-const consume = Effect.fnUntraced(function* (
-  link: Link,
-  stream: string,
-  apiPrefix: string,
-  denied: Deferred.Deferred<never, ClientError>
-): Effect.fn.Return<AsyncIterable<JsMsg>, ClientError, Scope.Scope> {
-  const refusal = link.refusal()
-  if (refusal !== undefined) return yield* new ClientError({ to: stream, reason: refusal })
-  const attempt = <A>(run: () => Promise<A>) =>
-    Effect.tryPromise({ try: run, catch: (cause) => failed(link, stream, cause) })
-  yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      link.onViolation((subject) => {
-        if (!subject.startsWith(`${apiPrefix}.CONSUMER.`) || !subject.includes(`.${stream}.`)) return
-        Deferred.doneUnsafe(denied, Effect.fail(new ClientError({ to: stream, reason: new NotAllowed({ subject }) })))
-      })
-    ),
-    (stop) => Effect.sync(stop)
-  )
-  const consumer = yield* Effect.acquireRelease(
-    attempt(() => jetstream(link.nc, { apiPrefix }).consumers.get(stream, { deliver_policy: DeliverPolicy.New })),
-    // The server forgets it after 5 minutes by itself.
-    (consumer) => Effect.ignore(attempt(() => consumer.delete()))
-  )
-  // Without a place to go on from, a consumer that is made again before its first message would begin with the stream's first.
-  const info = yield* attempt(() => consumer.info(true))
-  info.config.opt_start_seq = info.delivered.stream_seq + 1
-  return yield* Effect.acquireRelease(
-    attempt(() => consumer.consume({ max_messages: ahead, expires: 10_000, idle_heartbeat: 1_000 })),
-    (messages) => Effect.promise(() => messages.close())
-  )
-})
+const byService = (
+  refs: ReadonlyArray<Contract.AnyEventRef>
+): ReadonlyMap<string, ReadonlyMap<string, EventWire.EventWire>> => {
+  const services = new Map<string, Map<string, EventWire.EventWire>>()
+  for (const { definition, type } of refs) {
+    const service = type.slice(0, type.indexOf("."))
+    const wires = services.get(service) ?? new Map<string, EventWire.EventWire>()
+    services.set(service, wires.set(type, EventWire.make(definition)))
+  }
+  return services
+}
+
+const named = (what: string, name: string): Effect.Effect<void> =>
+  /^[a-z][a-z0-9-]{0,39}$/.test(name)
+    ? Effect.void
+    : Effect.die(
+        new TypeError(`"${name}" is no ${what} for a durable subscription: lower case, digits and -, at most 40`)
+      )
+
+const unreadable = (after: string, service: string): ClientError =>
+  new ClientError({
+    to: service,
+    reason: new Rejected({ code: "TRP0216", detail: `it names no place in ${service}: ${after.slice(0, 100)}` })
+  })
+
+/** Rings when something may have come; a ring that nobody waits for is kept. */
+class Bell {
+  private rung = false
+  private wake: (() => void) | undefined
+  readonly ring = (): void => {
+    this.rung = true
+    this.wake?.()
+  }
+  readonly wait: Effect.Effect<void> = Effect.callback((resume) => {
+    const done = (): void => {
+      this.rung = false
+      this.wake = undefined
+      resume(Effect.void)
+    }
+    if (this.rung) return done()
+    this.wake = done
+    return Effect.sync(() => {
+      this.wake = undefined
+    })
+  })
+}
+
+/** The next event; asking for it says that the one before is handled. */
+const events = (
+  sources: ReadonlyArray<Source>,
+  bell: Bell
+): Effect.Effect<Event & Placed, ClientError | Cause.Done> => {
+  let given: Source | undefined
+  let turn = 0
+  let unread = 0
+  /** One of each service in turn; `undefined` when there is none. */
+  const take = (): { readonly source: Source; readonly read: Read } | ClientError | "closed" | undefined => {
+    for (let i = 0; i < sources.length; i++) {
+      const source = sources[(turn + i) % sources.length]!
+      const read = source.take()
+      if (read instanceof ClientError || read === "closed") return read
+      if (read === undefined) continue
+      turn = (turn + i + 1) % sources.length
+      return { source, read }
+    }
+    return undefined
+  }
+  return Effect.gen(function* () {
+    given?.handled()
+    given = undefined
+    while (true) {
+      const next = take()
+      if (next === "closed") return yield* Cause.done()
+      if (next instanceof ClientError) return yield* next
+      if (next === undefined) {
+        yield* bell.wait
+        continue
+      }
+      const event = decode(next.read, next.source.wires)
+      if (event !== undefined && !("why" in event)) {
+        given = next.source
+        return { ...event, place: Place.format(new Map(sources.map(({ at, service }) => [service, at]))) }
+      }
+      next.source.handled()
+      if (event === undefined) continue
+      yield* Metric.update(skipped, 1)
+      unread++
+      // A newer contract may send many of them: say it at the 1st, 2nd, 4th, 8th ...
+      if ((unread & (unread - 1)) === 0)
+        yield* Effect.logWarning(`${next.source.stream}: skipped ${next.read.msg.subject}: ${event.why}`, {
+          skipped: unread
+        })
+    }
+  })
+}
 
 /** The event of a message; `undefined` when it is none of those asked for. */
 const decode = (
-  msg: JsMsg,
+  { msg, place }: Read,
   wires: ReadonlyMap<string, EventWire.EventWire>
 ): Event | { readonly why: string } | undefined => {
   const subject = Subject.parse(msg.subject)
@@ -119,32 +202,10 @@ const decode = (
     key: subject.key,
     payload: payload.value,
     id: envelope.id,
-    time: envelope.time ?? msg.timestamp,
+    time: envelope.time ?? new Date(place.at).toISOString(),
     lane: `${subject.service}.${subject.actor}`,
     position: envelope.position ?? 0,
     correlationId: envelope.correlationId ?? envelope.id,
     causationId: envelope.causationId
   }
 }
-
-const failed = (link: Link, stream: string, cause: unknown): ClientError => {
-  const refusal = link.refusal()
-  if (refusal !== undefined) return new ClientError({ to: stream, reason: refusal })
-  const violation = find(cause, PermissionViolationError)
-  if (violation !== undefined)
-    return new ClientError({ to: stream, reason: new NotAllowed({ subject: violation.subject }) })
-  const detail =
-    cause instanceof JetStreamApiError && cause.code === JetStreamApiCodes.StreamNotFound
-      ? `there is no stream ${stream}: is the service deployed?`
-      : cause instanceof Error
-        ? cause.message
-        : String(cause)
-  return new ClientError({ to: stream, reason: new NotConnected({ detail }) })
-}
-
-const find = <E extends Error>(cause: unknown, type: new (...args: Array<never>) => E): E | undefined =>
-  cause instanceof type
-    ? cause
-    : cause instanceof Error && cause.cause !== undefined
-      ? find(cause.cause, type)
-      : undefined

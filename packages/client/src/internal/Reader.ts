@@ -1,0 +1,294 @@
+import { createInbox, type Msg, nuid, type Subscription } from "@nats-io/nats-core"
+import { ClientError, NotAllowed, NotConnected } from "../ClientError.ts"
+import type { Link } from "./Link.ts"
+import * as Place from "./Place.ts"
+import * as Api from "./streamApi.ts"
+
+/** What is read, and from where on. */
+export interface Options {
+  readonly stream: string
+  /** One subject with a literal partition, or nothing: a wildcard for the partition costs 50-100x. */
+  readonly filter: (partitions: number) => string | undefined
+  readonly from: Place.Place | "now" | "start" | Date
+  /** What to do when reading cannot go on after the place: say so, or go on with what there is. */
+  readonly whenLost: "fail" | "rewind"
+  /** Called whenever there may be something to take, and when it has failed. */
+  readonly wake: () => void
+}
+
+/** A message of the stream, and where it stands. */
+export interface Read {
+  readonly msg: Msg
+  readonly place: Place.Place
+}
+
+/** The most messages that wait in memory. */
+const ahead = 256
+/** A pull lasts so long when nothing comes, and the server says so often that it is there; ns. */
+const expires = 30 * Api.second
+const heartbeat = Api.second
+/** Without a word from the server for so long, ms, the consumer is made anew. */
+const silence = 3_500
+/** A reader that asked for nothing for so long, ms, compares the stream with what it read. */
+const longRest = 5_000
+/** How long a server that does not answer is asked when a subscription begins, ms. */
+const patience = 10_000
+const pause = () => new Promise((resolve) => setTimeout(resolve, 250))
+/** How often a stream that was read before is asked for again, while the server answers; every 250 ms. */
+const tries = 20
+/** What a rewind reads once more: servers' clocks may differ. */
+const margin = 5 * 60_000
+
+/**
+ * Reads one stream in order, in pulls of a consumer of its own: a slow reader holds the server back. Whenever the consumer
+ * may have lost its place (another connection, a server that restarted or is silent) it is made anew after the last message,
+ * once the stream is compared with what was read: first with its time of creation and its bounds, then with the message
+ * itself, which the new consumer begins with. nats-server >= 2.11.
+ */
+export class Reader {
+  /** Why it ended: it failed, or its connection was closed. */
+  ended: ClientError | "closed" | undefined
+  /** The last message that arrived, or the end of what is known to be read. */
+  received: Place.Place = { created: 0, seq: 0, at: 0, id: "" }
+  private readonly arrived: Array<Read> = []
+  private readonly link: Link
+  private readonly options: Options
+  private readonly api: string
+  private name = ""
+  private inbox = ""
+  private subscription: Subscription | undefined
+  /** Of the pull under way: messages that it may still bring. */
+  private wanted = 0
+  /** Messages that this consumer has delivered. */
+  private delivered = 0
+  private heardAt = 0
+  /** Since when nothing was asked for. */
+  private restsSince = 0
+  /** This consumer is given up: what it still brings may have a hole before it. */
+  private over = false
+  private wakeUp: () => void = () => {}
+  private closed = false
+  private readonly leave: () => void
+
+  constructor(link: Link, options: Options) {
+    this.link = link
+    this.options = options
+    const { stream } = options
+    this.api = `${link.api(stream)}.CONSUMER`
+    this.leave = link.onViolation((subject) => {
+      const mine = subject === this.inbox || (subject.startsWith(`${this.api}.`) && subject.includes(`.${stream}.`))
+      if (mine) this.fail(new ClientError({ to: stream, reason: new NotAllowed({ subject }) }))
+    })
+  }
+
+  /** The next message, if one is there. */
+  take(): Read | undefined {
+    const next = this.arrived.shift()
+    if (next !== undefined && this.subscription !== undefined) this.pull()
+    return next
+  }
+
+  /** Opens it, and goes on reading in the background. Rejects with `ClientError` when there is nothing to read. */
+  async open(): Promise<void> {
+    for (const since = Date.now(); ; await pause()) {
+      try {
+        await this.begin(true)
+        break
+      } catch (cause) {
+        if (!(cause instanceof Api.Passing) || cause instanceof Api.NoStream || Date.now() - since > patience)
+          throw cause
+      }
+    }
+    void this.link.nc.closed().then(() => this.fail(undefined))
+    void this.goOn().catch((cause: unknown) => this.fail(cause))
+  }
+
+  /** Ends it; the server drops its consumer. */
+  close(): void {
+    this.closed = true
+    this.leave()
+    this.end()
+  }
+
+  private async goOn(): Promise<void> {
+    while (!this.closed) {
+      await new Promise<void>((resolve) => {
+        const watch = setInterval(() => {
+          if (this.link.connected && this.wanted > 0 && Date.now() - this.heardAt > silence) this.quit()
+        }, 1_000)
+        const left = this.link.onReconnect(() => this.quit())
+        this.wakeUp = () => {
+          clearInterval(watch)
+          left()
+          resolve()
+        }
+        if (this.over) this.wakeUp()
+        else this.pull()
+      })
+      this.end()
+      for (let left = tries; !this.closed;) {
+        try {
+          await this.begin(false)
+          break
+        } catch (cause) {
+          if (!(cause instanceof Api.Passing) || (this.link.connected && left-- === 0)) throw cause
+          await pause()
+        }
+      }
+    }
+  }
+
+  /** Makes the consumer; the first time from where the options say, then after what was received. */
+  private async begin(first: boolean): Promise<void> {
+    const { filter, from, stream, whenLost } = this.options
+    const { link } = this
+    const log = await Api.look(link, stream)
+    const known = first ? (isPlace(from) ? from : undefined) : this.received
+    const missing = known === undefined ? undefined : Api.lost(stream, known, log)
+    if (missing !== undefined && whenLost === "fail") throw missing
+    const after = missing === undefined ? known : undefined
+    const begin = missing !== undefined ? rewound(known!, missing, log) : beginning(after ?? (from as Date), log)
+    this.name = nuid.next()
+    this.inbox = createInbox(link.inboxPrefix)
+    this.over = false
+    this.delivered = 0
+    this.wanted = 0
+    this.restsSince = Date.now()
+    const subject = filter(log.partitions)
+    const filtered = subject !== undefined
+    let proves = after !== undefined && after.id !== ""
+    const progress = await Api.createConsumer(link, stream, this.name, subject, begin)
+    this.received = after ?? { created: log.created, seq: progress.seq, at: Date.now(), id: "" }
+    if (this.closed) return this.end()
+    this.subscription = link.nc.subscribe(this.inbox, {
+      callback: (error, msg) => {
+        if (error !== null || this.over) return
+        this.heardAt = Date.now()
+        const info = ackOf(msg)
+        if (info === undefined) return this.told(msg)
+        if (--this.wanted === 0) this.restsSince = this.heardAt
+        // What the connection dropped is read again.
+        if (info.delivered !== ++this.delivered) return this.quit()
+        const place = {
+          created: log.created,
+          seq: info.seq,
+          at: info.at,
+          id: Place.idOf(msg.headers?.get("ce-id") ?? "")
+        }
+        if (proves && after !== undefined) {
+          proves = false
+          if (info.seq === after.seq) {
+            if (place.id === after.id) return this.pull()
+            if (whenLost === "fail") return this.fail(Api.another(stream, after))
+            this.received = { ...after, created: 0 }
+            return this.quit()
+          }
+        } else if (!filtered && this.delivered > 1 && info.seq > this.received.seq + 1) return this.quit()
+        this.received = place
+        this.arrived.push({ msg, place })
+        this.pull()
+        this.options.wake()
+      }
+    })
+  }
+
+  /** Asks for more when half of what was there is taken, one pull at a time. */
+  private pull(): void {
+    if (this.wanted > 0 || this.arrived.length > ahead / 2 || this.over || this.ended !== undefined) return
+    // Meanwhile the server may have deleted what it could not send.
+    if (Date.now() - this.restsSince > longRest) return this.quit()
+    this.wanted = ahead - this.arrived.length
+    this.heardAt = Date.now()
+    const request = {
+      batch: this.wanted,
+      expires,
+      idle_heartbeat: heartbeat,
+      max_bytes: Math.max(2 * this.link.maxPayload, 1024 ** 2)
+    }
+    this.link.nc.publish(`${this.api}.MSG.NEXT.${this.options.stream}.${this.name}`, JSON.stringify(request), {
+      reply: this.inbox
+    })
+  }
+
+  /** A status of the pull (nats-server, ADR-13). */
+  private told(msg: Msg): void {
+    const code = msg.headers?.code ?? 0
+    const text = msg.headers?.description.toLowerCase() ?? ""
+    if (code === 100) return
+    const over = code === 404 || code === 408 || (code === 409 && /maxbytes|batch completed/.test(text))
+    if (!over) return this.quit()
+    this.wanted = 0
+    this.restsSince = this.heardAt
+    if (code === 408 && this.arrived.length === 0) void this.settle().catch(() => this.quit())
+    else this.pull()
+  }
+
+  /** After a pull that brought nothing more: moves to the stream's end, if that is reached, so that retention does not pass it. */
+  private async settle(): Promise<void> {
+    const { stream } = this.options
+    const { name, subscription } = this
+    const log = await Api.look(this.link, stream)
+    const missing = Api.lost(stream, this.received, log)
+    // Deleted while it waited for more: nothing of its own, since it had all that there was.
+    if (missing !== undefined && !isDeleted(missing)) return this.quit()
+    const { delivered, pending } = await Api.consumer(this.link, stream, name)
+    if (subscription !== this.subscription) return
+    if (pending === 0 && delivered === this.delivered && log.last > this.received.seq) {
+      this.received = { created: log.created, seq: log.last, at: Date.now(), id: "" }
+      this.options.wake()
+    }
+    this.pull()
+  }
+
+  /** Has the consumer made anew. */
+  private quit(): void {
+    this.over = true
+    this.wakeUp()
+  }
+
+  private end(): void {
+    this.quit()
+    this.subscription?.unsubscribe()
+    if (this.subscription !== undefined && !this.link.nc.isClosed())
+      this.link.nc.publish(`${this.api}.DELETE.${this.options.stream}.${this.name}`)
+    this.subscription = undefined
+  }
+
+  private fail(cause: unknown): void {
+    if (this.closed) return
+    this.ended = this.link.nc.isClosed() ? "closed" : failure(this.options.stream, cause)
+    this.close()
+    this.options.wake()
+  }
+}
+
+/** What went wrong while events were read from `to`. */
+export const failure = (to: string, cause: unknown): ClientError => {
+  const detail = cause instanceof Error ? cause.message : String(cause)
+  return cause instanceof ClientError ? cause : new ClientError({ to, reason: new NotConnected({ detail }) })
+}
+
+const isPlace = (from: Options["from"]): from is Place.Place => typeof from === "object" && "seq" in from
+const isDeleted = ({ reason }: ClientError): boolean => reason._tag === "PlaceLost" && reason.code === "TRP0407"
+
+const beginning = (from: Options["from"], log: Api.Log): Api.Begin => {
+  if (from === "start") return { deliver_policy: "all" }
+  if (from instanceof Date) return { deliver_policy: "by_start_time", opt_start_time: from.toISOString() }
+  // With the message itself, when there is one to prove that the stream is the one that was read.
+  const seq = from === "now" ? log.last + 1 : from.seq + (from.id === "" ? 1 : 0)
+  return { deliver_policy: "by_start_sequence", opt_start_seq: Math.max(seq, 1) }
+}
+
+/** What was deleted is gone; of a stream that lost messages, what was read in the last minutes may have come anew. */
+const rewound = (place: Place.Place, missing: ClientError, log: Api.Log): Api.Begin =>
+  isDeleted(missing) ? { deliver_policy: "all" } : beginning(new Date(place.at - margin), log)
+
+/** What the server says of a message in its reply subject: `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<times>.<seq>.<nth>.<ns>.<pending>` (ADR-15). */
+const ackOf = ({
+  reply = ""
+}: Msg): { readonly seq: number; readonly delivered: number; readonly at: number } | undefined => {
+  if (!reply.startsWith("$JS.ACK.")) return undefined
+  const tokens = reply.split(".")
+  const [seq, delivered, ns] = tokens.slice(tokens.length > 9 ? 7 : 5)
+  return { seq: Number(seq), delivered: Number(delivered), at: Math.floor(Number(ns) / 1_000_000) }
+}

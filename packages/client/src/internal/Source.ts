@@ -1,0 +1,95 @@
+import { type EventWire, Key, Subject } from "@troupe/contract"
+import { ClientError, NotConnected } from "../ClientError.ts"
+import { Keeper } from "./Keeper.ts"
+import type { Link } from "./Link.ts"
+import type * as Place from "./Place.ts"
+import { type Options as ReaderOptions, type Read, Reader } from "./Reader.ts"
+import { Passing } from "./streamApi.ts"
+
+/** From where on a service is read, and how. */
+export interface Options extends Pick<ReaderOptions, "from" | "whenLost" | "wake"> {
+  /** Only events of this key, encoded. */
+  readonly token: string | undefined
+  readonly durable: { readonly caller: string; readonly name: string } | undefined
+}
+
+/** The events of one service, and how far they are handled. */
+export class Source {
+  readonly service: string
+  readonly stream: string
+  readonly wires: ReadonlyMap<string, EventWire.EventWire>
+  /** Of the event that was given last; all before it is handled. */
+  at: Place.Place = { created: 0, seq: 0, at: 0, id: "" }
+  private readonly keeper: Keeper | undefined
+  private readonly link: Link
+  private readonly options: Options
+  private reader: Reader | undefined
+  /** The one at `at` is not handled yet. */
+  private waits = false
+
+  constructor(link: Link, service: string, wires: ReadonlyMap<string, EventWire.EventWire>, options: Options) {
+    this.link = link
+    this.service = service
+    this.stream = Subject.stream("evt", service)
+    this.wires = wires
+    this.options = options
+    const { durable, wake } = options
+    this.keeper = durable && new Keeper(link, service, durable.caller, durable.name, wake)
+  }
+
+  /** Rejects with `ClientError`, or `Passing` when the server does not answer. */
+  async open(): Promise<void> {
+    const { from, token, wake, whenLost } = this.options
+    const kept = await this.keeper?.load().catch((cause: unknown) => {
+      if (!(cause instanceof Passing)) throw cause
+      const detail = `there is no stream ${Subject.stream("place", this.service)}: is the service deployed, and new enough?`
+      throw new ClientError({ to: this.service, reason: new NotConnected({ detail }) })
+    })
+    const filter = (partitions: number) =>
+      token === undefined ? undefined : ofKey(this.service, [...this.wires.keys()], token, partitions)
+    this.reader = new Reader(this.link, { stream: this.stream, filter, from: kept ?? from, whenLost, wake })
+    await this.reader.open()
+    this.at = this.reader.received
+    await this.keeper?.claim(this.at)
+  }
+
+  /** The next message, if there is one; why there will be none any more, if so. */
+  take(): Read | ClientError | "closed" | undefined {
+    const failed = this.keeper?.failed
+    if (failed !== undefined) return failed
+    if (this.keeper?.isBehind) return undefined
+    const read = this.reader?.take()
+    if (read !== undefined) {
+      this.at = read.place
+      this.waits = true
+      return read
+    }
+    const received = this.reader?.received
+    // Nothing came, but others' events did: the place moves along, lest they are deleted behind it.
+    if (!this.waits && received !== undefined && received.seq > this.at.seq) {
+      this.at = received
+      this.keeper?.handled(received, 0)
+    }
+    return this.reader?.ended
+  }
+
+  /** So is what was taken. */
+  handled(): void {
+    this.waits = false
+    this.keeper?.handled(this.at, 1)
+  }
+
+  async close(): Promise<void> {
+    this.reader?.close()
+    await this.keeper?.close()
+  }
+}
+
+/** The subject of a key's events, as narrow as one string can be. */
+const ofKey = (service: string, types: ReadonlyArray<string>, token: string, partitions: number): string => {
+  const only = (at: number): string => {
+    const tokens = new Set(types.map((type) => type.split(".")[at]))
+    return tokens.size === 1 ? [...tokens].join("") : "*"
+  }
+  return `evt.${service}.${Key.partition(token, partitions)}.${only(1)}.${only(2)}.${token}`
+}
