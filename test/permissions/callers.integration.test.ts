@@ -1,10 +1,13 @@
+import { type AddressInfo, createServer } from "node:net"
 import { assert, it } from "@effect/vitest"
 import { Actor } from "@troupe/actor"
+import { connect as overWebSocket } from "@troupe/client"
 import { ClientError, connect, type ConnectOptions } from "@troupe/client/node"
 import { Contract, Envelope } from "@troupe/contract"
 import { Nats, Publisher, Topology } from "@troupe/nats"
 import { Accounts as Compiled, Caller, nats, Policy } from "@troupe/permissions"
 import { Service } from "@troupe/service"
+import { until } from "@troupe/test-world"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -124,3 +127,60 @@ for (const [mode, make] of [
       }).pipe(Effect.scoped)
   )
 }
+
+it.live(
+  "a caller over WebSocket goes on with credentials that were renewed, and hears precisely that they were not",
+  () =>
+    Effect.gen(function* () {
+      const listener = yield* Effect.promise(freePort)
+      const world = yield* Accounts.of(
+        Compiled.make(policies),
+        `websocket { listen: "127.0.0.1:${listener}", no_tls: true }`
+      )
+      const creds = Accounts.write(world, "bells.creds", yield* Effect.promise(() => world.creds("bells")))
+      const made = Topology.ensure("cmd", "bells", { ...Topology.limits, maxBytes: 1024 ** 2 })
+      yield* Effect.provide(
+        made,
+        Nats.layer({ url: Redacted.make(world.server.url), creds, inboxPrefix: "_INBOX.bells" })
+      )
+      yield* Effect.promise(async () => {
+        const short = () => world.creds("hand", { expires: Date.now() + 3_000 })
+        let current = await short()
+        let asked = 0
+        const creds = () => {
+          asked++
+          return current
+        }
+        await using hand = await overWebSocket({ servers: `ws://127.0.0.1:${listener}`, creds })
+        const send = () => hand.send(Bells.Bell.at("k").ring(), { timeout: "20 seconds" })
+        // Whoever connects anew was ended before.
+        const ended = (before: number) =>
+          Effect.runPromise(
+            until(
+              async () => asked,
+              (now) => now > before
+            )
+          )
+        await send()
+        current = await short()
+        await ended(asked)
+        await send()
+        await ended(asked)
+        const error = await hand
+          .send(Bells.Bell.at("k").ring(), { timeout: "2 seconds" })
+          .catch((error: unknown) => error)
+        assert.match(String(error), /TRP0412 /)
+        current = await world.creds("hand")
+        await send()
+      })
+    }).pipe(Effect.scoped)
+)
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })

@@ -29,7 +29,8 @@ export const world: Effect.Effect<World, unknown, Scope.Scope> = Effect.suspend(
 )
 
 export const of = Effect.fnUntraced(function* (
-  accounts: ReadonlyArray<Accounts.Account>
+  accounts: ReadonlyArray<Accounts.Account>,
+  config = ""
 ): Effect.fn.Return<World, unknown, Scope.Scope> {
   const folder = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "troupe-accounts-"))),
@@ -49,7 +50,7 @@ export const of = Effect.fnUntraced(function* (
   const file = join(folder, "accounts.conf")
   const configure = async () => writeFileSync(file, await jwt(accounts, keys))
   yield* Effect.promise(configure)
-  const server = yield* NatsServer.start({ dir: folder, config: 'include "accounts.conf"' })
+  const server = yield* NatsServer.start({ dir: folder, config: `include "accounts.conf"\n${config}` })
   return {
     server,
     folder,

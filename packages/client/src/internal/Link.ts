@@ -54,6 +54,10 @@ export interface ConnectOptions {
  */
 const unheardLimit = 32 * 1024 ** 2
 
+const lost = new NotConnected({ detail: "the connection is lost" })
+const isRefused = (cause: unknown): boolean =>
+  cause instanceof AuthorizationError || cause instanceof UserAuthenticationExpiredError
+
 /** One connection with one inbox, where acknowledgements and answers arrive, told apart by the last token. */
 export class Link {
   readonly nc: NatsConnection
@@ -61,6 +65,8 @@ export class Link {
   readonly account: string | undefined
   /** Whether a server is there, as far as we know. */
   connected = true
+  /** Why none is there, while none is. */
+  away: Reason = lost
   /** Of headers and body together; the last known one while there is no server. */
   maxPayload: number
   /** Begins the subjects where answers arrive: `ConnectOptions.inboxPrefix`. */
@@ -161,6 +167,7 @@ export class Link {
       else if (status.type === "reconnecting") this.backoff.attempt()
       else if (status.type === "reconnect") {
         this.connected = true
+        this.away = lost
         this.unheard = 0
         this.backoff.reset()
         this.maxPayload = this.nc.info?.max_payload ?? this.maxPayload
@@ -168,6 +175,8 @@ export class Link {
         for (const tell of [...this.reconnected]) tell()
       } else if (status.type === "error" && status.error instanceof PermissionViolationError) {
         this.refused(status.error)
+      } else if (status.type === "error" && !this.connected && isRefused(status.error)) {
+        this.away = new NotAuthorized({ detail: status.error.message })
       }
     }
   }
@@ -239,7 +248,7 @@ export const connect = Effect.fnUntraced(function* (
       (nc) => (wanted ? resume(Effect.succeed(nc)) : void nc.close()),
       (cause: unknown) => {
         const detail = (cause instanceof Error && cause.message) || "connection refused"
-        refused = cause instanceof AuthorizationError || cause instanceof UserAuthenticationExpiredError
+        refused = isRefused(cause)
         last = new ClientError({ to, reason: refused ? new NotAuthorized({ detail }) : new NotConnected({ detail }) })
         resume(Effect.fail(last))
       }
