@@ -55,7 +55,7 @@ const lock = (world: World.World, table: string) =>
 
 const blocked = (world: World.World) => () =>
   world.sql<Array<{ pid: number }>>`select pid from pg_stat_activity
-    where datname = current_database() and wait_event_type = 'Lock' and query like '%commit_v2%'`
+    where datname = current_database() and wait_event_type = 'Lock' and query like '%commit_v3%'`
 
 it.live(
   "a host that drains answers that it is not ready, and ends when what is at hand is committed",

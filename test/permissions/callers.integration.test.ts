@@ -144,8 +144,8 @@ it.live(
         Nats.layer({ url: Redacted.make(world.server.url), creds, inboxPrefix: "_INBOX.bells" })
       )
       yield* Effect.promise(async () => {
-        const short = () => world.creds("hand", { expires: Date.now() + 3_000 })
-        let current = await short()
+        const lasts = (ms: number) => world.creds("hand", { expires: Date.now() + ms })
+        let current = await lasts(3_000)
         let asked = 0
         const creds = () => {
           asked++
@@ -162,7 +162,7 @@ it.live(
             )
           )
         await send()
-        current = await short()
+        current = await lasts(10_000)
         await ended(asked)
         await send()
         await ended(asked)

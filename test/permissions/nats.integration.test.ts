@@ -90,7 +90,7 @@ describe("the users of the committed policy", () => {
 
     for (const [user, allowed, refused] of subscribes) {
       it.effect(
-        ...test(`${user} hears its own inbox and nothing else`, async (users) => {
+        ...test(`${user} hears its own inbox, who waits for its subscribers, and nothing else`, async (users) => {
           const nc = users[user]
           for (const subject of allowed)
             assert.deepStrictEqual(await Guarded.refusals(nc, () => void nc.subscribe(subject)), [], subject)

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { assert, it } from "@effect/vitest"
 import { OrderId, Orders } from "@shop/orders"
-import { ask } from "@troupe/client"
+import { after, askWithToken } from "@troupe/client"
 import { layer as client } from "@troupe/client/node"
 import { connected, until } from "@troupe/test-world"
 import * as Effect from "effect/Effect"
@@ -76,17 +76,21 @@ it.live(
       if (orders === undefined) return assert.fail("no database")
       const id = OrderId.make("o-1")
       const lines = [{ sku: "tea", quantity: 2, cents: 450 }] as const
-      const receipt = yield* ask(Orders.Order.at(id).place({ customer: "ada", lines }), { timeout: "20 seconds" }).pipe(
+      const as = (user: Guarded.User) =>
         Effect.provide(
           client({
             servers: `127.0.0.1:${nats.port}`,
-            user: "customers",
-            pass: "secret-customers",
-            inboxPrefix: "_INBOX.customers"
+            user,
+            pass: `secret-${user}`,
+            inboxPrefix: `_INBOX.${user}`
           })
         )
-      )
-      assert.strictEqual(receipt.cents, 900)
+      const { reply, token } = yield* askWithToken(Orders.Order.at(id).place({ customer: "ada", lines }), {
+        timeout: "20 seconds"
+      }).pipe(as("customers"))
+      assert.strictEqual(reply.cents, 900)
+      // The hosts may hear who waits for their subscribers.
+      yield* after(token, "orders.overview", { timeout: "20 seconds" }).pipe(as("OPERATOR"))
       // Commands went to payments and shipping, and events of all three were read.
       const steps = yield* until(
         () => orders.owner.unsafe("select step from app.journal order by step"),
@@ -99,6 +103,9 @@ it.live(
       const log = readFileSync(nats.log, "utf8")
       assert.notMatch(log, /violation/i)
       for (const said of hosts) assert.notMatch(said(), /permission|denied|violation/i)
+      // But not everybody may ask: it is told so at once.
+      const { reason } = yield* Effect.flip(after(token, "orders.overview").pipe(as("customers")))
+      assert.strictEqual(reason._tag, "NotAllowed")
 
       const ungranted = yield* Effect.promise(() =>
         orders.owner.unsafe(

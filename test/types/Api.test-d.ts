@@ -2,7 +2,17 @@
 // @effect-diagnostics floatingEffect:off missingEffectError:off missingEffectContext:off
 import { Actor, State, Subscriber } from "@troupe/actor"
 import type { Connection } from "@troupe/client"
-import { ask, type Client, type ClientError, type Placed, send, subscribe } from "@troupe/client"
+import {
+  after,
+  ask,
+  askWithToken,
+  type Client,
+  type ClientError,
+  type Placed,
+  send,
+  subscribe,
+  type WithToken
+} from "@troupe/client"
 import { Contract, type Event, type Message } from "@troupe/contract"
 import { Outbox } from "@troupe/outbox"
 import { Db, type Transaction } from "@troupe/postgres"
@@ -64,6 +74,11 @@ Contract.event({ a: Schema.Int }).next({ b: Schema.Int }, (old) => old)
 // -- the client -------------------------------------------------------------------------------------------------------
 const asked = ask(me.book({ stops }))
 is<Equal<typeof asked, Effect.Effect<Ticket, Full | AlreadyBooked | ClientError, Client>>>()
+const tokened = askWithToken(me.book({ stops }))
+is<Equal<typeof tokened, Effect.Effect<WithToken<Ticket>, Full | AlreadyBooked | ClientError, Client>>>()
+is<Equal<ReturnType<typeof after>, Effect.Effect<void, ClientError, Client>>>()
+// @ts-expect-error a subscriber is named with its service
+after("token", "overview")
 const cancelled = ask(me.cancel({ reason: "" }), { timeout: "1 second", id: "x" })
 is<Equal<typeof cancelled, Effect.Effect<void, ClientError, Client>>>()
 const sent = send(me.book({ stops }))

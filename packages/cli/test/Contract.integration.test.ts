@@ -20,6 +20,20 @@ describe("troupe contract", () => {
     })
   )
 
+  it.live("exports what goes over HTTP and over NATS", () =>
+    Effect.gen(function* () {
+      const openapi = yield* contract("export", "contracts/now.ts", "--format", "openapi")
+      assert.deepStrictEqual([openapi.code, openapi.err], [0, ""])
+      assert.property(JSON.parse(openapi.out).paths, "/v1/carts/Cart/{key}/add")
+      const asyncapi = yield* contract("export", "contracts/now.ts", "--format", "asyncapi", "--json")
+      assert.property(JSON.parse(asyncapi.out).operations, "cmd.carts.Cart.add")
+      assert.strictEqual(asyncapi.out.trimEnd().split("\n").length, 1)
+      const exported = yield* contract("export", "contracts/old.json", "--format", "asyncapi")
+      assert.match(exported.err, /^TRP0610 .*old\.json · it is an exported contract: name the module/)
+      assert.strictEqual(exported.code, 1)
+    })
+  )
+
   it.live("says who is broken by a change, and ends with 0, 1 or 2", () =>
     Effect.gen(function* () {
       const same = yield* contract("diff", "contracts/old.json", "contracts/old.json")

@@ -62,6 +62,38 @@ describe("troupe run", () => {
   )
 })
 
+describe("troupe run of a gateway", () => {
+  it.live("serves it, and exits with 0 at SIGTERM", () =>
+    Effect.gen(function* () {
+      const env = { DATABASE_URL: undefined, TROUPE_JWT_SECRET: "a secret that has thirty-two bytes" }
+      const running = yield* start(["run", "front.ts", "--http-port", "0", "--json"], env)
+      const ready = JSON.parse(yield* running.line)
+      assert.deepInclude(ready, { service: "cli-front", pid: running.process.pid })
+      for (const path of ["livez", "readyz", "openapi.json"])
+        assert.strictEqual(yield* status(`${ready.url}/${path}`), 200)
+      assert.strictEqual(yield* status(`${ready.url}/metrics`), 401)
+      assert.strictEqual((yield* stop(running, "SIGTERM")).code, 0)
+    })
+  )
+
+  it.live("says one line and does not start when nobody, or everybody from elsewhere, could use it", () =>
+    Effect.gen(function* () {
+      for (const [env, args, why] of [
+        [{}, [], "nothing says whose tokens it takes"],
+        [{ TROUPE_JWT_SECRET: "short" }, [], "a secret has 32 bytes or more"],
+        [{ TROUPE_AUTH: "none" }, ["--http-host", "0.0.0.0"], "without tokens it listens on loopback only"]
+      ] as const) {
+        const { code, err, out } = yield* troupe(["run", "front.ts", "--http-port", "0", ...args], env)
+        assert.match(err, new RegExp(`^TRP0711 [^\\n]* · ${why}[^\\n]*\n$`))
+        assert.deepStrictEqual([code, out], [1, ""])
+      }
+      const { code, err } = yield* troupe(["run", "front.ts"], { NATS_URL: "nats://127.0.0.1:2", TROUPE_AUTH: "none" })
+      assert.match(err, /^TRP0401 [^\n]*\n$/)
+      assert.strictEqual(code, 1)
+    })
+  )
+})
+
 describe("troupe dev", () => {
   it.live("starts every service, says where they answer, and stops them all at Ctrl-C", () =>
     Effect.gen(function* () {
@@ -121,6 +153,23 @@ describe("troupe dev", () => {
       assert.match(out, /curl http:\/\/127\.0\.0\.1:\d+\/readyz/)
       const { password } = new URL(Redacted.value(url))
       if (password !== "") assert.notInclude(out + err, password)
+    })
+  )
+
+  it.live("runs a gateway beside the services, for programs of this machine, and shows a curl that works", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      const files = ["services/alpha/src/main.ts", "front.ts"]
+      const running = yield* start(["dev", ...files], { DATABASE_URL: Redacted.value(url) })
+      yield* until(() => /stop/.test(running.out()))
+      const [, front = ""] = /cli-front +(http:\S+)\/\n/.exec(running.out()) ?? []
+      assert.include(running.out(), `try     curl --json '{}' ${front}/v1/cli-shop/Shelf/a/take\n`)
+      // Its service is not there: it was let in, and says so.
+      const answer = yield* Effect.promise(() =>
+        fetch(`${front}/v1/cli-shop/Shelf/a/take`, { method: "POST", headers: { prefer: "wait=1" } })
+      )
+      assert.strictEqual(answer.status, 503)
+      assert.strictEqual((yield* stop(running, "SIGINT")).code, 0)
     })
   )
 

@@ -83,16 +83,18 @@ describe("a service's file", () => {
         "other.mjs": "export default {}\n",
         "none.mjs": "export const a = 1\n",
         "throws.mjs": "throw new Error('out of luck\\n  at somewhere')\n",
+        "front.mjs": `export default { "~troupe": "gateway", name: "front" }\n`,
         "again.mjs": service("good")
       })
       const at = (name: string) => join(cwd, `${name}.mjs`)
-      assert.strictEqual((yield* load(at("good"))).service.name, "good")
+      const { gateways, services } = yield* loadAll([at("good"), at("front")])
+      assert.deepStrictEqual([services[0]?.service.name, gateways[0]?.gateway.name], ["good", "front"])
       assert.match(yield* message(load(at("other"))), /^TRP0102 .* · its default export is something else · /)
       assert.match(yield* message(load(at("none"))), /^TRP0102 .* · it has no default export · /)
       assert.match(yield* message(load(at("throws"))), /^TRP0103 .* · out of luck.* · /)
       assert.match(
         yield* message(loadAll([at("good"), at("again")])),
-        /^TRP0102 .*again.* · another file declares the service good too · /
+        /^TRP0102 .*again.* · another file is named good too · /
       )
     })
   )

@@ -16,6 +16,7 @@ export interface Running {
   readonly ended: Effect.Effect<Ended>
   /** Waits until stdout has a whole line. */
   readonly line: Effect.Effect<string>
+  readonly out: () => string
   readonly err: () => string
 }
 
@@ -53,6 +54,7 @@ export const start = (
             (how) => Effect.die(new Error(`it ended: ${JSON.stringify(how)}`))
           )
         ),
+        out: () => out,
         err: () => err
       }
     }),

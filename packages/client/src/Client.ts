@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { ClientError, Rejected } from "./ClientError.ts"
+import { after as awaitCaughtUp } from "./internal/after.ts"
 import { deliver } from "./internal/deliver.ts"
 import { connect, type ConnectOptions, type Dial } from "./internal/Link.ts"
 import { listen, type Placed, type SubscribeOptions } from "./internal/listen.ts"
@@ -28,6 +29,18 @@ export interface AskOptions {
   readonly whenFull?: "fail" | "wait"
 }
 
+/** A reply, and its consistency token for `after`: text of at most 400 printable ASCII characters. */
+export interface WithToken<Reply> {
+  readonly reply: Reply
+  readonly token: string
+}
+/** A subscriber's name: `<service>.<name>`, as in `orders.overview`. */
+export type SubscriberName = `${string}.${string}`
+export interface AfterOptions {
+  /** Default: 5 seconds. */
+  readonly timeout?: Duration.Input
+}
+
 /** One kind of event, or several, of one or several services. */
 export type EventRefs = Contract.AnyEventRef | ReadonlyArray<Contract.AnyEventRef>
 /** An event of these kinds, as a subscription yields it. */
@@ -42,11 +55,18 @@ export class Client extends Context.Service<
       message: Message<string, Reply, Error>,
       options?: AskOptions
     ): Effect.Effect<Reply, Error | ClientError>
+    askWithToken<Reply, Error>(
+      message: Message<string, Reply, Error>,
+      options?: AskOptions
+    ): Effect.Effect<WithToken<Reply>, Error | ClientError>
+    after(token: string, subscriber: SubscriberName, options?: AfterOptions): Effect.Effect<void, ClientError>
     send(message: Message, options?: AskOptions): Effect.Effect<void, ClientError>
     subscribe<const Refs extends EventRefs>(
       events: Refs,
       options?: SubscribeOptions
     ): Stream.Stream<Heard<Refs>, ClientError>
+    /** Whether a server is there, as far as we know. A connection that is lost is restored by itself. */
+    readonly connected: Effect.Effect<boolean>
   }
 >()("@troupe/client/Client") {}
 
@@ -58,6 +78,27 @@ export const ask = <Reply, Error>(
   message: Message<string, Reply, Error>,
   options?: AskOptions
 ): Effect.Effect<Reply, Error | ClientError, Client> => Effect.flatMap(Client, (client) => client.ask(message, options))
+
+/** As `ask`, with a token by which `after` waits until a projection shows what the command did. */
+export const askWithToken = <Reply, Error>(
+  message: Message<string, Reply, Error>,
+  options?: AskOptions
+): Effect.Effect<WithToken<Reply>, Error | ClientError, Client> =>
+  Effect.flatMap(Client, (client) => client.askWithToken(message, options))
+
+/**
+ * Done when a subscriber has committed what it makes of the events that the command said, and of all before them in their
+ * lane: who then reads its tables, from the same database, sees them. An event that the subscriber gave up (a dead letter)
+ * is passed over; while one of the command's key is parked it is not done. Fails with `TimedOut`, and with `NotConnected` when
+ * no host owns the partition; with `Rejected` at once when the token is none (TRP0214), when the subscriber does not listen
+ * to that actor (TRP0215), and when over 1,000 wait for the partition (TRP0311).
+ */
+export const after = (
+  token: string,
+  subscriber: SubscriberName,
+  options?: AfterOptions
+): Effect.Effect<void, ClientError, Client> =>
+  Effect.flatMap(Client, (client) => client.after(token, subscriber, options))
 
 /**
  * Sends a command; done when the stream has it, which is as durable as the server: for what must not be lost with a power
@@ -108,12 +149,24 @@ export const layer =
             { captureStackTrace: false }
           )
 
+        const askWithToken = (message: Message, options?: AskOptions): Effect.Effect<WithToken<unknown>, unknown> =>
+          deliverOne(message, true, options).pipe(
+            Effect.flatMap((answer) =>
+              answer === undefined
+                ? Effect.die("an ask ends with an answer")
+                : Effect.map(outcome(message, answer), (reply) => ({ reply, token: answer.consistency ?? "" }))
+            ),
+            span("ask", message)
+          )
+
         return Client.of({
-          ask: (message, options) =>
-            deliverOne(message, true, options).pipe(
-              Effect.flatMap((reply) => (reply === undefined ? Effect.void : outcome(message, reply))),
-              span("ask", message)
-            ) as never,
+          connected: Effect.sync(() => link.connected),
+          ask: (message, options) => Effect.map(askWithToken(message, options), ({ reply }) => reply) as never,
+          askWithToken: (message, options) => askWithToken(message, options) as never,
+          after: (token, subscriber, { timeout = "5 seconds" } = {}) =>
+            awaitCaughtUp(link, { token, subscriber, timeout: Duration.fromInputUnsafe(timeout) }).pipe(
+              Effect.withSpan(`after ${subscriber}`, { kind: "client" }, { captureStackTrace: false })
+            ),
           send: (message, options) =>
             Effect.asVoid(deliverOne(message, false, options)).pipe(span("send", message)) as never,
           subscribe: (events, options = {}) =>

@@ -1,8 +1,14 @@
 import { Codes, Declaration } from "@troupe/contract"
 import * as Schema from "effect/Schema"
 
-/** Nothing came back in time. The command may have been handled: ask again with the same id. TRP0212 then says that it never was. */
-export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", { after: Schema.String }) {}
+/**
+ * Nothing came back in time. The command may have been handled: ask again with the same id. TRP0212 then says that it never
+ * was. Of `after`, then with the `subscriber`: it had not come that far.
+ */
+export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", {
+  after: Schema.String,
+  subscriber: Schema.optionalKey(Schema.String)
+}) {}
 /** The server refuses this connection's user a subject. */
 export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", { subject: Schema.String }) {}
 /** The server refuses this connection's user: it is unknown, has expired or was revoked. */
@@ -70,7 +76,7 @@ export class ClientError extends Schema.TaggedError<ClientError>()("ClientError"
 const describe = (reason: Reason): readonly [code: string, why: string] => {
   switch (reason._tag) {
     case "TimedOut":
-      return ["TRP0210", `after ${reason.after}`]
+      return [reason.subscriber === undefined ? "TRP0210" : "TRP0218", `after ${reason.after}`]
     case "NotAllowed":
       return ["TRP0211", [reason.subject, Declaration.ofCaller(reason.subject)].filter(Boolean).join(": ")]
     case "NotAuthorized":

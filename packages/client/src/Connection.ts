@@ -6,7 +6,15 @@ import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Stream from "effect/Stream"
-import { type AskOptions, Client, type EventRefs, type Heard } from "./Client.ts"
+import {
+  type AfterOptions,
+  type AskOptions,
+  Client,
+  type EventRefs,
+  type Heard,
+  type SubscriberName,
+  type WithToken
+} from "./Client.ts"
 import { ClientError, NotConnected } from "./ClientError.ts"
 import type { SubscribeOptions } from "./internal/listen.ts"
 
@@ -21,6 +29,10 @@ export interface Connection extends AsyncDisposable {
   ask<Reply, Error>(message: Message<string, Reply, Error>, options?: AskOptions): Promise<Reply>
   /** Like `ask`, but errors are part of the result, with their types. */
   tryAsk<Reply, Error>(message: Message<string, Reply, Error>, options?: AskOptions): Promise<Answered<Reply, Error>>
+  /** Like `ask`, with a token by which `after` waits until a projection shows what the command did. */
+  askWithToken<Reply, Error>(message: Message<string, Reply, Error>, options?: AskOptions): Promise<WithToken<Reply>>
+  /** Resolves when a subscriber has committed what it makes of the command's events. Rejects with `ClientError`. */
+  after(token: string, subscriber: SubscriberName, options?: AfterOptions): Promise<void>
   /** Sends a command; resolves when the stream has it. Rejects with `ClientError`. */
   send(message: Message, options?: AskOptions): Promise<void>
   /**
@@ -58,6 +70,9 @@ export const make = async (layer: Layer.Layer<Client, ClientError>): Promise<Con
           })
         )
       ),
+    askWithToken: async (message, options) => orThrow(await run(message.to, client.askWithToken(message, options))),
+    after: async (token, subscriber, options) =>
+      orThrow(await run(subscriber, client.after(token, subscriber, options))),
     send: async (message, options) => orThrow(await run(message.to, client.send(message, options))),
     subscribe: (events, options) => Stream.toAsyncIterableWith(client.subscribe(events, options), context),
     [Symbol.asyncDispose]: () => (closing ??= runtime.dispose())

@@ -7,7 +7,20 @@ import { layer as overDial } from "./Client.ts"
 import { type Connection, make } from "./Connection.ts"
 import type { ConnectOptions } from "./internal/Link.ts"
 
-export { ask, type AskOptions, Client, type EventRefs, type Heard, send, subscribe } from "./Client.ts"
+export {
+  after,
+  type AfterOptions,
+  ask,
+  type AskOptions,
+  askWithToken,
+  Client,
+  type EventRefs,
+  type Heard,
+  send,
+  subscribe,
+  type SubscriberName,
+  type WithToken
+} from "./Client.ts"
 export * from "./ClientError.ts"
 export type { Answered, Connection } from "./Connection.ts"
 export type { ConnectOptions } from "./internal/Link.ts"

@@ -164,7 +164,9 @@ describe("an ask", () => {
     // The service catches up: what it has handled makes room.
     const both = Promise.all([left, sent])
     const later = () => new Promise((resolve) => setImmediate(resolve, "later"))
-    while ((await Promise.race([both, later()])) === "later") await jsm.streams.purge("CMD_shop")
+    while ((await Promise.race([both, later()])) === "later")
+      await jsm.streams.purge("CMD_shop", { seq: service.got.length + 1 })
+    while (service.got.length < 3) await later()
     assert.sameMembers(
       service.got.map(({ body }) => body),
       ['{"n":1}', '{"n":3}', '{"n":4}']

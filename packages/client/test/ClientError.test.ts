@@ -15,6 +15,11 @@ import {
 const to = "shop.Shelf.take"
 const reasons = [
   [new TimedOut({ after: "5s" }), true, "TRP0210 no answer in time · shop.Shelf.take · after 5s · "],
+  [
+    new TimedOut({ after: "5s", subscriber: "shop.list" }),
+    true,
+    "TRP0218 the subscriber has not caught up in time · shop.Shelf.take · after 5s · "
+  ],
   [new NotAllowed({ subject: "cmd.x" }), false, "TRP0211 not allowed · shop.Shelf.take · cmd.x · "],
   [
     new NotAllowed({ subject: "cmd.shop.Shelf.take.tea" }),

@@ -225,13 +225,15 @@ describe("a durable subscription", () => {
       const ended = Promise.all([once(child, "exit"), once(child, "disconnect")])
       let count = 0
       let first: number | undefined
+      const midway = Promise.withResolvers<void>()
       child.on("message", (n: number) => {
         first ??= order.indexOf(n)
         seen.push(n)
+        if (count === 50) midway.resolve()
         if (++count === 550 || n === order[last - 1]) child.kill("SIGKILL")
       })
       if (deaths === 1) {
-        while (count < 50) await new Promise(setImmediate)
+        await midway.promise
         await server.kill()
         await server.start()
       }

@@ -31,7 +31,7 @@ class Frozen {
 it.live("while a server says nothing, what is sent to it is bounded, and goes on when it speaks", () =>
   Effect.gen(function* () {
     const server = new Frozen()
-    const link = new Link(server.nc, "_INBOX", undefined as never)
+    const link = new Link(server.nc, "_INBOX", undefined as never, false)
     const places = new Places(1_000)
     const message = Shop.Shelf.at("k").take({ n: 1, note: "x".repeat(1_000_000) })
     const send = (timeout: Duration.Input) =>

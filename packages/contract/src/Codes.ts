@@ -2,7 +2,8 @@
  * Every error that Troupe reports has one of these codes. Texts read
  * `TRP0412 what happened · to what · why · what to do`.
  *
- * 00xx set-up and servers, 01xx configuration and start, 02xx messages, 03xx turns, 04xx streams, 05xx database, 06xx commands of the CLI.
+ * 00xx set-up and servers, 01xx configuration and start, 02xx messages, 03xx turns, 04xx streams, 05xx database, 06xx commands of the CLI,
+ * 07xx the gateway.
  */
 export const codes = {
   // 00xx as the set-up says them: it runs before any package is installed, and adds what it knows.
@@ -61,10 +62,22 @@ export const codes = {
     what: "too much is under way",
     todo: "send it again with the same id, send less at once, or raise maxInFlight"
   },
+  TRP0214: {
+    what: "the consistency token cannot be read",
+    todo: "give `after` the token that `askWithToken` answered"
+  },
+  TRP0215: {
+    what: "the subscriber does not listen to what the token stands for",
+    todo: "wait for a subscriber that listens to the actor that was asked"
+  },
   TRP0216: { what: "the place cannot be read", todo: "give `after` the place of an event of these services" },
   TRP0217: {
     what: "somebody else reads under this durable name",
     todo: "run one subscription of a name at a time; the last one that began goes on"
+  },
+  TRP0218: {
+    what: "the subscriber has not caught up in time",
+    todo: "wait longer; see how far it lags, and whether the key is parked"
   },
   TRP0301: { what: "the handler failed", todo: "read the cause; mend the handler" },
   TRP0302: { what: "the handler took too long", todo: "let it do less; do outside I/O elsewhere" },
@@ -88,6 +101,7 @@ export const codes = {
     what: "too many keys fail",
     todo: "mend the handler or what it needs; the partition goes on by itself"
   },
+  TRP0311: { what: "too many wait for the subscriber", todo: "wait again in a moment; see why it lags" },
   TRP0401: { what: "cannot connect to NATS", todo: "check NATS_URL and that nats-server runs" },
   TRP0402: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },
   TRP0403: {
@@ -156,6 +170,20 @@ export const codes = {
   TRP0610: {
     what: "there is no contract to read",
     todo: "name a module that exports one contract or service, or what troupe contract export printed"
+  },
+  TRP0701: { what: "there is nothing at this path", todo: "see the contract for its services, actors and commands" },
+  TRP0702: { what: "the method is not allowed here", todo: "use one that the header Allow names" },
+  TRP0703: { what: "the body is of no type that is taken", todo: "send application/json, in UTF-8 and not compressed" },
+  TRP0704: { what: "the body cannot be read", todo: "send one JSON value, in UTF-8" },
+  TRP0705: { what: "the body is too large", todo: "send less" },
+  TRP0706: { what: "not authenticated", todo: "send a token that is valid: Authorization: Bearer ..." },
+  TRP0707: { what: "the token does not permit this", todo: "ask for a token with the scope that is named" },
+  TRP0708: { what: "too many requests", todo: "wait as long as the header Retry-After says" },
+  TRP0709: { what: "the gateway is busy", todo: "send it again a little later, with the same Idempotency-Key" },
+  TRP0710: { what: "a header or parameter is not what it must be", todo: "send it as the documentation says" },
+  TRP0711: {
+    what: "the gateway knows nobody's keys",
+    todo: "give it `auth`, or TROUPE_JWKS_URL or TROUPE_JWT_SECRET; or say TROUPE_AUTH=none, on loopback only"
   }
 } as const satisfies { readonly [code: `TRP${number}`]: { readonly what: string; readonly todo: string } }
 

@@ -63,7 +63,7 @@ export const toHeaders = (envelope: Envelope): Headers => {
 }
 
 /** The longest header that is read, in characters. */
-const maxHeader = 1_000
+export const maxHeader = 1_000
 
 /** Why headers are no envelope, for a person. */
 export interface NoEnvelope {
@@ -95,7 +95,8 @@ export const fromHeaders = (get: (name: string) => string | null | undefined): E
   return envelope as unknown as Envelope
 }
 
-const foreign = ["Nats-Scheduler", "Nats-Stream", "Nats-Subject"]
+/** Headers that only a server writes: a message that has one was moved here by somebody's trick. */
+export const foreign = ["Nats-Scheduler", "Nats-Stream", "Nats-Subject"]
 const required = names.slice(0, 3)
 
 /** A reply goes to `_INBOX.` with two or three further tokens, none of them a wildcard; anything else would let a caller publish elsewhere by our hand. */

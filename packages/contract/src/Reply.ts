@@ -1,3 +1,4 @@
+import { header as consistencyHeader } from "./Consistency.ts"
 import { fromHeaders, type Headers, toHeaders } from "./Envelope.ts"
 
 /** `reply`: as the command declares. `error`: one of its typed errors. `rejected`: it was not handled, `{ code, detail }` says why. */
@@ -9,6 +10,8 @@ export interface Reply {
   readonly outcome: Outcome
   /** JSON by the command's reply schema, by the union of its errors, or `{ code, detail }`; empty for void. */
   readonly body: string
+  /** Of a `reply`: the consistency token of its turn. None: the host's code is older. */
+  readonly consistency?: string | undefined
 }
 
 /** Why a command was not handled: a code of `Codes`, and a text for a person. */
@@ -24,7 +27,8 @@ export const headers = (
   source: string
 ): Headers => ({
   ...toHeaders({ id: reply.id, type: ask.type, source, causationId: ask.id }),
-  "Troupe-Outcome": reply.outcome
+  "Troupe-Outcome": reply.outcome,
+  ...(reply.consistency === undefined ? {} : { [consistencyHeader]: reply.consistency })
 })
 
 /** Reads an answer and the id of the ask that it answers; `undefined` when it is none. */
@@ -36,5 +40,7 @@ export const fromMessage = (
   const outcome = get("Troupe-Outcome")
   if ("why" in envelope || envelope.causationId === undefined) return undefined
   if (outcome !== "reply" && outcome !== "error" && outcome !== "rejected") return undefined
-  return { id: envelope.id, to: envelope.causationId, outcome, body }
+  const reply = { id: envelope.id, to: envelope.causationId, outcome, body } as const
+  const consistency = get(consistencyHeader)
+  return consistency ? { ...reply, consistency } : reply
 }

@@ -56,32 +56,49 @@ export const make = (policies: ReadonlyArray<Policy>): ReadonlyArray<Account> =>
 }
 
 const importsOf = ({ kind, name, nats }: Policy): ReadonlyArray<Import> => {
-  const asked = nats.publish.flatMap((subject): ReadonlyArray<Import> => {
+  const asked = widest(nats.publish).flatMap((subject): ReadonlyArray<Import> => {
     const from = ownerOf(subject)
     return from === undefined || from === name ? [] : [{ from, subject, type: "service", as: named(name, subject) }]
   })
   if (kind === "service") return asked
-  // A caller may ask: who takes its command answers it later, by a message of its own.
-  const repliers = new Set(asked.filter(({ subject }) => subject.startsWith("cmd.")).map(({ from }) => from))
+  // A caller may ask: who takes its command, or lets it wait, answers it later, by a message of its own.
+  const repliers = new Set(asked.filter(({ subject }) => /^(?:cmd|svc)\./.test(subject)).map(({ from }) => from))
   const inbox = `${inboxOf(name)}.>`
   return [...asked, ...[...repliers].map((from) => ({ from, subject: inbox, type: "stream", as: inbox }) as const)]
 }
 
 const exportsOf = (imports: ReadonlyArray<Import>, name: string): ReadonlyArray<Export> => {
-  const subjects = new Map(imports.map(({ subject, type }) => [subject, type]))
-  return [...subjects]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([subject, type]) => ({
-      subject,
-      type,
-      // A pull has as many answers as messages.
-      answers: subject.startsWith(`$JS.API.CONSUMER.MSG.NEXT.EVT_${name}.`) ? "many" : "one"
-    }))
+  const types = new Map(imports.map(({ subject, type }) => [subject, type]))
+  return widest([...types.keys()].sort()).map((subject) => ({
+    subject,
+    type: types.get(subject) ?? "service",
+    // A pull has as many answers as messages.
+    answers: subject.startsWith(`$JS.API.CONSUMER.MSG.NEXT.EVT_${name}.`) ? "many" : "one"
+  }))
+}
+
+/** Without those that another one has in it: the server takes no account whose imports, or exports, overlap. */
+const widest = (subjects: ReadonlyArray<string>): ReadonlyArray<string> =>
+  subjects.filter((subject) => !subjects.some((other) => other !== subject && covers(other, subject)))
+
+const covers = (wide: string, narrow: string): boolean => {
+  const tokens = narrow.split(".")
+  const pattern = wide.split(".")
+  return (
+    pattern.every((token, i) => {
+      if (token === ">") return tokens.length > i
+      return i < tokens.length && tokens[i] !== ">" && (token === "*" || token === tokens[i])
+    }) &&
+    (pattern.at(-1) === ">" || pattern.length === tokens.length)
+  )
 }
 
 /** The service in whose account a subject is served: that of a command, and of a stream. */
 const ownerOf = (subject: string): string | undefined =>
-  /^(?:cmd|evt|place)\.([^.]+)\.|^\$JS\.API\.[A-Z.]+\.(?:CMD|EVT|PLACE)_([^.]+)/.exec(subject)?.slice(1).find(Boolean)
+  /^(?:cmd|evt|place|svc)\.([^.]+)\.|^\$JS\.API\.[A-Z.]+\.(?:CMD|EVT|PLACE)_([^.]+)/
+    .exec(subject)
+    ?.slice(1)
+    .find(Boolean)
 
 /** What a subject is called in the account of a program. */
 const named = (account: string, subject: string): string => {

@@ -1,4 +1,4 @@
-import { Contract, Subject } from "@troupe/contract"
+import { Consistency, Contract, Subject } from "@troupe/contract"
 import type { Service } from "@troupe/service"
 import type { Caller } from "./Caller.ts"
 
@@ -64,12 +64,13 @@ export const ofService = (service: Service.Service): Policy => {
           ...reads("evt", from, actor)
         ])
       ].filter(isFirst),
-      subscribe: [`${inbox}.>`]
+      // Who waits for its subscribers asks there.
+      subscribe: [`${inbox}.>`, ...awaited(service.subscribers.map(({ name }) => `${own}.${name}`))]
     }
   }
 }
 
-/** What a caller may do: send these commands, hear these services. */
+/** What a caller may do: send these commands, hear these services, wait for these subscribers. */
 export const ofCaller = (caller: Caller): Policy => ({
   name: caller.name,
   kind: "caller",
@@ -77,6 +78,7 @@ export const ofCaller = (caller: Caller): Policy => ({
   nats: {
     publish: [
       ...sorted(caller.sends.map(({ type }) => said("cmd", type))),
+      ...awaited(caller.awaits),
       ...sorted(caller.hears.map((contract) => contract["~service"])).flatMap((from) => {
         const stream = Subject.stream("evt", from)
         const place = Subject.place(from, caller.name, "*")
@@ -96,6 +98,10 @@ export const ofCaller = (caller: Caller): Policy => ({
 })
 
 const places = (service: string): string => Subject.stream("place", service)
+
+/** Where who waits for subscribers asks their owners. */
+const awaited = (subscribers: ReadonlyArray<string>): ReadonlyArray<string> =>
+  sorted(subscribers.flatMap((subscriber) => Consistency.subject(subscriber, "*") ?? []))
 
 /** Where answers to a program arrive, and to no other. */
 export const inboxOf = (name: string): string => `_INBOX.${name}`

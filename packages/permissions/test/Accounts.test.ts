@@ -1,6 +1,6 @@
 import { decode, type Account as Claims } from "@nats-io/jwt"
 import { assert, describe, it } from "@effect/vitest"
-import { Actor } from "@troupe/actor"
+import { Actor, Subscriber } from "@troupe/actor"
 import { Account, Contract } from "@troupe/contract"
 import { Service } from "@troupe/service"
 import * as Effect from "effect/Effect"
@@ -66,6 +66,24 @@ describe("accounts", () => {
       pulls.map(({ subject }) => subject),
       ["$JS.API.CONSUMER.MSG.NEXT.EVT_help.*"]
     )
+  })
+
+  it("import and export nothing twice: the server takes no subjects that overlap", () => {
+    class Box extends Contract.actor({ key: Schema.String, commands: {}, events: { a: Contract.event({}) } }) {}
+    const Pair = Contract.make("pair", { Box, Lid: class extends Box {} })
+    const one = Subscriber.make("one").on(Pair.Box.events.a, () => {})
+    const all = Subscriber.make("all")
+      .on(Pair.Box.events.a, () => {})
+      .on(Pair.Lid.events.a, () => {})
+    const made = Accounts.make([
+      Policy.ofService(Service.make(Contract.make("ear", {}), { subscribers: [one, all] })),
+      { ...help, name: "pair", nats: { publish: [], subscribe: [] } },
+      Policy.ofCaller(Caller.make("phone", { hears: [Pair] }))
+    ])
+    const creates = (all: ReadonlyArray<{ readonly subject: string }> = []) =>
+      all.map(({ subject }) => subject).filter((subject) => subject.includes("CONSUMER.CREATE"))
+    assert.deepStrictEqual(creates(made[0]?.imports), ["$JS.API.CONSUMER.CREATE.EVT_pair.*.evt.pair.*.>"])
+    assert.deepStrictEqual(creates(made[1]?.exports), ["$JS.API.CONSUMER.CREATE.EVT_pair.>"])
   })
 
   it("are refused without a service that one of them needs", () => {

@@ -91,6 +91,12 @@ describe("the policy of a service", () => {
     const { subscribe } = Policy.ofService(Service.make(Shop, { actors: [cart] })).nats
     assert.deepStrictEqual(subscribe, ["_INBOX.shop.>"])
   })
+
+  it("lets it hear who waits for its subscribers, of each by name", () => {
+    const subscribers = ["list", "fees"].map((name) => Subscriber.make(name).on(Shop.Cart.events.filled, () => {}))
+    const { subscribe } = Policy.ofService(Service.make(Shop, { actors: [cart], subscribers })).nats
+    assert.deepStrictEqual(subscribe, ["_INBOX.shop.>", "svc.shop.caught.fees.*", "svc.shop.caught.list.*"])
+  })
 })
 
 describe("the policy of a caller", () => {
@@ -110,6 +116,15 @@ describe("the policy of a caller", () => {
       subscribe: ["_INBOX.web.>"]
     })
     assert.throws(() => Caller.make("web.app", {}), /no name for a caller/)
+  })
+
+  it("lets it wait for these subscribers", () => {
+    const caller = Caller.make("web", { awaits: ["shop.list", "help-desk.calls"] })
+    assert.deepStrictEqual(Policy.ofCaller(caller).nats.publish, [
+      "svc.help-desk.caught.calls.*",
+      "svc.shop.caught.list.*"
+    ])
+    assert.throws(() => Caller.make("web", { awaits: ["shop.>"] }), /"shop.>" is no subscriber/)
   })
 })
 

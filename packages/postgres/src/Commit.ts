@@ -20,7 +20,13 @@ export interface Cursor {
   readonly at?: number
   /** When the stream was created, ms since 1970. Not in marks of older code. */
   readonly created?: number
+  /**
+   * By actor that a subscriber listens to: the position in its lane of the last event that was read. Not in marks of older
+   * code, nor before the first one.
+   */
+  readonly lanes?: Lanes | undefined
 }
+export type Lanes = { readonly [actor: string]: number }
 export type Cursors = { readonly [stream: string]: Cursor }
 
 export interface InboxRow {
@@ -30,6 +36,8 @@ export interface InboxRow {
   readonly body: string | null
   /** SHA-256 of the request, hexadecimal: the same id with another payload is refused. */
   readonly hash: string | null
+  /** The position of the last event that its turn said, 0 for none; null when it did not reply. Not in rows of older code. */
+  readonly pos: number | null
 }
 export interface StateRow {
   /** The subject token of the key. */
@@ -185,7 +193,7 @@ const statement = (text: string, parameters: ReadonlyArray<unknown>): SQL =>
 /** The columns of each group of arrays. */
 const groups = {
   fence: ["int", "uuid", "bigint", "bigint", "text"],
-  inbox: ["int", "uuid", "text", "text", "text"],
+  inbox: ["int", "uuid", "text", "text", "text", "bigint"],
   state: ["int", "text", "bigint", "int", "text"],
   outbox: ["int", "bigint", "text", "uuid", "text", "text", "text"]
 }
@@ -193,7 +201,7 @@ const call = (name: string, types: ReadonlyArray<string>): string =>
   `select ${name}(${types.map((type, i) => `$${i + 1}::${type}`).join(", ")}) as ok`
 const arraysOf = (types: ReadonlyArray<string>) => types.map((type) => `${type}[]`)
 // By way of text: postgres.js encodes what the server calls json.
-const text = call("troupe.commit_v2", [...arraysOf(Object.values(groups).flat()), "text::json"])
+const text = call("troupe.commit_v3", [...arraysOf(Object.values(groups).flat()), "text::json"])
 const fenceText = call("troupe.fence_v1", arraysOf(["int", "int", "uuid", "bigint"]))
 
 /** The work as columns, in the order of the function's parameters. */
@@ -208,7 +216,8 @@ const parameters = (works: ReadonlyArray<Work>): ReadonlyArray<unknown> => [
     (row) => row.id,
     (row) => row.outcome,
     (row) => row.body,
-    (row) => row.hash
+    (row) => row.hash,
+    (row) => row.pos
   ]),
   ...columns(works, (work) => work.states, [
     (row) => row.key,

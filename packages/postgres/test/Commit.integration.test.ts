@@ -50,7 +50,7 @@ describe("the fence", () => {
         const consumer = (await Ownership.consumer(one, "x.X", 4))!
         const [zombie, kept] = await take(one, consumer, [0, 1])
         await take(two, consumer, [0])
-        const row = { id: crypto.randomUUID(), outcome: null, body: null, hash: null }
+        const row = { id: crypto.randomUUID(), outcome: null, body: null, hash: null, pos: null }
         const state = { key: "k", version: 1, shape: 1, body: "1" }
         const verdictOf = await Commit.commit(one, [
           work(zombie!, { inbox: [row], states: [state] }),
@@ -121,7 +121,7 @@ describe("the fence", () => {
             }
             let fence = await conquer()
             for (let i = 0; i < 200; i++) {
-              const row = { id: crypto.randomUUID(), outcome: null, body: null, hash: null }
+              const row = { id: crypto.randomUUID(), outcome: null, body: null, hash: null, pos: null }
               if ((await verdict(sql, work(fence, { inbox: [row] }))) === "committed") {
                 committed.push(`${fence.n + 1}`)
                 fence = { consumer, p: 0, token: fence.token, n: fence.n + 1 }
@@ -151,7 +151,7 @@ describe("a commit", () => {
       yield* Effect.promise(async () => {
         const consumer = (await Ownership.consumer(one, "x.X", 4))!
         const [first, second] = await take(one, consumer, [0, 1])
-        const row = { id: crypto.randomUUID(), outcome: "reply", body: "1", hash: null }
+        const row = { id: crypto.randomUUID(), outcome: "reply", body: "1", hash: null, pos: null }
         assert.strictEqual(await verdict(one, work(first!, { inbox: [row] })), "committed")
         const again = { ...first!, n: first!.n + 1 }
         const fresh = { ...row, id: crypto.randomUUID() }
@@ -164,6 +164,34 @@ describe("a commit", () => {
         assert.strictEqual((await one`select from troupe.inbox`).length, 2)
         assert.strictEqual((await one`select from troupe.state`).length, 0)
         assert.strictEqual(await verdict(one, work(again, { inbox: [fresh] })), "committed", "the mark did not move")
+      })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("keeps where the events of a turn stand, beside older code that commits without it", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* hosts
+      yield* Effect.promise(async () => {
+        const consumer = (await Ownership.consumer(one, "x.X", 4))!
+        const [first, second] = await take(one, consumer, [0, 1])
+        const inbox = [5, 0, null].map((pos) => ({
+          id: crypto.randomUUID(),
+          outcome: "reply",
+          body: "",
+          hash: null,
+          pos
+        }))
+        assert.strictEqual(await verdict(one, work(first!, { inbox })), "committed")
+        const [older] = await two`select troupe.commit_v2(
+          ${[Commit.numbered(second!)]}::int[], ${[second!.token]}::uuid[], '{0}', '{0}', '{"{}"}',
+          ${[Commit.numbered(second!)]}::int[], ${[crypto.randomUUID()]}::uuid[], '{reply}', '{""}', '{null}',
+          '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', null) as ok`
+        assert.deepStrictEqual(older!["ok"], [Commit.numbered(second!)])
+        const rows = await one`select pos from troupe.inbox order by p, pos`
+        assert.deepStrictEqual(
+          rows.map(({ pos }) => pos),
+          ["0", "5", null, null]
+        )
       })
     }).pipe(Effect.scoped)
   )
@@ -199,8 +227,8 @@ describe("a commit", () => {
           work(fence!, {
             cursors: { CMD_x: { seq: 7, id: `"{,}\\` } },
             inbox: [
-              { id: crypto.randomUUID(), outcome: "reply", body, hash: null },
-              { id: crypto.randomUUID(), outcome: null, body: "null", hash: "" }
+              { id: crypto.randomUUID(), outcome: "reply", body, hash: null, pos: null },
+              { id: crypto.randomUUID(), outcome: null, body: "null", hash: "", pos: 2 ** 40 }
             ],
             outbox: [{ pos: 1, stream: "S", id: crypto.randomUUID(), subject: "a.b", headers: body, body }],
             more: {

@@ -14,7 +14,7 @@ class Counter extends Contract.actor({
     add: Contract.command({ payload: { n: Schema.Int }, reply: Schema.Int, errors: [TooMuch] }),
     /** Adds, and writes a row by `Db` first: the row and the state stand or fall together. */
     record: Contract.command({
-      payload: { n: Schema.Int, then: Schema.Literals(["reply", "refuse", "throw", "defer", "shout"]) },
+      payload: { n: Schema.Int, then: Schema.Literals(["reply", "refuse", "throw", "defer", "shout", "say"]) },
       reply: Schema.Int,
       errors: [TooMuch]
     }),
@@ -72,6 +72,7 @@ export const counters = (name: string) => {
       if (then === "defer")
         yield* db.query((tx) => tx.execute(sql`insert into app.deferred values (${n})`)).pipe(Effect.orDie)
       self.set(self.state + n)
+      if (then === "say") self.emit.added({ n, total: self.state })
       return self.state
     },
     flaky({ times }, self) {

@@ -78,7 +78,8 @@ export const publishes: ReadonlyArray<
       "$JS.API.STREAM.CREATE.OTHER"
     ]
   ],
-  ["replies", "orders", "_INBOX.customers.a.b", ["_INBOX.customers", "svc.orders.ask"]],
+  ["replies", "orders", "_INBOX.customers.a.b", ["_INBOX.customers", "svc.orders.ask", "svc.orders.caught.overview.3"]],
+  ["waiting for a subscriber", "customers", undefined, ["svc.orders.caught.overview.3", "svc.orders.ask"]],
   ["replies of a caller", "customers", undefined, ["_INBOX.orders.a.b"]],
   [
     "KV, which nobody needs",
@@ -99,7 +100,7 @@ export const subscribes: ReadonlyArray<
 > = [
   [
     "orders",
-    ["_INBOX.orders.>", "_INBOX.orders.a.*"],
+    ["_INBOX.orders.>", "_INBOX.orders.a.*", "svc.orders.caught.overview.3"],
     [
       "_INBOX.>",
       "_INBOX.customers.>",
@@ -108,9 +109,16 @@ export const subscribes: ReadonlyArray<
       "evt.>",
       "cmd.orders.>",
       "svc.orders.>",
+      "svc.orders.caught.>",
+      "svc.orders.caught.other.3",
+      "svc.shipping.caught.fulfilment.3",
       "$JS.>",
       ">"
     ]
   ],
-  ["customers", ["_INBOX.customers.a.*"], ["_INBOX.orders.>", "_INBOX.>", "evt.orders.>", ">"]]
+  [
+    "customers",
+    ["_INBOX.customers.a.*"],
+    ["_INBOX.orders.>", "_INBOX.>", "evt.orders.>", "svc.orders.caught.overview.*", ">"]
+  ]
 ]

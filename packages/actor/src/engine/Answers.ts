@@ -1,4 +1,4 @@
-import { type Codes, Envelope, Reply, Subject } from "@troupe/contract"
+import { type Codes, Consistency, Envelope, Reply, Subject } from "@troupe/contract"
 import { Commit } from "@troupe/postgres/internal"
 import * as Attempt from "./Attempt.ts"
 import type { Consumer } from "./Consumer.ts"
@@ -13,11 +13,16 @@ export interface Outgoing {
   readonly body: string
 }
 
-/** How a turn is remembered. */
-export const answerOf = ({ body, delivery, outcome }: Attempt.Done): Answer => ({ outcome, body, hash: delivery.hash })
+/** How a turn is remembered. `last`: the position of the last event that it said. */
+export const answerOf = ({ body, delivery, outcome }: Attempt.Done, last: number | undefined): Answer => ({
+  outcome,
+  body,
+  hash: delivery.hash,
+  pos: outcome === "reply" ? (last ?? 0) : null
+})
 
-/** The reply to whoever waits; the stored one when it asked before. */
-export const answerTo = (consumer: Consumer, delivery: Delivery, answer: Answer): Outgoing | undefined => {
+/** The reply to whoever waits, of partition `p`; the stored one when it asked before. */
+export const answerTo = (consumer: Consumer, delivery: Delivery, answer: Answer, p: number): Outgoing | undefined => {
   if (delivery.replyTo === undefined || delivery.hash === null) return undefined
   const other = answer.hash !== null && answer.hash !== delivery.hash
   const outcome = other || answer.outcome === null ? "rejected" : (answer.outcome as Reply.Outcome)
@@ -25,8 +30,14 @@ export const answerTo = (consumer: Consumer, delivery: Delivery, answer: Answer)
   return reply(consumer, delivery.envelope, delivery.replyTo, {
     id: Id.derived(consumer.name, delivery.id, -1),
     outcome,
-    body
+    body,
+    consistency: outcome === "reply" ? consistencyOf(consumer, delivery, answer, p) : undefined
   })
+}
+
+const consistencyOf = (consumer: Consumer, { token }: Delivery, { pos }: Answer, p: number): string | undefined => {
+  const [service, actor] = consumer.name.split(".") as [string, string]
+  return pos === null ? undefined : Consistency.text({ service, actor, partition: p, position: pos, key: token })
 }
 
 /** What the caller of a message that no handler can be run for hears. */

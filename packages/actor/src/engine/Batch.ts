@@ -187,10 +187,14 @@ export const handle = (
       const positioned = `${text.slice(0, -1)},"${Envelope.position}":"${pos}"}`
       rows.push({ pos, stream, id, subject, headers: positioned, parsed, body })
     }
+    const answers = new Map<string, Answer>()
     for (const id of new Set(deliveries.map(({ id }) => id))) {
       const one = done.get(id)
       if (one === undefined) continue
+      const before = pos
       one.staged.forEach(stage)
+      const last = one.staged.findLastIndex(({ event }) => event)
+      answers.set(id, Answers.answerOf(one, last < 0 ? undefined : before + last + 1))
       if (one.dead !== undefined) {
         const { code, reason: why } = one.dead
         dead.push(Answers.deadRow({ incoming: one.delivery.incoming, code, why, caller: undefined }))
@@ -198,17 +202,17 @@ export const handle = (
     }
     sent.forEach(stage)
     for (const delivery of deliveries) {
-      const answer = inbox.get(delivery.id) ?? answerOf(done.get(delivery.id))
-      const reply = answer === undefined ? undefined : Answers.answerTo(consumer, delivery, answer)
+      // None for a message that is parked.
+      const answer = inbox.get(delivery.id) ?? answers.get(delivery.id)
+      const reply = answer === undefined ? undefined : Answers.answerTo(consumer, delivery, answer, memory.fence.p)
       if (reply !== undefined) replies.push(reply)
     }
-    const all = [...done.values()]
     return {
       work: {
         fence: memory.fence,
         pos,
-        cursors: Cursor.after(memory.cursors, items),
-        inbox: all.map((one) => ({ id: one.delivery.id, ...Answers.answerOf(one) })),
+        cursors: Cursor.after(memory.cursors, items, consumer.lanes),
+        inbox: [...answers].map(([id, answer]) => ({ id, ...answer })),
         states: [...changed].map(([key, { text, version }]) => ({
           key,
           version,
@@ -222,7 +226,7 @@ export const handle = (
           parked: moves.parked,
           unparked: moves.unparked,
           retried: moves.retried,
-          ...Timers.settled([{ timers: [], cleared: moves.fired }, ...all])
+          ...Timers.settled([{ timers: [], cleared: moves.fired }, ...done.values()])
         },
         bytes: bytes + moves.bytes
       },
@@ -231,10 +235,6 @@ export const handle = (
       parked: moves.changes
     }
   })
-
-/** None for a message that is parked. */
-const answerOf = (done: Attempt.Done | undefined): Answer | undefined =>
-  done === undefined ? undefined : Answers.answerOf(done)
 
 const full = ({ bytes, messages }: Parking.Policy): Attempt.Failure => ({
   code: "TRP0307",

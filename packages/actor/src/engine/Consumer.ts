@@ -23,6 +23,8 @@ export interface Consumer {
   readonly commands: ReadonlyMap<string, Target>
   /** Events by type: those a subscriber listens to, or those an actor emits. */
   readonly events: ReadonlyMap<string, EventWire.EventWire>
+  /** Actors to whose events a subscriber listens: `orders.Order`. */
+  readonly lanes: ReadonlySet<string>
   /** Actors that it may send commands to. */
   readonly sends: ReadonlySet<string>
   /** Message types whose handlers were seen to use `Db`: their turns run in a transaction at once. */
@@ -59,6 +61,7 @@ export const ofActor = (service: Contract.AnyContract, actor: AnyActor, id: numb
     events: new Map(
       Object.entries(definition.events).map(([event, type]) => [events[event]!.type, EventWire.make(type)])
     ),
+    lanes: new Set(),
     sends: new Set([...actor.sends.map((ref) => ref.name), name]),
     usesDb: new Set()
   }
@@ -87,6 +90,7 @@ export const ofSubscriber = (service: Contract.AnyContract, subscriber: AnySubsc
     blocks: subscriber.whenDead === "block",
     commands: new Map(),
     events: new Map(listeners.map(({ event }) => [event.type, EventWire.make(event.definition)])),
+    lanes: new Set(listeners.map(({ event }) => event.type.slice(0, event.type.lastIndexOf(".")))),
     sends: new Set(subscriber.sends.map((ref) => ref.name)),
     usesDb: new Set()
   }

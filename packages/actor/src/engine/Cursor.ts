@@ -1,15 +1,44 @@
-import { Codes } from "@troupe/contract"
+import { Codes, Envelope } from "@troupe/contract"
 import { type Nats, type Position, Publisher, whileConnected } from "@troupe/nats"
 import type { Commit, Ownership } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import { isMessage, type Item, type Mailbox } from "./Mailbox.ts"
 import type { Progress } from "./Partition.ts"
 
-/** The cursors once the items are handled: where reading was last, be it further or, after a loss, before. */
-export const after = (cursors: Commit.Cursors, items: ReadonlyArray<Item>): Commit.Cursors => {
+/**
+ * The cursors once the items are handled: where reading was last, be it further or, after a loss, before. `heard`: the
+ * actors whose lanes are followed.
+ */
+export const after = (
+  cursors: Commit.Cursors,
+  items: ReadonlyArray<Item>,
+  heard: ReadonlySet<string>
+): Commit.Cursors => {
   const moved: { [stream: string]: Commit.Cursor } = { ...cursors }
-  for (const { position, stream } of items) if (position !== undefined) moved[stream] = position
+  for (const item of items) {
+    const { position, stream } = item
+    if (position === undefined) continue
+    const lanes = lanesAfter(moved[stream]?.lanes, item, heard)
+    moved[stream] = lanes === undefined ? position : { ...position, lanes }
+  }
   return moved
+}
+
+/**
+ * The last positions of lanes after an item. A stream that lost messages may have lost what they stand for: they are
+ * learned anew, from what is read again, and so a position may also go back.
+ */
+const lanesAfter = (
+  lanes: Commit.Lanes | undefined,
+  item: Item,
+  heard: ReadonlySet<string>
+): Commit.Lanes | undefined => {
+  if (!isMessage(item)) return item.lost === true ? undefined : lanes
+  if (heard.size === 0) return undefined
+  const { headers, subject } = item.message
+  const [, service, , actor = ""] = subject.split(".", 4)
+  const position = Number(headers.get(Envelope.position))
+  return heard.has(`${service}.${actor}`) && Number.isSafeInteger(position) ? { ...lanes, [actor]: position } : lanes
 }
 
 /** Whether a commit of the items would write the mark that is there. */
@@ -31,7 +60,8 @@ export const follow =
     Effect.gen(function* () {
       if (finding !== undefined) yield* tell(progress, finding.code, stream, finding.why)
       const gap = finding?.code === "TRP0407" ? missing(stream, filter, position, finding) : undefined
-      yield* Effect.promise(async () => mailbox.offer({ stream, position, gap }))
+      const lost = finding?.code === "TRP0408"
+      yield* Effect.promise(async () => mailbox.offer({ stream, position, gap, lost }))
     })
 
 const missing = (

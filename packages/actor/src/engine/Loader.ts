@@ -53,7 +53,8 @@ export class Loader extends Context.Service<Loader, { load(request: Request): Ef
         const [inboxRows, stateRows, copies] = await Promise.all([
           ids.length === 0
             ? []
-            : sql`select consumer, p, id, outcome, body, hash from troupe.inbox where id = any (${ids}::uuid[])`,
+            : sql`select consumer, p, id, outcome, body, hash, pos::float8 from troupe.inbox
+                where id = any (${ids}::uuid[])`,
           keys.length === 0
             ? []
             : sql`select consumer, key, version, shape, body from troupe.state
@@ -64,7 +65,7 @@ export class Loader extends Context.Service<Loader, { load(request: Request): Ef
           inbox: new Map(
             inboxRows.flatMap((row) =>
               row["consumer"] === consumer && row["p"] === p
-                ? [[row["id"], { outcome: row["outcome"], body: row["body"], hash: row["hash"] }]]
+                ? [[row["id"], { outcome: row["outcome"], body: row["body"], hash: row["hash"], pos: row["pos"] }]]
                 : []
             )
           ),

@@ -33,6 +33,8 @@ export interface Move {
   readonly position: Commit.Cursor
   /** What is missing up to there, for a person. */
   readonly gap?: Commit.DeadRow | undefined
+  /** The stream lost messages that it had acknowledged: some of what was read is read again. */
+  readonly lost?: boolean
 }
 
 /** In the order of reading. */

@@ -12,6 +12,7 @@ import * as Attempt from "./Attempt.ts"
 import { type Handled, handle, type Memory, TooMuch } from "./Batch.ts"
 import { Brake, Braked } from "./Brake.ts"
 import * as Cache from "./Cache.ts"
+import * as CaughtUp from "./CaughtUp.ts"
 import { CommitLost, CommitRefused, Committer, failed } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Cursor from "./Cursor.ts"
@@ -109,6 +110,7 @@ export const session = (
       })
     )
     yield* Effect.forkScoped(purgeHandled(progress, commandsKept))
+    const caughtUp = yield* CaughtUp.serve(consumer, p, () => memory)
     const turns = Effect.gen(function* () {
       while (true) {
         yield* relay.room
@@ -123,6 +125,7 @@ export const session = (
         progress.cursors = memory.cursors
         progress.n = memory.fence.n
         progress.failures = 0
+        caughtUp()
       }
     })
     return yield* Effect.raceAllFirst([turns, ...readers])

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto"
+import { Id } from "@troupe/contract"
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
@@ -16,9 +17,4 @@ export const derived = (consumer: string, input: string, ordinal: number): strin
 export const ofRequest = (type: string, key: string, body: string): string =>
   hash("sha256", `${type}\0${key}\0${body}`, "hex")
 
-/** RFC 9562, 5.8. */
-const version8 = (text: string): string => {
-  const hex = hash("sha256", text, "hex")
-  const variant = ((Number.parseInt(hex[16]!, 16) & 3) | 8).toString(16)
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
-}
+const version8 = (text: string): string => Id.version8(hash("sha256", text, "hex"))

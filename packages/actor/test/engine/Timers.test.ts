@@ -30,7 +30,7 @@ describe("what is left of timers after several turns", () => {
   )
 })
 
-/** The table as `commit_v2` changes it: cleared first. */
+/** The table as `commit_v3` changes it: cleared first. */
 const commit = (table: Map<string, Commit.TimerRow>, { cleared, timers }: Timers.Changes) => {
   const after = new Map(table)
   for (const { key, name } of cleared) after.delete(JSON.stringify([key, name]))

@@ -178,7 +178,7 @@ export class World {
     )
   }
 
-  /** As `commit_v2` does it; then what the owner knows is what one that takes over would. */
+  /** As `commit_v3` does it; then what the owner knows is what one that takes over would. */
   commit({ parked: changes, work: { cursors, inbox, more } }: Batch.Handled): void {
     this.cursor = cursors["CMD_shop"]!.seq
     for (const row of inbox) {

@@ -1,13 +1,23 @@
 import * as Effect from "effect/Effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import { json } from "./flags.ts"
 
 const file = (name: string, description: string) => Argument.String(name).pipe(Argument.withDescription(description))
 
 const exportCommand = Command.make(
   "export",
-  { file: file("file", "A module that exports a contract or a service, or an exported contract"), json },
+  {
+    file: file("file", "A module that exports a contract or a service, or an exported contract"),
+    format: Flag.Literals("format", ["jsonschema", "openapi", "asyncapi"]).pipe(
+      Flag.withDescription(
+        "The contract itself, what a gateway takes over HTTP (OpenAPI 3.1), or what goes over NATS (AsyncAPI 3.0)"
+      ),
+      Flag.withDefault("jsonschema")
+    ),
+    json
+  },
   (options) =>
     Effect.flatMap(
       Effect.promise(() => import("../contract/contract.ts")),
@@ -22,7 +32,8 @@ const exportCommand = Command.make(
     {
       command: "troupe contract export contract/src/contract.ts > contract/contract.json",
       description: "Write the published file"
-    }
+    },
+    { command: "troupe contract export contract/src/contract.ts --format openapi", description: "For other languages" }
   ])
 )
 

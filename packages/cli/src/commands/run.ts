@@ -7,12 +7,16 @@ import { databaseUrl, json, natsCreds, natsUrl } from "./flags.ts"
 export const run = Command.make(
   "run",
   {
-    file: Argument.String("file").pipe(Argument.withDescription("A file whose default export is a service")),
+    file: Argument.String("file").pipe(
+      Argument.withDescription("A file whose default export is a service or a gateway")
+    ),
     natsUrl,
     natsCreds,
     databaseUrl,
     httpHost: Flag.String("http-host").pipe(
-      Flag.withDescription("Where the health endpoints listen. Default: TROUPE_HTTP_HOST, else 127.0.0.1"),
+      Flag.withDescription(
+        "Where the health endpoints, or a gateway, listen. Default: TROUPE_HTTP_HOST, else 127.0.0.1"
+      ),
       Flag.withMetavar("HOST"),
       Flag.optional
     ),

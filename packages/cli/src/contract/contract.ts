@@ -1,15 +1,25 @@
-import { Compatibility, Document } from "@troupe/contract/document"
+import { AsyncApi, Compatibility, OpenApi } from "@troupe/contract/document"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { Ended } from "../Failure.ts"
-import { load } from "./load.ts"
+import { contractOf, described, load } from "./load.ts"
 import { lines } from "./render.ts"
 
-/** Prints the document; `--json` in one line. */
-export const print = (options: { readonly file: string; readonly json: boolean }) =>
+/** Prints the document; `--json` in one line. OpenAPI and AsyncAPI need the module: their examples are tried on the contract. */
+export const print = (options: {
+  readonly file: string
+  readonly format: "jsonschema" | "openapi" | "asyncapi"
+  readonly json: boolean
+}) =>
   Effect.gen(function* () {
-    const document = yield* load(options.file)
-    yield* Console.log(options.json ? JSON.stringify(document) : Document.text(document).trimEnd())
+    const { file, format, json } = options
+    const document =
+      format === "jsonschema"
+        ? yield* load(file)
+        : yield* described(file, yield* contractOf(file), (contract) =>
+            (format === "openapi" ? OpenApi : AsyncApi).make([contract])
+          )
+    yield* Console.log(JSON.stringify(document, undefined, json ? undefined : 2))
   })
 
 /** Says what changed. Ends with 1 when somebody is broken, with 2 when a file cannot be read. */

@@ -65,13 +65,20 @@ export const start = (
     }
   })
 
+/** A gateway that is told of no keys takes everybody of this machine. */
+const openly = process.env["TROUPE_AUTH"] === undefined ? { TROUPE_AUTH: "none" } : {}
+
 const commandOf = ({ databaseUrl, file, natsUrl, port }: Service, level: LogLevel.LogLevel) => {
   const http = ["--http-host", "127.0.0.1", "--http-port", String(port)]
   return ChildProcess.make(
     process.execPath,
     [...Self.nodeFlags(), Self.main, "run", file, "--json", ...http, "--log-level", level.toLowerCase()],
     {
-      env: { NATS_URL: natsUrl, DATABASE_URL: databaseUrl, [parent]: "stdin" },
+      env: {
+        NATS_URL: natsUrl,
+        ...(databaseUrl === undefined ? openly : { DATABASE_URL: databaseUrl }),
+        [parent]: "stdin"
+      },
       extendEnv: true,
       stdin: { stream: "pipe", endOnDone: false },
       forceKillAfter: grace

@@ -38,7 +38,11 @@ const command = ({ file, json, natsUrl, services }: Options) =>
   ChildProcess.make(process.execPath, [...Self.nodeFlags(), resolve(file), ...(json ? ["--json"] : [])], {
     env: {
       NATS_URL: natsUrl,
-      ...Object.fromEntries(services.map(({ databaseUrl, name }) => [ServiceDatabase.variableOf(name), databaseUrl]))
+      ...Object.fromEntries(
+        services.flatMap(({ databaseUrl, name }) =>
+          databaseUrl === undefined ? [] : [[ServiceDatabase.variableOf(name), databaseUrl]]
+        )
+      )
     },
     extendEnv: true,
     stdin: "ignore",

@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto"
 import { existsSync, globSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
-import { Caller, nats, Policy, variableOf } from "@troupe/permissions"
+import { nats, variableOf } from "@troupe/permissions"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { type Failure, failure, reason } from "../Failure.ts"
-import { defaultExport, type Loaded, shown } from "../service/index.ts"
+import type { Failure } from "../Failure.ts"
+import { compile, policyOf } from "../permissions/policies.ts"
+import type { Programs } from "../service/index.ts"
 
 /** Who may do what on a nats-server that dev starts: the same as in production. */
 export interface Users {
@@ -16,17 +17,17 @@ export interface Users {
 }
 
 /**
- * Compiles what these services declare, the callers below the working directory, and the one beside the program that is to
+ * Compiles what these services and gateways declare, the callers below the working directory, and the one beside the program that is to
  * run. TRP0102 when they cannot be.
  */
-export const make = (loaded: ReadonlyArray<Loaded>, program: string | undefined): Effect.Effect<Users, Failure> =>
+export const make = ({ gateways, services }: Programs, program: string | undefined): Effect.Effect<Users, Failure> =>
   Effect.gen(function* () {
-    const services = yield* Effect.forEach(loaded, ({ file, service }) =>
-      compile(file, () => Policy.ofService(service))
+    const own = yield* Effect.forEach([...services, ...gateways], (one) =>
+      policyOf(one.file, "service" in one ? one.service : one.gateway)
     )
     const files = globSync("services/*/src/caller.ts").map((file) => resolve(file))
-    const callers = yield* Effect.forEach([...new Set([...files, ...beside(program)])].sort(), callerOf)
-    const policies = [...services, ...callers]
+    const callers = yield* Effect.forEach([...new Set([...files, ...beside(program)])].sort(), compile)
+    const policies = [...own, ...callers]
     const passwords = new Map(policies.map(({ name }) => [name, randomBytes(24).toString("hex")]))
     return {
       config: [
@@ -45,20 +46,9 @@ export const make = (loaded: ReadonlyArray<Loaded>, program: string | undefined)
 
 /** The name of the caller that a program is: what `caller.ts` beside it declares. */
 export const callerBeside = (program: string): Effect.Effect<string | undefined, Failure> =>
-  Effect.map(Effect.forEach(beside(program), callerOf), ([policy]) => policy?.name)
+  Effect.map(Effect.forEach(beside(program), compile), ([policy]) => policy?.name)
 
 const beside = (program: string | undefined): ReadonlyArray<string> => {
   const file = join(dirname(resolve(program ?? "")), "caller.ts")
   return program !== undefined && existsSync(file) ? [file] : []
 }
-
-const callerOf = (file: string): Effect.Effect<Policy.Policy, Failure> =>
-  Effect.flatMap(defaultExport(file), (declared) =>
-    compile(file, () => {
-      if (!Caller.is(declared)) throw new TypeError("its default export is no caller")
-      return Policy.ofCaller(declared)
-    })
-  )
-
-const compile = (file: string, policy: () => Policy.Policy): Effect.Effect<Policy.Policy, Failure> =>
-  Effect.try({ try: policy, catch: (cause) => failure("TRP0102", shown(file), reason(cause)) })

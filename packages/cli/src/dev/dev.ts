@@ -49,13 +49,14 @@ export const dev = (options: Options) =>
         // Servers start in processes of their own, meanwhile this one loads code.
         const [servers, loaded] = yield* Effect.all([open, loading], { concurrency: 2 })
         // Until databases and streams are there, doctor would only find that they are not.
-        let prepared: typeof loaded = []
+        let prepared: typeof loaded.services = []
         const work = Effect.gen(function* () {
-          const names = loaded.map(({ service }) => service.name)
+          const names = loaded.services.map(({ service }) => service.name)
           const urls = yield* Databases.provide(servers.databaseUrl, names)
           const services = yield* prepare(loaded, urls, servers.natsUrlOf, port)
-          prepared = loaded
-          return yield* serve({ services, servers, after, once: options.once, json: options.json })
+          prepared = loaded.services
+          const examples = loaded.gateways.map(({ gateway }) => ({ name: gateway.name, example: gateway.example }))
+          return yield* serve({ services, examples, servers, after, once: options.once, json: options.json })
         })
         const both = { natsUrl: Option.some(servers.natsUrl), databaseUrl: Option.some(servers.databaseUrl) }
         return yield* Effect.tapError(Effect.scoped(work), (error) => findings(error, both, prepared))

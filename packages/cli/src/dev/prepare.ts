@@ -2,22 +2,22 @@ import * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import { apply } from "../migrate/migrate.ts"
-import { Discovery, type Loaded } from "../service/index.ts"
+import { Discovery, type Programs } from "../service/index.ts"
 import * as Notices from "./Notices.ts"
 import * as Ports from "./Ports.ts"
 import type { Service } from "./Service.ts"
 
-/** Brings each service's database up to date, as its own role, and gives it a port. */
+/** Brings each service's database up to date, as its own role, and gives it and each gateway a port. */
 export const prepare = (
-  loaded: ReadonlyArray<Loaded>,
+  { gateways, services }: Programs,
   databases: ReadonlyArray<Redacted.Redacted>,
   natsUrlOf: (name: string) => Redacted.Redacted,
   base: number
 ) =>
   Effect.gen(function* () {
-    const ports = yield* Ports.free(loaded.length, base)
-    return yield* Effect.forEach(
-      Array.zip(Array.zip(loaded, databases), ports),
+    const ports = yield* Ports.free(services.length + gateways.length, base)
+    const prepared = yield* Effect.forEach(
+      Array.zip(Array.zip(services, databases), ports),
       ([[{ file, service }, databaseUrl], port]) =>
         Effect.gen(function* () {
           const folder = yield* Discovery.migrations(file)
@@ -28,4 +28,12 @@ export const prepare = (
         }),
       { concurrency: 4 }
     )
+    const rest = Array.zip(gateways, ports.slice(services.length)).map(([{ file, gateway }, port]): Service => ({
+      name: gateway.name,
+      file,
+      port,
+      natsUrl: natsUrlOf(gateway.name),
+      databaseUrl: undefined
+    }))
+    return [...prepared, ...rest]
   })

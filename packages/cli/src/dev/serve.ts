@@ -1,3 +1,4 @@
+import type { Message } from "@troupe/contract"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -17,6 +18,8 @@ import * as Users from "./Users.ts"
 
 export interface Options {
   readonly services: ReadonlyArray<Service>
+  /** What can be tried through the gateways among them. */
+  readonly examples: ReadonlyArray<{ readonly name: string; readonly example: Message | undefined }>
   readonly servers: Servers
   /** A program to run once everything is ready. */
   readonly after: string | undefined
@@ -69,12 +72,18 @@ const allRunning = (fleet: ReadonlyArray<Supervisor.Supervisor>) =>
     }
   })
 
-const announce = ({ after, json, servers, services }: Options, up: ReadonlyArray<Supervisor.Running>) => {
+const announce = ({ after, examples, json, servers, services }: Options, up: ReadonlyArray<Supervisor.Running>) => {
   if (!json) {
     const { started } = servers
     const isOurs = started.some(({ variable }) => variable === "DATABASE_URL")
     const databaseUrl = isOurs ? Redacted.value(servers.databaseUrl) : undefined
-    return Console.log(Banner.lines({ services: up, started, databaseUrl, keys: Keys.available() }).join("\n"))
+    const gateways = examples.flatMap(({ example, name }) =>
+      up.flatMap((one) => (one.name === name ? [{ name, url: one.url, example }] : []))
+    )
+    const own = up.filter(({ name }) => !examples.some((one) => one.name === name))
+    return Console.log(
+      Banner.lines({ services: own, gateways, started, databaseUrl, keys: Keys.available() }).join("\n")
+    )
   }
   if (after !== undefined) return Effect.void
   const files = new Map(services.map(({ file, name }) => [name, file]))

@@ -32,8 +32,8 @@ export const doctor = (options: Options) =>
 
 /** The services below the working directory, whose streams and databases are looked at too. */
 const services = Effect.gen(function* () {
-  const loaded = yield* loadAll(yield* Discovery.files([]))
-  const names = loaded.map(({ service }) => service.name)
+  const programs = yield* loadAll(yield* Discovery.files([]))
+  const names = programs.services.map(({ service }) => service.name)
   const finding: ReadonlyArray<Finding> = names.length === 0 ? [] : [ok("services", names.join(", "))]
   return { names: names as ReadonlyArray<string>, finding }
 }).pipe(Effect.catch((error) => Effect.succeed({ names: [], finding: [failed("services", error)] })))

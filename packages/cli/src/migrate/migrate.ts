@@ -15,7 +15,7 @@ export interface Options {
 
 export const migrate = (options: Options) =>
   Effect.gen(function* () {
-    const services = yield* loadAll(yield* Discovery.files(options.files))
+    const { services } = yield* loadAll(yield* Discovery.files(options.files))
     const done = yield* Effect.forEach(yield* targets(services, options.databaseUrl), (target) =>
       Effect.gen(function* () {
         const where = Settings.redacted(target.url)

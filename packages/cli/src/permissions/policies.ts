@@ -1,5 +1,7 @@
 import { globSync } from "node:fs"
 import { resolve } from "node:path"
+import { Contract } from "@troupe/contract"
+import { Gateway } from "@troupe/gateway"
 import { Caller, Policy } from "@troupe/permissions"
 import * as Effect from "effect/Effect"
 import { type Failure, failure, reason } from "../Failure.ts"
@@ -18,15 +20,24 @@ export const policies = (named: ReadonlyArray<string>): Effect.Effect<ReadonlyAr
     return yield* failure("TRP0102", shown(files[twice] ?? ""), `another file is named ${found[twice]?.name} too`)
   })
 
-const compile = (file: string): Effect.Effect<Policy.Policy, Failure> =>
-  Effect.gen(function* () {
-    const declared = yield* defaultExport(file)
-    return yield* Effect.try({
-      try: () => {
-        if (isService(declared)) return Policy.ofService(declared)
-        if (Caller.is(declared)) return Policy.ofCaller(declared)
-        throw new TypeError("its default export is neither a service nor a caller")
-      },
-      catch: (cause) => failure("TRP0102", shown(file), reason(cause))
-    })
+/** The policy of what a file exports by default. TRP0102 when it is nothing that has one. */
+export const compile = (file: string): Effect.Effect<Policy.Policy, Failure> =>
+  Effect.flatMap(defaultExport(file), (declared) => policyOf(file, declared))
+
+export const policyOf = (file: string, declared: unknown): Effect.Effect<Policy.Policy, Failure> =>
+  Effect.try({
+    try: () => {
+      if (isService(declared)) return Policy.ofService(declared)
+      if (Caller.is(declared)) return Policy.ofCaller(declared)
+      if (Gateway.is(declared)) return Policy.ofCaller(callerOf(declared))
+      throw new TypeError("its default export is neither a service, nor a gateway, nor a caller")
+    },
+    catch: (cause) => failure("TRP0102", shown(file), reason(cause))
+  })
+
+/** Whoever may do what is in the tokens; the gateway itself may send every command and hear every event of its contracts. */
+const callerOf = ({ contracts, name }: Gateway.Gateway): Caller.Caller =>
+  Caller.make(name, {
+    sends: contracts.flatMap(Contract.actors).flatMap(({ commands }) => Object.values(commands)),
+    hears: contracts
   })

@@ -1,11 +1,17 @@
+import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
-import { Host } from "@troupe/service"
+import { layer as clientLayer } from "@troupe/client/node"
+import type { Gateway } from "@troupe/gateway"
+import { serve } from "@troupe/gateway/node"
+import { credentials } from "@troupe/nats"
+import { Host, type HostOptions, type Service } from "@troupe/service"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
+import { failure, reason } from "../Failure.ts"
 import { Discovery, load } from "../service/index.ts"
 import * as Settings from "../Settings.ts"
 import * as address from "./address.ts"
@@ -22,20 +28,22 @@ export interface Options {
   readonly json: boolean
 }
 
-/** Launches the host of one service and stays until it is interrupted; says so, in one line, when it is ready. */
+/** Launches one service or gateway and stays until it is interrupted; says so, in one line, when it is ready. */
 export const run = (options: Options) =>
   Effect.gen(function* () {
     const [file] = yield* Discovery.files([options.file])
     const http = yield* address.of(options)
-    const { service } = yield* load(file ?? resolve(options.file))
+    const loaded = yield* load(file ?? resolve(options.file))
     const natsUrl = yield* Settings.required("NATS_URL", options.natsUrl)
-    const databaseUrl = yield* Settings.required("DATABASE_URL", options.databaseUrl)
     const natsCreds = Settings.natsCreds(options.natsCreds)
-    const host = Context.get(yield* Layer.build(Host.layer(service, { natsUrl, natsCreds, databaseUrl, http })), Host)
+    const name = "service" in loaded ? loaded.service.name : loaded.gateway.name
+    const url = yield* "service" in loaded
+      ? serviceUrl(loaded.service, { natsUrl, natsCreds, http, databaseUrl: options.databaseUrl })
+      : gatewayUrl(loaded.gateway, { natsUrl, natsCreds, http })
     yield* Console.log(
       options.json
-        ? JSON.stringify({ service: service.name, url: host.url, pid: process.pid })
-        : `${service.name} is ready: ${host.url}/readyz (process ${process.pid}; SIGTERM stops it)`
+        ? JSON.stringify({ service: name, url, pid: process.pid })
+        : `${name} is ready: ${url}/readyz (process ${process.pid}; SIGTERM stops it)`
     )
     yield* Effect.sync(() => {
       // From here on to be stopped is how it ends.
@@ -43,3 +51,27 @@ export const run = (options: Options) =>
     })
     yield* parentGone
   }).pipe(Effect.scoped, Effect.provide(logging.layer(options.json && !hasParent)))
+
+const serviceUrl = (
+  service: Service.Service,
+  options: Pick<HostOptions, "natsUrl" | "natsCreds" | "http"> & Pick<Options, "databaseUrl">
+) =>
+  Effect.gen(function* () {
+    const databaseUrl = yield* Settings.required("DATABASE_URL", options.databaseUrl)
+    return Context.get(yield* Layer.build(Host.layer(service, { ...options, databaseUrl })), Host).url
+  })
+
+const gatewayUrl = (
+  gateway: Gateway.Gateway,
+  { http, natsCreds, natsUrl }: Pick<HostOptions, "natsUrl" | "natsCreds" | "http">
+) =>
+  Effect.gen(function* () {
+    const { servers, ...user } = yield* Effect.try({
+      try: () => credentials(Redacted.value(natsUrl)),
+      catch: (cause) => failure("TRP0101", "NATS_URL", reason(cause))
+    })
+    const creds = natsCreds === undefined ? {} : { creds: () => readFileSync(natsCreds, "utf8") }
+    const inboxPrefix = `_INBOX.${gateway.name}`
+    const client = clientLayer({ ...user, ...creds, servers, name: gateway.name, inboxPrefix })
+    return yield* serve(gateway, { ...http, client })
+  })

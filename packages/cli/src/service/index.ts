@@ -1,2 +1,11 @@
 export * as Discovery from "./Discovery.ts"
-export { defaultExport, isService, load, loadAll, type Loaded, shown } from "./load.ts"
+export {
+  defaultExport,
+  isService,
+  load,
+  loadAll,
+  type Loaded,
+  type LoadedGateway,
+  type Programs,
+  shown
+} from "./load.ts"

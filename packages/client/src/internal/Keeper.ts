@@ -81,20 +81,22 @@ export class Keeper {
     clearTimeout(this.timer)
     this.timer = undefined
     this.unsaved = 0
-    return (this.saving = (this.saving ?? Promise.resolve()).then(async () => {
-      const { place } = this
-      if (place === undefined || this.failed !== undefined) return
-      const { ahead } = this
-      try {
-        if (!(await this.write(place))) return this.fail(this.taken())
-        this.ahead -= ahead
-        this.wake()
-      } catch (cause) {
-        if (cause instanceof ClientError) this.fail(cause)
-        // Not acknowledged: it is tried again, and until then read again by whoever begins.
-        else this.timer ??= setTimeout(() => void this.save(), pause)
-      }
-    }))
+    return (this.saving = this.saveAfter(this.saving))
+  }
+
+  private async saveAfter(before: Promise<void> | undefined): Promise<void> {
+    await before
+    const { ahead, place } = this
+    if (place === undefined || this.failed !== undefined) return
+    try {
+      if (!(await this.write(place))) return this.fail(this.taken())
+      this.ahead -= ahead
+      this.wake()
+    } catch (cause) {
+      if (cause instanceof ClientError) this.fail(cause)
+      // Not acknowledged: it is tried again, and until then read again by whoever begins.
+      else this.timer ??= setTimeout(() => void this.save(), pause)
+    }
   }
 
   /** Whether it was written; not when another has written since. */

@@ -144,10 +144,11 @@ export class Reader {
     const { link } = this
     const log = await Api.look(link, stream)
     const known = first ? (isPlace(from) ? from : undefined) : this.received
-    const missing = known === undefined ? undefined : Api.lost(stream, known, log)
+    const missing = known && Api.lost(stream, known, log)
     if (missing !== undefined && whenLost === "fail") throw missing
     const after = missing === undefined ? known : undefined
-    const begin = missing !== undefined ? rewound(known!, missing, log) : beginning(after ?? (from as Date), log)
+    const begin =
+      known === undefined || missing === undefined ? beginning(known ?? from, log) : rewound(known, missing, log)
     this.name = nuid.next()
     this.inbox = createInbox(link.inboxPrefix)
     this.over = false

@@ -1,5 +1,4 @@
-import { type Msg, type MsgHdrs, nuid } from "@nats-io/nats-core"
-import { MsgHdrsImpl } from "@nats-io/nats-core/internal"
+import { type Msg, nuid } from "@nats-io/nats-core"
 import { Envelope, Key, type Message, Reply, Subject } from "@troupe/contract"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,6 +13,7 @@ import {
   TooManyUnderWay
 } from "../ClientError.ts"
 import type { Link } from "./Link.ts"
+import { natsHeaders } from "./Merger.ts"
 import type { Places } from "./places.ts"
 import * as PubAck from "./pubAck.ts"
 import { type Signal, Signals } from "./signals.ts"
@@ -119,6 +119,7 @@ class Sending {
   readonly signals = new Signals()
   published = 0
   private readonly link: Link
+  private readonly service: string
   private readonly subject: string
   private readonly headers: Envelope.Headers
   private readonly body: string
@@ -133,6 +134,7 @@ class Sending {
     this.link = link
     this.body = body
     this.answer = answer
+    this.service = service
     this.subject = Subject.published("cmd", service, actor, command, token)
     this.acknowledged = (msg) => {
       const signal = PubAck.read(msg, service)
@@ -154,9 +156,9 @@ class Sending {
     link.join(this.signals, this.subject)
   }
 
-  /** How many bytes it takes with the longest headers that a publish adds, if more than `limit`. */
+  /** How many bytes it takes with the longest headers that a publish adds, in a batch too, if more than `limit`. */
   over(limit: number): number | undefined {
-    const added = `NATS/1.0\r\nNats-Msg-Id: ${this.msgId}.${"r".repeat(22)}\r\nTroupe-Deadline-Ms: ${Number.MAX_SAFE_INTEGER}\r\n\r\n`
+    const added = `NATS/1.0\r\nNats-Msg-Id: ${this.msgId}.${"r".repeat(22)}\r\nTroupe-Deadline-Ms: ${Number.MAX_SAFE_INTEGER}\r\n${batched}\r\n`
     let bytes = added.length
     for (const name in this.headers) bytes += name.length + (this.headers[name] ?? "").length + 4
     // UTF-8 has at most three bytes for each unit of a string: most messages are small enough not to be counted.
@@ -171,10 +173,10 @@ class Sending {
     headers["Nats-Msg-Id"] = this.answer && this.published > 0 ? `${this.msgId}.${nuid.next()}` : this.msgId
     if (this.answer && Number.isFinite(left)) headers["Troupe-Deadline-Ms"] = String(Math.max(1, Math.ceil(left)))
     this.published++
-    this.link.publish(this.subject, this.body, {
-      headers: natsHeaders(headers),
-      reply: this.hear(this.acknowledged)
-    })
+    const reply = this.hear(this.acknowledged)
+    const merger = this.link.merger(this.service)
+    if (merger === undefined) this.link.publish(this.subject, this.body, { headers: natsHeaders(headers), reply })
+    else merger.publish({ subject: this.subject, body: this.body, headers, reply })
   }
 
   end(): void {
@@ -196,6 +198,8 @@ class Sending {
   }
 }
 
+const batched = `Nats-Batch-Id: ${"b".repeat(22)}\r\nNats-Batch-Sequence: 1000\r\nNats-Batch-Commit: 1\r\n`
+
 /** Checks all that needs no server. */
 const make = (link: Link, delivery: Delivery): Sending | Reason => {
   const { id, message } = delivery
@@ -210,10 +214,6 @@ const make = (link: Link, delivery: Delivery): Sending | Reason => {
   sending.end()
   return new TooLarge({ bytes, limit: link.maxPayload })
 }
-
-/** The values are encoded: nothing of them needs to be looked at again. */
-const natsHeaders = (headers: Envelope.Headers): MsgHdrs =>
-  MsgHdrsImpl.fromRecord(headers as unknown as Record<string, Array<string>>)
 
 const answered = (msg: Msg, id: string): Signal | undefined => {
   // Each header is looked up in a list by the client's own `get`.

@@ -28,6 +28,8 @@ export interface SubscribeOptions {
    * minutes before the last one: some come twice then.
    */
   readonly whenLost?: "fail" | "rewind"
+  /** Called once, when it reads: no event after `place` is missed. */
+  readonly onOpen?: (place: string) => void
 }
 
 /** An event as a subscription yields it. */
@@ -53,7 +55,7 @@ export const listen = (
 ): Stream.Stream<Event & Placed, ClientError> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const { after, durable, from = "now", key, whenLost = "fail" } = options
+      const { after, durable, from = "now", key, onOpen, whenLost = "fail" } = options
       if (durable !== undefined) yield* named("durable", durable)
       if (durable !== undefined) yield* named("name", caller)
       const token = key === undefined ? undefined : Key.encode(key)
@@ -81,9 +83,13 @@ export const listen = (
         yield* Effect.tryPromise({ try: () => source.open(), catch: (cause) => failure(source.stream, cause) })
         sources.push(source)
       }
+      onOpen?.(placeOf(sources))
       return Stream.fromEffectRepeat(events(sources, bell))
     })
   )
+
+const placeOf = (sources: ReadonlyArray<Source>): string =>
+  Place.format(new Map(sources.map(({ at, service }) => [service, at])))
 
 const byService = (
   refs: ReadonlyArray<Contract.AnyEventRef>
@@ -143,7 +149,8 @@ const events = (
   /** One of each service in turn; `undefined` when there is none. */
   const take = (): { readonly source: Source; readonly read: Read } | ClientError | "closed" | undefined => {
     for (let i = 0; i < sources.length; i++) {
-      const source = sources[(turn + i) % sources.length]!
+      const source = sources[(turn + i) % sources.length]
+      if (source === undefined) break
       const read = source.take()
       if (read instanceof ClientError || read === "closed") return read
       if (read === undefined) continue
@@ -166,7 +173,7 @@ const events = (
       const event = decode(next.read, next.source.wires)
       if (event !== undefined && !("why" in event)) {
         given = next.source
-        return { ...event, place: Place.format(new Map(sources.map(({ at, service }) => [service, at]))) }
+        return { ...event, place: placeOf(sources) }
       }
       next.source.handled()
       if (event === undefined) continue

@@ -54,9 +54,10 @@ export const request = async (
 }
 
 /** What JetStream's JSON API answers. Throws as `request`, and `ClientError` for what it refuses. */
-const call = async (link: Link, stream: string, subject: string, body: unknown): Promise<any> => {
+const call = async <Info>(link: Link, stream: string, subject: string, body: unknown): Promise<Info> => {
   const answer = await request(link, stream, `${link.api(stream)}.${subject}`, JSON.stringify(body))
-  const { error, ...info } = JSON.parse(answer.string()) as { readonly error?: ApiError }
+  const info = JSON.parse(answer.string()) as Info & { readonly error?: ApiError }
+  const { error } = info
   if (error === undefined) return info
   if (error.err_code === streamNotFound) throw new NoStream(stream)
   if (error.code >= 500 || error.err_code === consumerNotFound) throw new Passing(error.description)
@@ -67,6 +68,15 @@ interface ApiError {
   readonly code: number
   readonly err_code: number
   readonly description: string
+}
+interface StreamInfo {
+  readonly created: string
+  readonly config: { readonly subject_transform?: { readonly dest: string } }
+  readonly state: { readonly first_seq: number; readonly last_seq: number }
+}
+interface ConsumerInfo {
+  readonly delivered: { readonly stream_seq: number; readonly consumer_seq: number }
+  readonly num_pending: number
 }
 const streamNotFound = 10059
 const consumerNotFound = 10014
@@ -79,7 +89,7 @@ export class NoStream extends Passing {
 }
 
 export const look = async (link: Link, stream: string): Promise<Log> => {
-  const { config, created, state } = await call(link, stream, `STREAM.INFO.${stream}`, {})
+  const { config, created, state } = await call<StreamInfo>(link, stream, `STREAM.INFO.${stream}`, {})
   const partitions = Number(/\{\{partition\((\d+),3\)\}\}/.exec(config.subject_transform?.dest ?? "")?.[1] ?? 0)
   return { created: Date.parse(created), first: state.first_seq, last: state.last_seq, partitions }
 }
@@ -103,13 +113,13 @@ export const createConsumer = async (
     inactive_threshold: 5 * 60 * second,
     ...(filter === undefined ? {} : { filter_subject: filter })
   }
-  return progress(await call(link, stream, subject, { stream_name: stream, config, action: "create" }))
+  return progress(await call<ConsumerInfo>(link, stream, subject, { stream_name: stream, config, action: "create" }))
 }
 
 export const consumer = async (link: Link, stream: string, name: string): Promise<Progress> =>
-  progress(await call(link, stream, `CONSUMER.INFO.${stream}.${name}`, {}))
+  progress(await call<ConsumerInfo>(link, stream, `CONSUMER.INFO.${stream}.${name}`, {}))
 
-const progress = (info: any): Progress => ({
+const progress = (info: ConsumerInfo): Progress => ({
   seq: info.delivered.stream_seq,
   delivered: info.delivered.consumer_seq,
   pending: info.num_pending

@@ -1,0 +1,98 @@
+import * as Effect from "effect/Effect"
+import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose"
+import { failure, type GatewayError } from "./GatewayError.ts"
+
+/** Where the keys are: an HS256 secret of 32 bytes or more, the url of a JWK set, or a JWK set. */
+export type Keys = { readonly secret: string } | { readonly jwksUrl: string } | { readonly jwks: JSONWebKeySet }
+
+/**
+ * How tokens (RFC 7519) are checked. Each needs `sub`, the principal, and `exp`. Keys of a set are of the asymmetric kinds:
+ * RS256, PS256, ES256, EdDSA.
+ */
+export type Auth = Keys & {
+  /** `iss` must be this. */
+  readonly issuer?: string
+  /** `aud` must have this. */
+  readonly audience?: string
+  /** How wrong clocks may be, in seconds. Default: 5. */
+  readonly clockTolerance?: number
+  /** What a token permits, as scopes: `send:orders.Order.place`. Default: those in its claim `scope`. */
+  readonly permissions?: (claims: JWTPayload) => ReadonlyArray<string>
+}
+
+/** Who sends a request, and until when that is known. */
+export interface Principal {
+  /** Names the namespace of idempotency keys; rates and streams are counted by it. */
+  readonly name: string
+  readonly scopes: ReadonlyArray<string>
+  /** When its token ends, in ms of Unix time. */
+  readonly until: number
+}
+
+/** Why nobody is known: the token is `absent` or `wrong`, or its keys are `away` for the moment. */
+export interface Unknown {
+  readonly unknown: "absent" | "wrong" | "away"
+  readonly why: string
+}
+
+/** Tells who sends a request by its header `Authorization`. */
+export type Check = (authorization: string | null) => Effect.Effect<Principal | Unknown>
+
+/** Everybody, where nobody has to say who he is. */
+const anybody: Principal = {
+  name: "anonymous",
+  scopes: ["send:*", "hear:*", "metrics"],
+  until: Number.POSITIVE_INFINITY
+}
+
+/** Fails with TRP0711 when nothing says whom to believe, or when a secret can be guessed. */
+export const make = (auth: Auth | "none" | undefined): Effect.Effect<Check, GatewayError> => {
+  if (auth === undefined) return Effect.fail(failure("TRP0711", "auth", "nothing says whose tokens it takes"))
+  if (auth === "none") return Effect.succeed(() => Effect.succeed(anybody))
+  if ("secret" in auth && new TextEncoder().encode(auth.secret).length < 32)
+    return Effect.fail(failure("TRP0711", "auth", "a secret has 32 bytes or more (RFC 7518, 3.2)"))
+  const verify = verifier(auth)
+  const tolerance = auth.clockTolerance ?? 5
+  const scopesOf = auth.permissions ?? scopes
+  return Effect.succeed((authorization) => {
+    const token = /^Bearer +([\w.~+/-]+=*) *$/i.exec(authorization ?? "")?.[1]
+    if (token === undefined)
+      return Effect.succeed({ unknown: authorization === null ? "absent" : "wrong", why: "there is no bearer token" })
+    return Effect.tryPromise(() => verify(token)).pipe(
+      Effect.map(({ exp = 0, sub = "", ...claims }): Principal | Unknown =>
+        sub === "" || sub.length > 255
+          ? { unknown: "wrong", why: "its sub is empty, or longer than 255 characters" }
+          : { name: sub, scopes: scopesOf({ ...claims, exp, sub }), until: (exp + tolerance) * 1_000 }
+      ),
+      Effect.catch(({ cause }) => Effect.succeed(unknown(cause)))
+    )
+  })
+}
+
+const verifier = (auth: Auth): ((token: string) => Promise<JWTPayload>) => {
+  const options = {
+    algorithms: "secret" in auth ? ["HS256"] : ["RS256", "PS256", "ES256", "EdDSA"],
+    clockTolerance: auth.clockTolerance ?? 5,
+    requiredClaims: ["sub", "exp"],
+    ...(auth.issuer === undefined ? {} : { issuer: auth.issuer }),
+    ...(auth.audience === undefined ? {} : { audience: auth.audience })
+  }
+  if ("secret" in auth) {
+    const key = new TextEncoder().encode(auth.secret)
+    return async (token) => (await jwtVerify(token, key, options)).payload
+  }
+  const keys = "jwksUrl" in auth ? createRemoteJWKSet(new URL(auth.jwksUrl)) : createLocalJWKSet(auth.jwks)
+  return async (token) => (await jwtVerify(token, keys, options)).payload
+}
+
+/** Of what is in a token it says nothing: only what is the matter with it. */
+const unknown = (cause: unknown): Unknown => {
+  if (cause instanceof errors.JWTExpired) return { unknown: "wrong", why: "it has expired" }
+  if (cause instanceof errors.JWTClaimValidationFailed)
+    return { unknown: "wrong", why: `its ${cause.claim} is missing or not what it must be` }
+  if (cause instanceof errors.JOSEError && !away.has(cause.code)) return { unknown: "wrong", why: "it is not valid" }
+  return { unknown: "away", why: "the keys of tokens cannot be had" }
+}
+const away = new Set(["ERR_JWKS_TIMEOUT", "ERR_JOSE_GENERIC"])
+
+const scopes = ({ scope }: JWTPayload): ReadonlyArray<string> => (typeof scope === "string" ? scope.split(" ") : [])

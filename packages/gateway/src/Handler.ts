@@ -1,0 +1,185 @@
+import { Client, type ClientError } from "@troupe/client"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import type * as Scope from "effect/Scope"
+import * as Auth from "./Auth.ts"
+import * as Command from "./Command.ts"
+import * as cors from "./cors.ts"
+import { Documents } from "./Documents.ts"
+import { Events } from "./Events.ts"
+import type { Gateway } from "./Gateway.ts"
+import type { GatewayError } from "./GatewayError.ts"
+import * as Measures from "./Measures.ts"
+import * as permits from "./permits.ts"
+import * as Problem from "./Problem.ts"
+import { Rates } from "./Rates.ts"
+import * as Routes from "./Routes.ts"
+
+/** Answers requests of the web platform. */
+export type Fetch = (request: Request) => Promise<Response>
+
+/** A gateway at work. */
+export class Handler extends Context.Service<
+  Handler,
+  {
+    /** Never fails: what goes wrong is an answer too. */
+    handle(request: Request): Effect.Effect<Response>
+    /** From here on it takes nothing new, and says that it is not ready; event streams end. */
+    readonly end: Effect.Effect<void>
+  }
+>()("@troupe/gateway/Handler") {
+  /** Over a client. Fails with TRP0711 when nobody says whose tokens are taken. */
+  static readonly layer = (gateway: Gateway, auth = gateway.auth): Layer.Layer<Handler, GatewayError, Client> =>
+    Layer.effect(Handler, make(gateway, auth))
+}
+
+/**
+ * A gateway as a `fetch` handler: for Deno, Bun, Workers, and tests. `client` is a layer of `@troupe/client`, whose user is
+ * the gateway's own. `dispose` ends it.
+ */
+export const toWebHandler = (
+  gateway: Gateway,
+  client: Layer.Layer<Client, ClientError>
+): { readonly fetch: Fetch; readonly dispose: () => Promise<void> } => {
+  const runtime = ManagedRuntime.make(Handler.layer(gateway).pipe(Layer.provide(client)))
+  return {
+    fetch: async (request) => {
+      const handler = Effect.flatMap(Handler, (handler) => handler.handle(request))
+      const exit = await runtime.runPromiseExit(handler, { signal: request.signal })
+      if (Exit.isSuccess(exit)) return exit.value
+      throw Cause.squash(exit.cause)
+    },
+    dispose: () => runtime.dispose()
+  }
+}
+
+const make = (
+  gateway: Gateway,
+  auth: Gateway["auth"]
+): Effect.Effect<Handler["Service"], GatewayError, Client | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { limits, origins } = gateway
+    const client = yield* Client
+    const check = yield* Auth.make(auth)
+    const commands = Routes.commands(gateway.contracts)
+    const rates = new Rates(limits.rate)
+    const events = new Events(gateway.contracts, limits, yield* Effect.scope)
+    const documents = new Documents(gateway, auth === "none" ? "none" : "jwt")
+    let underWay = 0
+    let ending = false
+
+    const known = Effect.fnUntraced(function* (request: Request): Effect.fn.Return<Auth.Principal, Problem.Problem> {
+      if (auth === "none" && !isLocal(request)) return yield* Effect.fail(notLocal)
+      const principal = yield* check(request.headers.get("authorization"))
+      if ("unknown" in principal) return yield* Effect.fail(unauthenticated(principal))
+      const wait = rates.take(principal.name, yield* Clock.currentTimeMillis)
+      return wait === 0 ? principal : yield* Effect.fail(tooMany(wait))
+    })
+
+    const answer = Effect.fnUntraced(function* (
+      request: Request,
+      route: Routes.Route
+    ): Effect.fn.Return<Response, Problem.Problem, Client> {
+      if (route.kind === "livez") return Response.json({ ok: true })
+      if (route.kind === "readyz") {
+        const ok = !ending && (yield* client.connected)
+        return Response.json({ ok }, { status: ok ? 200 : 503 })
+      }
+      if (route.kind === "document") return documents.answer(route.document, request)
+      if (ending) return yield* Effect.fail(busy("it is about to end"))
+      if (underWay >= limits.concurrent) return yield* Effect.fail(busy(`${limits.concurrent} requests at once`))
+      underWay++
+      return yield* Effect.ensuring(
+        Effect.gen(function* () {
+          const principal = yield* known(request)
+          if (route.kind === "events") return yield* events.answer(request, route.service, principal)
+          if (route.kind !== "metrics") return yield* Command.answer(request, route, principal, commands, limits)
+          if (!principal.scopes.includes("metrics")) return yield* Effect.fail(permits.refused("metrics"))
+          return new Response(yield* PrometheusMetrics.format(), { headers: { "content-type": prometheus } })
+        }),
+        Effect.sync(() => void underWay--)
+      )
+    })
+
+    const handle = (request: Request): Effect.Effect<Response> =>
+      Effect.gen(function* () {
+        const began = yield* Clock.monotonicTimeNanos
+        const { pathname } = new URL(request.url)
+        const found = Routes.parse(pathname)
+        const route = found?.kind === "document" && !gateway.documents ? undefined : found
+        const methods = route === undefined ? [] : Routes.methods(route)
+        const response =
+          route === undefined
+            ? Problem.response({ status: 404, code: "TRP0701", why: "" })
+            : request.method === "OPTIONS"
+              ? cors.options(request, methods)
+              : !methods.includes(request.method)
+                ? Problem.response(notAllowed(methods))
+                : yield* answer(request, route).pipe(
+                    Effect.provideService(Client, client),
+                    Effect.catch((problem) => Effect.succeed(Problem.response(problem))),
+                    Effect.catchDefect((defect) =>
+                      Effect.as(Effect.logError("a request failed", defect), Problem.response(unexpected))
+                    )
+                  )
+        const to =
+          route === undefined
+            ? "nothing"
+            : route.kind === "command" && commands.has(route.type)
+              ? route.type
+              : route.kind
+        const ms = Number((yield* Clock.monotonicTimeNanos) - began) / 1e6
+        yield* Measures.count(to, response.status, ms)
+        // The path of a command is at most 330 characters long; of anything else it may be anything.
+        if (!own.has(to))
+          yield* Effect.logInfo(`${request.method} ${pathname.slice(0, 330)} ${response.status} ${ms.toFixed(1)} ms`)
+        response.headers.set("x-content-type-options", "nosniff")
+        if (!response.headers.has("cache-control")) response.headers.set("cache-control", "no-store")
+        return cors.allow(request, response, origins)
+      })
+
+    const end = Effect.suspend(() => {
+      ending = true
+      return events.end
+    })
+    return Handler.of({ handle, end })
+  })
+
+/** What machines ask all the time. */
+const own: ReadonlySet<string> = new Set(["livez", "readyz", "metrics"])
+
+const prometheus = "text/plain; version=0.0.4; charset=utf-8"
+
+/** Whether a request comes from a program of this machine, and not from a page that a browser here shows. */
+const isLocal = (request: Request): boolean => {
+  const { hostname, origin } = new URL(request.url)
+  return /^(localhost|127\.0\.0\.1|\[::1\])$/.test(hostname) && (request.headers.get("origin") ?? origin) === origin
+}
+const notLocal: Problem.Problem = { status: 403, code: "TRP0707", why: "without tokens, only programs of this machine" }
+
+const unauthenticated = ({ unknown, why }: Auth.Unknown): Problem.Problem => {
+  if (unknown === "away") return busy(why)
+  const error = unknown === "absent" ? "" : `, error="invalid_token", error_description="${why}"`
+  return { status: 401, code: "TRP0706", why, headers: { "www-authenticate": `Bearer realm="troupe"${error}` } }
+}
+
+const tooMany = (wait: number): Problem.Problem => ({
+  status: 429,
+  code: "TRP0708",
+  why: "",
+  headers: { "retry-after": String(Math.max(1, Math.ceil(wait))) }
+})
+const busy = (why: string): Problem.Problem => ({ status: 503, code: "TRP0709", why, headers: { "retry-after": "1" } })
+const notAllowed = (methods: ReadonlyArray<string>): Problem.Problem => ({
+  status: 405,
+  code: "TRP0702",
+  why: "",
+  headers: { allow: [...methods, "OPTIONS"].join(", ") }
+})
+const unexpected: Problem.Problem = { status: 500, code: "TRP0603", why: "" }

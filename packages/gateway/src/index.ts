@@ -1,0 +1,5 @@
+export { type Auth, type Keys } from "./Auth.ts"
+export * as Gateway from "./Gateway.ts"
+export { GatewayError } from "./GatewayError.ts"
+export { type Fetch, toWebHandler } from "./Handler.ts"
+export { type Limits, limits } from "./Limits.ts"

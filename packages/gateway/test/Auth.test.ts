@@ -1,0 +1,171 @@
+import { assert, beforeAll, describe, it, vi } from "@effect/vitest"
+import { Gateway, toWebHandler, type Auth } from "@troupe/gateway"
+import * as Effect from "effect/Effect"
+import { exportJWK, generateKeyPair, SignJWT } from "jose"
+import { auth, client, gateway, Shop, token } from "./shop.ts"
+
+beforeAll(() => void vi.spyOn(console, "log").mockReturnValue())
+
+const place = "/v1/shop/Order/o-1/place"
+const order = JSON.stringify({ cents: 7 })
+
+describe("a token", () => {
+  it("that is absent, expired, forged or for somebody else is 401, and says why", async () => {
+    await using shop = await gateway()
+    const challenge = async (authorization: string | undefined) => {
+      const headers = { "content-type": "application/json", ...(authorization === undefined ? {} : { authorization }) }
+      const answer = await shop.fetch(new Request(`http://h${place}`, { method: "POST", headers, body: order }))
+      assert.strictEqual(answer.status, 401)
+      assert.strictEqual(((await answer.json()) as { code: string }).code, "TRP0706")
+      return answer.headers.get("www-authenticate")
+    }
+    const invalid = (why: string) => `Bearer realm="troupe", error="invalid_token", error_description="${why}"`
+    const ada = (change: Parameters<typeof token>[2]) => token("ada", "send:*", change).then((text) => `Bearer ${text}`)
+    assert.strictEqual(await challenge(undefined), 'Bearer realm="troupe"')
+    assert.strictEqual(await challenge("Basic YTpi"), invalid("there is no bearer token"))
+    assert.strictEqual(await challenge("Bearer a b"), invalid("there is no bearer token"))
+    assert.strictEqual(await challenge("Bearer nonsense"), invalid("it is not valid"))
+    assert.strictEqual(await challenge(await ada({ exp: -60 })), invalid("it has expired"))
+    assert.strictEqual(
+      await challenge(await ada({ secret: "another secret of thirty-two bytes" })),
+      invalid("it is not valid")
+    )
+    assert.strictEqual(
+      await challenge(await ada({ issuer: "me" })),
+      invalid("its iss is missing or not what it must be")
+    )
+    assert.strictEqual(
+      await challenge(await ada({ audience: "me" })),
+      invalid("its aud is missing or not what it must be")
+    )
+    const unsigned = `${btoa('{"alg":"none"}')}.${btoa('{"sub":"ada","exp":9999999999,"scope":"send:*"}')}.`
+    assert.strictEqual(await challenge(`Bearer ${unsigned.replaceAll("=", "")}`), invalid("it is not valid"))
+    const key = new TextEncoder().encode(auth.secret)
+    const nobody = await new SignJWT({})
+      .setProtectedHeader({ alg: "HS256" })
+      .setIssuer(auth.issuer)
+      .setAudience(auth.audience)
+      .setExpirationTime("1m")
+      .sign(key)
+    assert.strictEqual(await challenge(`Bearer ${nobody}`), invalid("its sub is missing or not what it must be"))
+    const always = await new SignJWT({})
+      .setProtectedHeader({ alg: "HS256" })
+      .setIssuer(auth.issuer)
+      .setAudience(auth.audience)
+      .setSubject("ada")
+      .sign(key)
+    assert.strictEqual(await challenge(`Bearer ${always}`), invalid("its exp is missing or not what it must be"))
+    assert.lengthOf(shop.asked, 0)
+  })
+
+  it("permits what its scopes say, and nothing else", async () => {
+    await using shop = await gateway()
+    const send = async (scope: string) => {
+      const answer = await shop.post(place, order, { authorization: `Bearer ${await token("ada", scope)}` })
+      if (answer.status === 403)
+        assert.strictEqual(
+          answer.headers.get("www-authenticate"),
+          'Bearer realm="troupe", error="insufficient_scope", scope="send:shop.Order.place"'
+        )
+      return answer.status
+    }
+    for (const scope of ["send:shop.Order.place", "openid send:shop.Order.* email", "send:shop.*", "send:*"])
+      assert.strictEqual(await send(scope), 200, scope)
+    for (const scope of [
+      "",
+      "send:shop",
+      "send:shop.Order",
+      "send:shop.Order.clear",
+      "send:shop.Shelf.*",
+      "send:other.*",
+      "hear:*",
+      "send:",
+      "SEND:*",
+      "xsend:*"
+    ])
+      assert.strictEqual(await send(scope), 403, scope)
+  })
+
+  it("permits what `permissions` makes of its claims", async () => {
+    const permissions = ({ role }: { readonly [claim: string]: unknown }) =>
+      role === "clerk" ? ["send:shop.Order.*"] : []
+    await using shop = await gateway({ auth: { ...auth, permissions } })
+    const as = async (role: string) => {
+      const key = new TextEncoder().encode(auth.secret)
+      const text = await new SignJWT({ role, scope: "send:*" })
+        .setProtectedHeader({ alg: "HS256" })
+        .setSubject("ada")
+        .setIssuer(auth.issuer)
+        .setAudience(auth.audience)
+        .setExpirationTime("1m")
+        .sign(key)
+      return (await shop.post(place, order, { authorization: `Bearer ${text}` })).status
+    }
+    assert.deepStrictEqual([await as("clerk"), await as("guest")], [200, 403])
+  })
+})
+
+describe("keys", () => {
+  const status = async (keys: Auth, bearer: string) => {
+    const { dispose, fetch } = toWebHandler(
+      Gateway.make({ contracts: [Shop], auth: keys }),
+      client([], () => Effect.succeed({ cents: 7 }))
+    )
+    const headers = { authorization: `Bearer ${bearer}`, "content-type": "application/json" }
+    const answer = await fetch(new Request(`http://h${place}`, { method: "POST", headers, body: order }))
+    await dispose()
+    return answer.status
+  }
+  const signed = (alg: string, key: Parameters<SignJWT["sign"]>[0]) =>
+    new SignJWT({ scope: "send:*" })
+      .setProtectedHeader({ alg, kid: "1" })
+      .setSubject("ada")
+      .setExpirationTime("1m")
+      .sign(key)
+
+  it("of a set are asymmetric; a public one signs nothing", async () => {
+    const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true })
+    const jwk = { ...(await exportJWK(publicKey)), kid: "1" }
+    const good = await signed("ES256", privateKey)
+    assert.strictEqual(await status({ jwks: { keys: [jwk] } }, good), 200)
+    const forged = await signed("HS256", new TextEncoder().encode(JSON.stringify(jwk)))
+    assert.strictEqual(await status({ jwks: { keys: [jwk] } }, forged), 401)
+    const shared = { kty: "oct", k: "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I", kid: "1" }
+    assert.strictEqual(await status({ jwks: { keys: [shared] } }, forged), 401)
+  })
+
+  it("that cannot be had are 503: the token may be right", async () => {
+    const { privateKey } = await generateKeyPair("ES256")
+    assert.strictEqual(
+      await status({ jwksUrl: "http://127.0.0.1:2/jwks.json" }, await signed("ES256", privateKey)),
+      503
+    )
+  })
+})
+
+describe("without tokens", () => {
+  it("only programs of this machine are served, and no pages of others", async () => {
+    const { dispose, fetch } = toWebHandler(
+      Gateway.make({ contracts: [Shop], auth: "none" }),
+      client([], () => Effect.succeed({ cents: 7 }))
+    )
+    const status = async (host: string, headers: Record<string, string> = {}) =>
+      (
+        await fetch(
+          new Request(`http://${host}${place}`, {
+            method: "POST",
+            body: order,
+            headers: { "content-type": "application/json", ...headers }
+          })
+        )
+      ).status
+    for (const host of ["localhost:1", "127.0.0.1:1", "[::1]:1"]) {
+      assert.strictEqual(await status(host), 200)
+      assert.strictEqual(await status(host, { origin: `http://${host}` }), 200)
+      assert.strictEqual(await status(host, { origin: "https://evil.example" }), 403)
+      assert.strictEqual(await status(host, { origin: "null" }), 403)
+    }
+    assert.strictEqual(await status("evil.example:1", { origin: "http://evil.example:1" }), 403)
+    await dispose()
+  })
+})
