@@ -12,12 +12,17 @@ import * as World from "./src/world.ts"
 
 const keys = Array.from({ length: 40 }, (_, i) => `key ${i} é`)
 
-describe("one host", () => {
+const worlds = {
+  "one host": World.make,
+  "one host, and its handlers at an edge": World.atEdge("deno")
+}
+
+describe.each(Object.entries(worlds))("%s", (_, make) => {
   it.live(
     "handles each message once, in the order of its key",
     () =>
       Effect.gen(function* () {
-        const world = yield* World.make
+        const world = yield* make
         yield* world.start()
         const totals = yield* Effect.provide(addAll(world, keys, 10), world.client)
         for (const each of totals) assert.deepStrictEqual(each, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
@@ -30,7 +35,7 @@ describe("one host", () => {
     "killed ten times in the middle of batches, it loses, repeats and reorders nothing",
     () =>
       Effect.gen(function* () {
-        const world = yield* World.make
+        const world = yield* make
         let host = yield* world.start()
         const rounds = 60
         const done = yield* Effect.forkScoped(Effect.provide(addAll(world, keys, rounds), world.client))
@@ -63,7 +68,7 @@ describe("one host", () => {
       `crashed ${point}, it goes on with nothing lost and nothing twice`,
       () =>
         Effect.gen(function* () {
-          const world = yield* World.make
+          const world = yield* make
           const scope = yield* Scope.Scope
           const host = yield* world.start({ crash: { point, nth: 5 } })
           const adding = yield* Effect.forkIn(Effect.provide(addAll(world, keys, 5), world.client), scope)
@@ -79,6 +84,43 @@ describe("one host", () => {
     )
   }
 
+  it.live(
+    "a message published again inside the duplicate window, and beyond it, is handled once",
+    () =>
+      Effect.gen(function* () {
+        const world = yield* make
+        yield* world.start({ limits: { duplicateWindow: "2 seconds" } })
+        const id = "0198c0de-0000-7000-8000-000000000001"
+        const add = world.contract.Counter.at("twice").add({ n: 5 })
+        yield* Effect.gen(function* () {
+          assert.strictEqual(yield* ask(add, { id }), 5)
+          assert.strictEqual(yield* ask(add, { id }), 5, "inside the window: answered from the inbox")
+          const js = jetstream(world.nats)
+          const publish = async () => {
+            const wire = headers()
+            wire.set("ce-id", id)
+            wire.set("ce-type", `${world.name}.Counter.add`)
+            wire.set("ce-source", "test")
+            return await js.publish(`cmd.${world.name}.Counter.add.twice`, JSON.stringify({ n: 5 }), {
+              headers: wire,
+              msgID: id
+            })
+          }
+          const inside = yield* Effect.promise(publish)
+          assert.isTrue(inside.duplicate, "inside the window the stream drops it")
+          const beyond = yield* World.until(publish, ({ duplicate }) => !duplicate)
+          assert.isFalse(beyond.duplicate, "the window is over: the stream takes it again")
+          yield* World.settled(world)
+          assert.strictEqual(yield* ask(world.contract.Counter.at("twice").add({ n: 1 })), 6, "handled once in all")
+          yield* send(add, { id })
+          assert.strictEqual(yield* ask(world.contract.Counter.at("twice").add({ n: 1 })), 7)
+        }).pipe(Effect.provide(world.client))
+      }).pipe(Effect.scoped),
+    60_000
+  )
+})
+
+describe("one host", () => {
   it.live(
     "with nats-server killed three times, and Postgres' connections too, it loses, repeats and reorders nothing",
     () =>
@@ -112,41 +154,6 @@ describe("one host", () => {
         assert.strictEqual((yield* Effect.promise(() => fetch(`${host.url}/readyz`))).status, 200)
       }).pipe(Effect.scoped),
     120_000
-  )
-
-  it.live(
-    "a message published again inside the duplicate window, and beyond it, is handled once",
-    () =>
-      Effect.gen(function* () {
-        const world = yield* World.make
-        yield* world.start({ limits: { duplicateWindow: "2 seconds" } })
-        const id = "0198c0de-0000-7000-8000-000000000001"
-        const add = world.contract.Counter.at("twice").add({ n: 5 })
-        yield* Effect.gen(function* () {
-          assert.strictEqual(yield* ask(add, { id }), 5)
-          assert.strictEqual(yield* ask(add, { id }), 5, "inside the window: answered from the inbox")
-          const js = jetstream(world.nats)
-          const publish = async () => {
-            const wire = headers()
-            wire.set("ce-id", id)
-            wire.set("ce-type", `${world.name}.Counter.add`)
-            wire.set("ce-source", "test")
-            return await js.publish(`cmd.${world.name}.Counter.add.twice`, JSON.stringify({ n: 5 }), {
-              headers: wire,
-              msgID: id
-            })
-          }
-          const inside = yield* Effect.promise(publish)
-          assert.isTrue(inside.duplicate, "inside the window the stream drops it")
-          const beyond = yield* World.until(publish, ({ duplicate }) => !duplicate)
-          assert.isFalse(beyond.duplicate, "the window is over: the stream takes it again")
-          yield* World.settled(world)
-          assert.strictEqual(yield* ask(world.contract.Counter.at("twice").add({ n: 1 })), 6, "handled once in all")
-          yield* send(add, { id })
-          assert.strictEqual(yield* ask(world.contract.Counter.at("twice").add({ n: 1 })), 7)
-        }).pipe(Effect.provide(world.client))
-      }).pipe(Effect.scoped),
-    60_000
   )
 
   it.live(

@@ -4,7 +4,7 @@ import { assert, it } from "@effect/vitest"
 import { ask, type ClientError, send } from "@troupe/client"
 import { DeadLetters } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
-import { TooMuch } from "./src/counters.ts"
+import { TooMuch } from "./src/counter.ts"
 import * as World from "./src/world.ts"
 
 /** Publishes as any client may: headers and body as given. */

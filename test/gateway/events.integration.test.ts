@@ -1,10 +1,12 @@
 import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { assert, layer } from "@effect/vitest"
 import { Orders } from "@shop/orders"
 import { layer as client } from "@troupe/client/node"
 import { Gateway } from "@troupe/gateway"
 import { serve } from "@troupe/gateway/node"
 import { until } from "@troupe/test-world"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Listener, numbersOf, placeOf, sluggish } from "./src/listener.ts"
 import { curl, secret, token, World } from "./src/world.ts"
@@ -12,6 +14,9 @@ import { curl, secret, token, World } from "./src/world.ts"
 const path = "/v1/orders/events?actor=Order&event=cancelled"
 const upTo = (n: number, from = 1) => Array.from({ length: n - from + 1 }, (_, i) => from + i)
 const bearer = Effect.promise(() => token("ada", "hear:orders metrics"))
+
+/** That nats-server refused nobody what his code does. */
+const allowed = Effect.map(World, ({ nats }) => assert.notMatch(readFileSync(nats.log, "utf8"), /violation/i))
 
 layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("events over HTTP", (it) => {
   const listener = (url: string, place?: string) =>
@@ -44,7 +49,9 @@ layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("events over 
         gateway.kill(signal)
         // Said while there is no gateway.
         yield* world.emit(first + 100, first + 199)
-        yield* gateway.ended
+        const [took] = yield* Effect.timed(gateway.ended)
+        // Event streams do not hold it until its 10 seconds are over.
+        assert.isBelow(Duration.toMillis(took), 9_000)
         gateway = yield* world.gateway(port)
       }
       yield* world.emit(601, 650)
@@ -105,7 +112,7 @@ layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("events over 
       const url = yield* serve(declared, {
         host: "127.0.0.1",
         port: 0,
-        client: client({ servers: world.nats.url, name: "gateway" })
+        client: client({ servers: world.nats.url, user: "gateway", pass: "secret", inboxPrefix: "_INBOX.gateway" })
       })
       const ada = yield* bearer
       const slow = yield* sluggish(`${url}${path}`, ada)
@@ -148,6 +155,7 @@ layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("events over 
         (status) => status !== 0
       )
       assert.strictEqual(late.refused, 410)
+      yield* allowed
     })
   )
 })

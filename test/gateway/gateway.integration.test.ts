@@ -1,5 +1,7 @@
 import { once } from "node:events"
-import { connect } from "node:net"
+import { createServer } from "node:http"
+import { type AddressInfo, connect } from "node:net"
+import { readFileSync } from "node:fs"
 import { assert, layer } from "@effect/vitest"
 import { until } from "@troupe/test-world"
 import * as Effect from "effect/Effect"
@@ -25,6 +27,9 @@ const placing = (
   ...more,
   `${url}/v1/orders/Order/${id}/place`
 ]
+
+/** That nats-server refused nobody what his code does. */
+const allowed = Effect.map(World, ({ nats }) => assert.notMatch(readFileSync(nats.log, "utf8"), /violation/i))
 
 layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("a gateway", (it) => {
   const placed = (id: string) => Effect.flatMap(World, (world) => world.placed(id))
@@ -71,6 +76,7 @@ layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("a gateway", 
       )
       for (const { body, status } of many) assert.deepStrictEqual([status, body], [200, '{"cents":900}'])
       assert.strictEqual(yield* placed("o-3"), 1)
+      yield* allowed
     })
   )
 
@@ -112,6 +118,49 @@ layer(World.layer, { excludeTestServices: true, timeout: 60_000 })("a gateway", 
       assert.deepStrictEqual([status, body], [200, '{"cents":900}'])
       assert.match(headers, /connection: close/i)
       assert.strictEqual(yield* gateway.ended, 0)
+    })
+  )
+
+  it.effect("exports its part of a trace that begins with the caller", () =>
+    Effect.gen(function* () {
+      const world = yield* World
+      interface Span {
+        readonly name: string
+        readonly traceId: string
+        readonly parentSpanId: string
+      }
+      const spans: Array<Span> = []
+      const collector = yield* Effect.acquireRelease(
+        Effect.promise(async () => {
+          const server = createServer(async (request, response) => {
+            const { resourceSpans } = JSON.parse(Buffer.concat(await request.toArray()).toString()) as {
+              readonly resourceSpans: ReadonlyArray<{
+                readonly scopeSpans: ReadonlyArray<{ readonly spans: ReadonlyArray<Span> }>
+              }>
+            }
+            spans.push(...resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans)))
+            response.end("{}")
+          }).listen(0, "127.0.0.1")
+          await once(server, "listening")
+          return server
+        }),
+        (server) => Effect.sync(() => server.close().closeAllConnections())
+      )
+      const gateway = yield* world.gateway("0", {
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
+        OTEL_EXPORTER_OTLP_PROTOCOL: "http/json"
+      })
+      yield* world.orders
+      const ada = yield* bearer()
+      const parent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`
+      const { status } = yield* Effect.promise(() =>
+        curl(...placing(gateway.url, "o-9", ada, "k-9", order, "-H", `traceparent: ${parent}`))
+      )
+      assert.strictEqual(status, 200)
+      gateway.kill("SIGTERM")
+      assert.strictEqual(yield* gateway.ended, 0)
+      const span = spans.find(({ name }) => name === "ask orders.Order.place")
+      assert.deepInclude(span, { traceId: "a".repeat(32), parentSpanId: "b".repeat(16) })
     })
   )
 

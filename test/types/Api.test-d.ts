@@ -1,6 +1,7 @@
 // What the types promise, checked by `tsc`. Every line after `@ts-expect-error` must not compile.
 // @effect-diagnostics floatingEffect:off missingEffectError:off missingEffectContext:off
 import { Actor, State, Subscriber } from "@troupe/actor"
+import { Edge } from "@troupe/actor/edge"
 import type { Connection } from "@troupe/client"
 import {
   after,
@@ -323,6 +324,30 @@ Service.make(Trips, {})
 Service.make(Trips, { actors: [plain] })
 // @ts-expect-error `allow.send` does not list wallets, which a subscriber sends to
 Service.make(Trips, { actors: [own], subscribers: [payer], allow: { send: [] } })
+
+// -- at the edge ------------------------------------------------------------------------------------------------------
+const secrets = [process.env["SECRET"]]
+const declared = Actor.make(Trips.Trip, { ...pure, sends: [Wallets.Wallet] })
+const remote = declared.remote({ url: process.env["URL"], secrets })
+// To its service an actor is the same wherever its handlers run.
+Service.make(Trips, { actors: [remote], allow: { send: [Wallets] } })
+// @ts-expect-error `allow.send` does not list wallets
+Service.make(Trips, { actors: [remote] })
+// @ts-expect-error there is nothing to sign with
+declared.remote({ url: "https://edge.test" })
+is<Equal<ReturnType<ReturnType<typeof Edge.serve>["fetch"]>, Promise<Response>>>()
+Edge.serve([plain], { secrets })
+Edge.serve([declared.commands({ ...rest, book: () => ({ cents: 1 }) })], {
+  secrets: (env: { readonly SECRET: string }) => [env.SECRET]
+})
+// @ts-expect-error its database is where its host is
+Edge.serve([withDb], { secrets })
+// @ts-expect-error also beside one that is pure
+Edge.serve([plain, withDb], { secrets })
+// @ts-expect-error its handlers are elsewhere
+Edge.serve([remote], { secrets })
+// @ts-expect-error a test runs handlers, and here are none
+given(remote)
 
 // -- the kit ----------------------------------------------------------------------------------------------------------
 check(

@@ -31,7 +31,8 @@ const graph = (file: string): ReadonlyMap<string, string> => {
 
 const locate = (name: string, from: string): string => {
   if (name.startsWith("node:")) return name
-  if (name.startsWith("@troupe/")) return resolve(packages, name.slice("@troupe/".length), "src/index.ts")
+  const [, own, entry = "."] = /^@troupe\/([a-z]+)(?:\/(\w+))?$/.exec(name) ?? []
+  if (own !== undefined) return resolve(packages, own, "src", entry, "index.ts")
   const require = createRequire(from)
   if (require.resolve.paths(name) === null) return `node:${name}`
   return name.startsWith(".") && name.endsWith(".ts") ? resolve(dirname(from), name) : require.resolve(name)
@@ -39,26 +40,30 @@ const locate = (name: string, from: string): string => {
 
 const packages = resolve(import.meta.dirname, "../../packages")
 
-describe.each(["contract/src/index.ts", "contract/src/document/index.ts", "client/src/index.ts"])(
-  "packages/%s",
-  (entry) => {
-    const modules = graph(resolve(packages, entry))
+describe.each([
+  "actor/src/edge/index.ts",
+  "actor/src/index.ts",
+  "contract/src/index.ts",
+  "contract/src/document/index.ts",
+  "client/src/index.ts",
+  "gateway/src/index.ts"
+])("packages/%s", (entry) => {
+  const modules = graph(resolve(packages, entry))
 
-    it("is followed to its end", () => assert.isAbove(modules.size, 100))
+  it("is followed to its end", () => assert.isAbove(modules.size, 100))
 
-    it("loads nothing of Node", () => {
-      // tweetnacl, which signs for NATS, asks for it where there is no Web Crypto, and there only.
-      const known = (module: string, from: string) => module === "node:crypto" && from.includes("/tweetnacl/")
-      const node = [...modules].filter(([module, from]) => /^node:|transport-node/.test(module) && !known(module, from))
-      assert.deepStrictEqual(node, [])
-    })
+  it("loads nothing of Node", () => {
+    // tweetnacl, which signs for NATS, asks for it where there is no Web Crypto, and there only.
+    const known = (module: string, from: string) => module === "node:crypto" && from.includes("/tweetnacl/")
+    const node = [...modules].filter(([module, from]) => /^node:|transport-node/.test(module) && !known(module, from))
+    assert.deepStrictEqual(node, [])
+  })
 
-    it("loads Effect by module path, not as a whole", () => {
-      const barrels = [...modules].filter(([module]) => /\/effect\/dist\/(schema\/|crypto\/)?index\.js$/.test(module))
-      assert.deepStrictEqual(barrels, [])
-    })
-  }
-)
+  it("loads Effect by module path, not as a whole", () => {
+    const barrels = [...modules].filter(([module]) => /\/effect\/dist\/(schema\/|crypto\/)?index\.js$/.test(module))
+    assert.deepStrictEqual(barrels, [])
+  })
+})
 
 describe("packages/client/src/node.ts", () => {
   it("is the entry that loads Node, so that this test would see it", () => {

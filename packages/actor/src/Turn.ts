@@ -142,7 +142,8 @@ const turn = (
     )
   })
 
-const lastOfEachTimer = (staged: ReadonlyArray<StagedItem>): ReadonlyArray<StagedItem> => {
+/** Of several things done to one timer only the last. */
+export const lastOfEachTimer = (staged: ReadonlyArray<StagedItem>): ReadonlyArray<StagedItem> => {
   const last = new Map(staged.map((item) => [timerNameOf(item), item]))
   return staged.filter((item) => timerNameOf(item) === undefined || last.get(timerNameOf(item)) === item)
 }

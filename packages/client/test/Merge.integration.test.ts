@@ -71,6 +71,29 @@ describe("a client that merges", () => {
     assert.strictEqual((await it.streams.info("CMD_shop")).state.messages, 3)
   })
 
+  it("sends one by one what came with a command that its user may not send", async () => {
+    await using server = await startNats(`authorization { users: [
+      { user: shop, password: s },
+      { user: web, password: w, permissions: { publish: { deny: ["cmd.shop.Shelf.clear.>"] } } }
+    ] }`)
+    await using service = await ShelfService.start(server.url, {}, { user: "shop", pass: "s" })
+    const { streams } = await jetstreamManager(service.nc)
+    await streams.update("CMD_shop", { allow_atomic: true } as never)
+    await using shop = await connect({ servers: server.url, user: "web", pass: "w", merge: true })
+    // Without the last one of a batch the server never answers it.
+    for (const commands of [
+      [shelf(0).take({ n: 0 }), shelf(1).clear()],
+      [shelf(2).clear(), shelf(3).take({ n: 1 })]
+    ]) {
+      const sent = await Promise.allSettled(commands.map((command) => shop.send(command, { timeout: "1500 millis" })))
+      assert.deepStrictEqual(
+        sent.map((one) => (one.status === "rejected" ? (one.reason as ClientError).reason._tag : undefined)),
+        commands.map(({ to }) => (to.endsWith("clear") ? "NotAllowed" : undefined))
+      )
+    }
+    assert.strictEqual((await streams.info("CMD_shop")).state.messages, 2)
+  })
+
   it("sends one by one to a stream that takes no batches", async () => {
     await using it = await world({ allow_atomic: false })
     for (const round of [0, 1]) await Promise.all(numbers(20).map((n) => it.shop.send(shelf(n).take({ n: round }))))

@@ -113,11 +113,11 @@ describe("events that are not there any more", () => {
     assert.deepStrictEqual((await read(shop, 2, { after: second.place })).seen, [3, 4])
   })
 
-  it("are told of while they are read", async () => {
+  it.each([{}, { key: "tea" }])("are told of while they are read, with %o", async (options) => {
     await using it = await world()
     const { events, service, shop } = it
     await Promise.all(Array.from({ length: 600 }, (_, n) => take(service, n)))
-    const all = shop.subscribe(taken, { from: "start" })[Symbol.asyncIterator]()
+    const all = shop.subscribe(taken, { ...options, from: "start" })[Symbol.asyncIterator]()
     await all.next()
     await events.purge("EVT_shop", { seq: 590 })
     let last = 1
@@ -133,8 +133,20 @@ describe("events that are not there any more", () => {
     assert.isBelow(last, 590)
   })
 
+  it("are passed when somebody deleted just these", async () => {
+    await using it = await world()
+    for (const n of [1, 2, 3, 4, 5]) await take(it.service, n)
+    await it.events.deleteMessage("EVT_shop", 3)
+    const { place, seen } = await read(it.shop, 2, { from: "start" })
+    assert.deepStrictEqual(seen, [1, 2])
+    assert.deepStrictEqual((await read(it.shop, 2, { after: place })).seen, [4, 5])
+    await it.events.deleteMessage("EVT_shop", 2)
+    assert.deepStrictEqual((await read(it.shop, 2, { after: place })).seen, [4, 5])
+    assert.deepStrictEqual((await read(it.shop, 3, { from: "start" })).seen, [1, 4, 5])
+  })
+
   /** Reads on after a place, in a stream that was set back to what it had before. */
-  const setBack = async (whenLost: "fail" | "rewind", before: number, now: number) => {
+  const setBack = async (options: SubscribeOptions, before: number, now: number, others = "tea") => {
     const it = await world()
     const { server, service } = it
     for (let n = 1; n <= before; n++) await take(service, n)
@@ -143,13 +155,13 @@ describe("events that are not there any more", () => {
     await cp(server.store, copy, { recursive: true })
     await server.start()
     await take(service, 100)
-    const { place } = await read(it.shop, before + 1, { from: "start" })
+    const { place } = await read(it.shop, before + 1, { ...options, from: "start" })
     await server.kill()
     await rm(server.store, { recursive: true })
     await cp(copy, server.store, { recursive: true })
     await server.start()
-    for (let n = 1; n <= now; n++) await take(service, 200 + n)
-    return { it, reading: read(it.shop, before + now, { after: place, whenLost }) }
+    for (let n = 1; n <= now; n++) await take(service, 200 + n, others)
+    return { it, reading: read(it.shop, before + now, { ...options, after: place }) }
   }
 
   it("are told of when the stream was set back, also when it has grown since", async () => {
@@ -157,14 +169,21 @@ describe("events that are not there any more", () => {
       [0, "it was read up to 3, and now ends at 2"],
       [3, "it was read up to 3, and now has another message there"]
     ] as const) {
-      const { it, reading } = await setBack("fail", 2, now)
+      const { it, reading } = await setBack({}, 2, now)
       await using _ = it
       assert.deepInclude(await reasonOf(reading), { _tag: "PlaceLost", code: "TRP0408", why })
     }
   })
 
+  it("are told of when the stream was set back and has grown with events of other keys", async () => {
+    const { it, reading } = await setBack({ key: "tea" }, 2, 3, "coffee")
+    await using _ = it
+    const why = "it was read up to 3, and now has another message there"
+    assert.deepInclude(await reasonOf(reading), { _tag: "PlaceLost", code: "TRP0408", why })
+  })
+
   it("and are read again from a little before, where that is wanted", async () => {
-    const { it, reading } = await setBack("rewind", 2, 3)
+    const { it, reading } = await setBack({ whenLost: "rewind" }, 2, 3)
     await using _ = it
     assert.deepStrictEqual((await reading).seen, [1, 2, 201, 202, 203])
   })

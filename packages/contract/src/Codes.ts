@@ -101,6 +101,14 @@ export const codes = {
     what: "too many keys fail",
     todo: "mend the handler or what it needs; the partition goes on by itself"
   },
+  TRP0309: {
+    what: "the edge that runs the handlers does not answer as it should",
+    todo: "see that it runs and has the same secret; the partition goes on by itself"
+  },
+  TRP0310: {
+    what: "the edge runs other code than this host",
+    todo: "deploy the edge of this host's version, and give each version its own url"
+  },
   TRP0311: { what: "too many wait for the subscriber", todo: "wait again in a moment; see why it lags" },
   TRP0401: { what: "cannot connect to NATS", todo: "check NATS_URL and that nats-server runs" },
   TRP0402: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },

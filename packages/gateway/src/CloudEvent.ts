@@ -21,10 +21,7 @@ export const structured = (text: string): CloudEvent | Problem => {
   const contentType = event["datacontenttype"] ?? "application/json"
   if (contentType !== "application/json" || event["data_base64"] !== undefined)
     return { status: 415, code: "TRP0703", why: "the data of the CloudEvent is no application/json" }
-  const data = json(event["data"] ?? {})
-  return data === undefined
-    ? { status: 400, code: "TRP0704", why: "it is nested too deeply" }
-    : checked((name) => event[name], data)
+  return checked((name) => event[name], JSON.stringify(event["data"] ?? {}))
 }
 
 /** In binary mode: the attributes are headers, percent-encoded (HTTP binding, 3.1.3.2), and the body is the data. */
@@ -51,15 +48,6 @@ const parse = (text: string): Record<string, unknown> | undefined => {
     return typeof value === "object" && value !== null && !Array.isArray(value)
       ? (value as Record<string, unknown>)
       : undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** `undefined` for what is too deep for the stack. */
-const json = (value: unknown): string | undefined => {
-  try {
-    return JSON.stringify(value)
   } catch {
     return undefined
   }

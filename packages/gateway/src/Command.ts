@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Tracer from "effect/Tracer"
 import type { Principal } from "./Auth.ts"
-import { mediaType, read, unsupported } from "./body.ts"
+import { deepest, isTooDeep, mediaType, read, unsupported } from "./body.ts"
 import * as CloudEvent from "./CloudEvent.ts"
 import * as Id from "./Id.ts"
 import type { Limits } from "./Limits.ts"
@@ -115,10 +115,13 @@ const permitted = (
   return permits.sending(principal, type) ? Effect.succeed(command) : Effect.fail(permits.refused(`send:${type}`))
 }
 
-const text = (request: Request, limits: Limits): Effect.Effect<string, Problem.Problem> => {
+const text = Effect.fnUntraced(function* (request: Request, limits: Limits): Effect.fn.Return<string, Problem.Problem> {
   const problem = unsupported(request.headers)
-  return problem === undefined ? read(request, limits.body) : Effect.fail(problem)
-}
+  if (problem !== undefined) return yield* Effect.fail(problem)
+  const body = yield* read(request, limits.body)
+  return isTooDeep(body) ? yield* Effect.fail(tooDeep) : body
+})
+const tooDeep: Problem.Problem = { status: 400, code: "TRP0704", why: `it is nested deeper than ${deepest}` }
 
 /** A body of JSON, or none. */
 const json = Effect.fnUntraced(function* (request: Request, limits: Limits): Effect.fn.Return<string, Problem.Problem> {

@@ -64,10 +64,6 @@ export const make = (options: {
   }
 }
 
-/** Whether a value is a gateway, of any copy of this package. */
-export const is = (value: unknown): value is Gateway =>
-  typeof value === "object" && value !== null && "~troupe" in value && value["~troupe"] === "gateway"
-
 const numbers = (value: object, of = "limits"): ReadonlyArray<readonly [name: string, value: number]> =>
   Object.entries(value).flatMap(([name, one]) =>
     typeof one === "object" ? numbers(one, `${of}.${name}`) : [[`${of}.${name}`, Number(one)] as const]

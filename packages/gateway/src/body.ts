@@ -24,6 +24,29 @@ export const read = (request: Request, limit: number): Effect.Effect<string, Pro
         : { status: 400, code: "TRP0704", why: "it is no UTF-8, or it ended early" }
   })
 
+/** A few bytes of a deeply nested body cost a schema much: what is deeper is not looked at. */
+export const deepest = 100
+
+/** Whether JSON is nested deeper than `deepest`, without parsing it. */
+export const isTooDeep = (json: string): boolean => {
+  let depth = 0
+  for (let i = 0; i < json.length; i++) {
+    switch (json[i]) {
+      case '"':
+        for (i++; i < json.length && json[i] !== '"'; i++) if (json[i] === "\\") i++
+        break
+      case "{":
+      case "[":
+        if (++depth > deepest) return true
+        break
+      case "}":
+      case "]":
+        depth--
+    }
+  }
+  return false
+}
+
 /** The type of a body without its parameters, in lower case; empty when it says none. */
 export const mediaType = (headers: Headers): string =>
   (headers.get("content-type") ?? "").split(";", 1).join().trim().toLowerCase()

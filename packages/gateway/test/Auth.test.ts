@@ -1,3 +1,6 @@
+import { once } from "node:events"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { assert, beforeAll, describe, it, vi } from "@effect/vitest"
 import { Gateway, toWebHandler, type Auth } from "@troupe/gateway"
 import * as Effect from "effect/Effect"
@@ -116,9 +119,9 @@ describe("keys", () => {
     await dispose()
     return answer.status
   }
-  const signed = (alg: string, key: Parameters<SignJWT["sign"]>[0]) =>
+  const signed = (alg: string, key: Parameters<SignJWT["sign"]>[0], kid = "1") =>
     new SignJWT({ scope: "send:*" })
-      .setProtectedHeader({ alg, kid: "1" })
+      .setProtectedHeader({ alg, kid })
       .setSubject("ada")
       .setExpirationTime("1m")
       .sign(key)
@@ -130,8 +133,33 @@ describe("keys", () => {
     assert.strictEqual(await status({ jwks: { keys: [jwk] } }, good), 200)
     const forged = await signed("HS256", new TextEncoder().encode(JSON.stringify(jwk)))
     assert.strictEqual(await status({ jwks: { keys: [jwk] } }, forged), 401)
-    const shared = { kty: "oct", k: "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I", kid: "1" }
-    assert.strictEqual(await status({ jwks: { keys: [shared] } }, forged), 401)
+    const secret = new TextEncoder().encode("secret secret secret secret secr")
+    const shared = { kty: "oct", k: btoa("secret secret secret secret secr").replaceAll("=", ""), kid: "1" }
+    assert.strictEqual(await status({ jwks: { keys: [shared] } }, await signed("HS256", secret)), 401)
+  })
+
+  it("of an address are fetched once, not for each token that names another", async () => {
+    const pairs = await Promise.all(["1", "2"].map(() => generateKeyPair("RS256", { extractable: true })))
+    const keys = await Promise.all(
+      pairs.map(async ({ publicKey }, i) => ({ ...(await exportJWK(publicKey)), kid: `${i + 1}` }))
+    )
+    let fetched = 0
+    const server = createServer((_, response) => {
+      fetched++
+      response.setHeader("content-type", "application/json").end(JSON.stringify({ keys: keys.slice(0, 1) }))
+    }).listen(0, "127.0.0.1")
+    await once(server, "listening")
+    const jwksUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`
+    await using shop = await gateway({ auth: { jwksUrl } })
+    const send = async (pair: number, kid: string) => {
+      const bearer = await signed("RS256", pairs[pair]!.privateKey, kid)
+      return (await shop.post(place, order, { authorization: `Bearer ${bearer}` })).status
+    }
+    assert.deepStrictEqual([await send(0, "1"), await send(0, "1"), fetched], [200, 200, 1])
+    assert.deepStrictEqual([await send(1, "1"), await send(1, "2")], [401, 401])
+    // Not for each of them: an unknown key makes it look again after half a minute at the earliest.
+    assert.strictEqual(fetched, 1)
+    server.close().closeAllConnections()
   })
 
   it("that cannot be had are 503: the token may be right", async () => {

@@ -177,7 +177,7 @@ describe("an event stream ends", () => {
   it("when its reader takes nothing, and of what comes meanwhile it holds one event", async () => {
     let asked = 0
     const endless = Stream.fromEffectRepeat(Effect.sync(() => placed(++asked)))
-    await using shop = await events(endless, { limits: { stalled: 100 } })
+    await using shop = await events(endless, { limits: { stalled: 100, streams: { perPrincipal: 1, all: 1 } } })
     const response = await shop.get()
     const reader = response.body!.getReader()
     for (let i = 0; i < 4; i++) assert.isFalse((await reader.read()).done)
@@ -187,6 +187,7 @@ describe("an event stream ends", () => {
     )
     assert.strictEqual(why, "the reader takes nothing")
     assert.strictEqual(asked, 4, "three were read, and one waited")
+    assert.strictEqual((await shop.get()).status, 200, "its place is free")
   })
 
   it("when the gateway does", async () => {

@@ -220,11 +220,20 @@ describe("a body", () => {
     assert.isUndefined(Object(shop.asked[0]?.message.payload).admin)
   })
 
-  it("that is nested deeply is refused or taken, and nothing breaks", async () => {
+  it("that is nested deeper than 100 is refused at once", async () => {
     await using shop = await gateway()
-    const deep = (n: number) => `{"cents":7,"more":${"[".repeat(n)}${"]".repeat(n)}}`
-    assert.strictEqual((await shop.post(place, deep(50))).status, 200)
-    for (const n of [1_000, 10_000, 400_000]) assert.include([200, 400], (await shop.post(place, deep(n))).status)
+    const deep = (n: number) =>
+      `{"more":${"[".repeat(n)}"[[\\"[[\\\\"${"]".repeat(n)},"cents":7,"x":"${"[".repeat(200)}\\""}`
+    assert.strictEqual((await shop.post(place, deep(99))).status, 200, "text is not nested")
+    for (const n of [100, 10_000, 400_000])
+      assert.deepStrictEqual(await refused(shop.post(place, deep(n))), [400, "TRP0704"])
+    assert.deepStrictEqual(await refused(shop.post(place, '{"a":'.repeat(200_000))), [400, "TRP0704"])
+    for (const open of ['"', '"\\', '{"a":"\\\\\\"'])
+      assert.deepStrictEqual(
+        await refused(shop.post(place, open)),
+        [400, "TRP0201"],
+        "what never ends is read to its end"
+      )
   })
 
   it("that is no UTF-8 cannot be read", async () => {
@@ -381,6 +390,18 @@ describe("a gateway itself", () => {
     await shop.post(place, order)
     const metrics = await shop.post("/metrics", undefined, {}, { method: "GET" })
     assert.match(await metrics.text(), /troupe_gateway_requests\{[^}]*to="shop\.Order\.place"[^}]*\} \d/)
+  })
+
+  it("logs a line for each request, which is bounded and has no line break", async () => {
+    await using shop = await gateway()
+    const log = vi.mocked(console.log)
+    log.mockClear()
+    await shop.post(`/v1/${"x".repeat(10_000)}`, order)
+    await shop.post(`/v1/shop/Order/${encodeURIComponent("a\r\nb")}/place`, order)
+    const lines = log.mock.calls.map((said) => said.join(" "))
+    assert.lengthOf(lines, 2)
+    for (const line of lines) assert.isTrue(line.length < 450 && !line.includes("\n"), line)
+    assert.match(lines[1] ?? "", /POST \/v1\/shop\/Order\/a%0D%0Ab\/place 200 \d+\.\d ms/)
   })
 
   it("shows what it takes to whoever asks, unless it is told not to", async () => {

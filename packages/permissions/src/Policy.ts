@@ -83,7 +83,7 @@ export const ofCaller = (caller: Caller): Policy => ({
         const stream = Subject.stream("evt", from)
         const place = Subject.place(from, caller.name, "*")
         return [
-          `$JS.API.STREAM.INFO.${stream}`,
+          ...looks(stream),
           // Its reader has no filter, and with one it would see no more.
           `$JS.API.CONSUMER.CREATE.${stream}.>`,
           ...uses(stream),

@@ -49,6 +49,15 @@ describe("the policy of a service", () => {
     )
   })
 
+  it("is the same wherever its handlers run", () => {
+    const declared = Actor.make(Shop.Cart, { state: Schema.Void, initial: undefined, sends: [Help.Desk] })
+    const here = declared.commands({ fill: () => {}, empty: () => {} })
+    const elsewhere = declared.remote({ url: undefined, secrets: [] })
+    const policy = Policy.ofService(Service.make(Shop, { actors: [elsewhere], allow: { send: [Help] } }))
+    assert.include(policy.nats.publish, "cmd.help-desk.Desk.call.*")
+    assert.deepStrictEqual(policy, Policy.ofService(Service.make(Shop, { actors: [here], allow: { send: [Help] } })))
+  })
+
   it("lets it connect to the hosts of allow.net, on Deno to no other", () => {
     const service = (...net: ReadonlyArray<string>) => Service.make(Shop, { actors: [cart], allow: { net } })
     const hosts = ["api.example.com:443", "10.0.0.7", "[::1]:8080", "bank.example"]
@@ -106,6 +115,7 @@ describe("the policy of a caller", () => {
       publish: [
         "cmd.shop.Cart.fill.*",
         "$JS.API.STREAM.INFO.EVT_help-desk",
+        "$JS.API.STREAM.MSG.GET.EVT_help-desk",
         "$JS.API.CONSUMER.CREATE.EVT_help-desk.>",
         "$JS.API.CONSUMER.INFO.EVT_help-desk.*",
         "$JS.API.CONSUMER.MSG.NEXT.EVT_help-desk.*",

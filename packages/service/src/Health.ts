@@ -19,7 +19,7 @@ export interface Health {
   /**
    * No partition of its own has waiting messages and a cursor that has not moved for 30 s, no outbox has own events waiting and a
    * watermark that has not moved for as long (another service that is not there is trouble, but not this one's end), and the connection to NATS is not closed for good. Nobody is judged while
-   * NATS is away: a restart would not bring it back.
+   * NATS is away, and no partition while its edge is: a restart would not bring them back.
    */
   readonly live: boolean
   readonly consumers: ReadonlyArray<ConsumerHealth>
@@ -107,7 +107,8 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
       const judged = away(nats) === undefined
       const now = yield* millis
       for (const [i, one] of cursors.entries()) {
-        look(one, JSON.stringify(one.progress.cursors), judged && one.progress.assigned && behind[i] === true, now)
+        const { assigned, away, cursors } = one.progress
+        look(one, JSON.stringify(cursors), judged && assigned && !away && behind[i] === true, now)
       }
     })
     yield* Effect.all([lookAtOutboxes, lookAtCursors], { concurrency: 2, discard: true }).pipe(
@@ -138,7 +139,7 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
         name,
         partitions: all.length,
         ready: all.filter(({ progress }) => progress.ready).length,
-        behind: all.filter(({ since }) => since !== undefined).length
+        behind: all.filter(({ progress, since }) => progress.away || since !== undefined).length
       }))
       return {
         ready: waiting.length === 0 && out === undefined && database === undefined && gone === undefined,

@@ -1,5 +1,14 @@
 import { hostname } from "node:os"
-import { Agendas, Committer, Consumer, Deadlines, Loader, type ParkingPolicy, Partition } from "@troupe/actor/engine"
+import {
+  Agendas,
+  Committer,
+  Consumer,
+  Deadlines,
+  EdgeCall,
+  Loader,
+  type ParkingPolicy,
+  Partition
+} from "@troupe/actor/engine"
 import { type Capabilities, Nats, type NatsError, Topology } from "@troupe/nats"
 import { Adopter, Pruner } from "@troupe/outbox"
 import { Db, Migrations, type PostgresError, Sql } from "@troupe/postgres"
@@ -129,6 +138,10 @@ const start = (
 ): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Agendas | Scope.Scope> =>
   Effect.gen(function* () {
     yield* logRejections
+    for (const actor of service.actors) {
+      const why = "edge" in actor ? EdgeCall.unfit(actor) : undefined
+      if (why !== undefined) return yield* failure("TRP0101", `the edge of ${actor.ref.name}`, why)
+    }
     const limits = { ...Topology.limits, ...options.limits }
     const sql = yield* Sql
     yield* Migrations.check(sql, redactedUrl(options.databaseUrl))

@@ -29,7 +29,7 @@ export interface Service {
   readonly "~troupe": "service"
   readonly name: string
   readonly contract: Contract.AnyContract
-  readonly actors: ReadonlyArray<Actor.AnyActor>
+  readonly actors: ReadonlyArray<Actor.AnyActor | Actor.AnyRemote>
   readonly subscribers: ReadonlyArray<Subscriber.AnySubscriber>
   readonly allow: Allow
 }
@@ -53,7 +53,7 @@ const netHost = /^([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?
  */
 export const make = <
   C extends Contract.AnyContract,
-  const Actors extends ReadonlyArray<Actor.AnyActor> = [],
+  const Actors extends ReadonlyArray<Actor.AnyActor | Actor.AnyRemote> = [],
   const Subscribers extends ReadonlyArray<Subscriber.AnySubscriber> = [],
   const Sends extends ReadonlyArray<Contract.AnyContract> = []
 >(

@@ -22,11 +22,14 @@ const settings = Config.all({
   resource: Config.String("OTEL_RESOURCE_ATTRIBUTES").pipe(Config.withDefault(""))
 })
 
+/** Exports the spans of turns, and no others, as `exporter` does. */
+export const layer = (service: string): Layer.Layer<never> => Tracing.layer.pipe(Layer.provide(exporter(service)))
+
 /**
- * Exports the spans of turns by OTLP over HTTP, as the `OTEL_*` variables say; nothing is traced without an endpoint. What is
- * not exported when the host ends is given 3 s. A collector that is slow or away costs spans and nothing else.
+ * A tracer that exports spans by OTLP over HTTP, as the `OTEL_*` variables say; nothing is traced without an endpoint. What is
+ * not exported at the end is given 3 s. A collector that is slow or away costs spans and nothing else.
  */
-export const layer = (service: string): Layer.Layer<never> =>
+export const exporter = (service: string): Layer.Layer<never> =>
   Layer.unwrap(
     Effect.map(settings, ({ protocol, resource }) => {
       const isNamed = /(^|,)\s*service\.name\s*=/.test(resource)
@@ -34,8 +37,7 @@ export const layer = (service: string): Layer.Layer<never> =>
         OTEL_TRACES_EXPORTER: "otlp",
         ...(isNamed ? {} : { OTEL_SERVICE_NAME: service })
       })
-      return Tracing.layer.pipe(
-        Layer.provide(OtlpTracer.layerFromConfig()),
+      return OtlpTracer.layerFromConfig().pipe(
         Layer.provide(protocol === "http/json" ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf),
         Layer.provide(collector),
         Layer.provide(ConfigProvider.layerAdd(defaults))

@@ -54,6 +54,7 @@ const partition = (name: string, stream: string, p: number, ready = true): Parti
   assigned: true,
   ready,
   trouble: ready ? undefined : "waits",
+  away: false,
   failures: 0,
   cursors: {},
   pending: {},
@@ -108,6 +109,23 @@ it.live("a stream that cannot be asked hides no other partition, and is trouble 
         if (one.consumer.name === "a.Lost") one.ready = false
       }
       yield* until(health, ({ live }) => live)
+    })
+  )
+)
+
+it.live("a partition whose edge is away is trouble, and no reason to start its host anew", () =>
+  withServers(
+    Effect.gen(function* () {
+      const name = yield* stream("0.x", "1.x")
+      const waiting = { ...partition("a.Remote", name, 0, false), away: true }
+      const partitions = [waiting, partition("a.Stalled", name, 1)]
+      const health = yield* Health.watch({ partitions, ...hasty })
+      const { consumers, ready, trouble } = yield* until(health, ({ live }) => !live)
+      assert.deepStrictEqual(trouble, ["a.Remote: waits", "a.Stalled, partition 1: its cursor stands still"])
+      assert.deepStrictEqual([ready, consumers.map(({ behind }) => behind)], [false, [1, 1]])
+      // Its edge is back, and it stands still all the same.
+      Object.assign(waiting, { ready: true, away: false })
+      yield* until(health, ({ trouble }) => trouble.includes("a.Remote, partition 0: its cursor stands still"))
     })
   )
 )

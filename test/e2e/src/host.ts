@@ -1,6 +1,7 @@
 // A host in a process of its own, so that it can be killed: node host.ts '{"name": ...}'. Says "ready" when it is.
 import { shift } from "@troupe/test-world/clock"
 import { run, type Settings as HostSettings } from "@troupe/test-world/host"
+import type { Actor } from "@troupe/actor"
 import { Reader } from "@troupe/nats"
 import { type CrashPoint, crashAt } from "@troupe/testing/crash"
 import * as Layer from "effect/Layer"
@@ -11,6 +12,8 @@ import { newer } from "./newer.ts"
 export interface Settings extends HostSettings {
   readonly name: string
   readonly crash?: CrashPoint
+  /** The handlers of the counters run there. */
+  readonly edge?: Actor.EdgeOptions
   /** Runs the code of the next deploy. */
   readonly newer?: boolean
   /** Runs the ledgers instead of the counters. */
@@ -28,7 +31,7 @@ const { service } =
     ? { service: ledgers(settings.name)[settings.ledgers] }
     : settings.newer === true
       ? newer(settings.name)
-      : counters(settings.name)
+      : counters(settings.name, settings.edge)
 const crashing = settings.crash === undefined ? Layer.empty : crashAt(settings.crash)
 const looking = settings.lookEvery === undefined ? Layer.empty : Layer.succeed(Reader.LookEvery, settings.lookEvery)
 run(service, settings, Layer.merge(crashing, looking))

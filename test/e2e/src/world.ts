@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Sql } from "postgres"
 import { counters, tables } from "./counters.ts"
+import { type EdgeProcess, type Runtime, start as startEdge } from "./edge/programs.ts"
 import type { Settings } from "./host.ts"
 
 /** A service of its own on the shared servers: its name, its database, and ways to look at both. */
@@ -28,6 +29,11 @@ export interface World {
   start(settings?: Partial<Settings>): Effect.Effect<HostProcess, never, Scope.Scope>
 }
 
+/** A world whose handlers run at an edge, on servers that are shared. */
+export interface EdgeWorld extends World {
+  readonly edge: EdgeProcess
+}
+
 export { type HostProcess, until } from "@troupe/test-world"
 
 let worlds = 0
@@ -36,6 +42,15 @@ let worlds = 0
 export const make: Effect.Effect<World, unknown, Scope.Scope> = Effect.suspend(() =>
   on({ natsUrl: process.env["NATS_URL"]!, adminUrl: process.env["DATABASE_URL"]! })
 )
+
+/** The same, with the handlers of the counters in a process of its own. */
+export const atEdge = (runtime: Runtime): Effect.Effect<EdgeWorld, unknown, Scope.Scope> =>
+  Effect.gen(function* () {
+    const world = yield* make
+    const edge = yield* startEdge(runtime, world.name)
+    const { secret, url } = edge
+    return { ...world, edge, start: (settings) => world.start({ edge: { url, secrets: [secret] }, ...settings }) }
+  })
 
 /** A world on servers of its own, which a test may kill. */
 export const on = Effect.fnUntraced(function* (servers: {

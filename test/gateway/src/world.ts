@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { jetstream, jetstreamManager } from "@nats-io/jetstream"
 import { headers } from "@nats-io/nats-core"
@@ -28,7 +29,7 @@ export interface Program {
   readonly ended: Effect.Effect<number | string>
 }
 
-/** The orders service's servers, and how to run it and the shop's gateway on them. */
+/** The orders service's servers, with the committed users, and how to run it and the shop's gateway on them. */
 export class World extends Context.Service<
   World,
   {
@@ -37,7 +38,7 @@ export class World extends Context.Service<
     placed(id: string): Effect.Effect<number>
     readonly orders: Effect.Effect<Program, never, Scope.Scope>
     /** On a free port, or on one that it had before. */
-    gateway(port?: string): Effect.Effect<Program, never, Scope.Scope>
+    gateway(port?: string, env?: Record<string, string>): Effect.Effect<Program, never, Scope.Scope>
     /** Without tokens. */
     readonly openGateway: Effect.Effect<Program, never, Scope.Scope>
     /** Says so many events of the kind `orders.Order.cancelled`, each with its number and a text, as its lane's owner would. */
@@ -52,7 +53,11 @@ export class World extends Context.Service<
   static readonly layer = Layer.effect(
     World,
     Effect.gen(function* () {
-      const nats = yield* NatsServer.start()
+      // Everybody as the user that the committed policy has for it.
+      const policy = readFileSync(`${root}infra/policy/nats.conf`, "utf8")
+      const passwords = [...policy.matchAll(/password: \$(\w+)/g)].map(([, variable]) => `${variable}: "secret"`)
+      const nats = yield* NatsServer.start({ config: `${passwords.join("\n")}\n${policy}` })
+      const as = (user: string) => nats.url.replace("nats://", `nats://${user}:secret@`)
       const admin = process.env["DATABASE_URL"] ?? ""
       const server = yield* connected(admin)
       const name = `gateway_${process.pid}_${Math.random().toString(36).slice(2, 8)}`
@@ -63,12 +68,12 @@ export class World extends Context.Service<
       const url = Object.assign(new URL(admin), { pathname: `/${name}` }).href
       yield* Migrations.run({ url: Redacted.make(url), folder: `${root}services/orders/migrations` })
       const nc = yield* Effect.acquireRelease(
-        Effect.promise(() => connect({ servers: `127.0.0.1:${nats.port}` })),
+        Effect.promise(() => connect({ servers: `127.0.0.1:${nats.port}`, user: "OPERATOR", pass: "secret" })),
         (nc) => Effect.promise(() => nc.close())
       )
       const jsm = yield* Effect.promise(() => jetstreamManager(nc))
       const last = async () => (await jsm.streams.info("CMD_orders")).state.last_seq
-      const env = { NATS_URL: nats.url, DATABASE_URL: url, TROUPE_HTTP_PORT: "0" }
+      const env = (user: string) => ({ NATS_URL: as(user), DATABASE_URL: url, TROUPE_HTTP_PORT: "0" })
       return World.of({
         nats,
         placed: (id) =>
@@ -80,7 +85,7 @@ export class World extends Context.Service<
             },
             (events) => events > 0
           ),
-        openGateway: program("gateway", { ...env, TROUPE_AUTH: "none" }),
+        openGateway: program("gateway", { ...env("gateway"), TROUPE_AUTH: "none" }),
         emit: (from, to, text = "") =>
           Effect.promise(async () => {
             for (let n = from; n <= to; n++) {
@@ -98,8 +103,9 @@ export class World extends Context.Service<
             }
           }),
         purge: Effect.promise(async () => void (await jsm.streams.purge("EVT_orders"))),
-        orders: program("orders", env),
-        gateway: (port = "0") => program("gateway", { ...env, TROUPE_HTTP_PORT: port, TROUPE_JWT_SECRET: secret }),
+        orders: program("orders", env("orders")),
+        gateway: (port = "0", more = {}) =>
+          program("gateway", { ...env("gateway"), TROUPE_HTTP_PORT: port, TROUPE_JWT_SECRET: secret, ...more }),
         stored: (commands) => until(last, (seen) => seen >= commands),
         commands: Effect.promise(last)
       })

@@ -2,10 +2,13 @@ import { Codes, Declaration, Envelope, Key, type Reply, Subject } from "@troupe/
 import { type Db } from "@troupe/postgres"
 import { Commit, Lease, passes, sqlState } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type { AnyActor } from "../Actor.ts"
+import { TooSlow, timed } from "../Limit.ts"
+import { reason } from "../Reason.ts"
+import type { AnySubscriber } from "../Subscriber.ts"
 import * as Turn from "../Turn.ts"
 import { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
@@ -56,23 +59,25 @@ export interface Done {
 /** A handler in a pure run asked for `Db`: the batch is run again inside a transaction. */
 export class NeedsTransaction {}
 
+/** Runs the handler of a message once: what it wants, or why that can be nothing. A defect of the handler stays one. */
+export type Take<E = never> = (delivery: Delivery, state: unknown) => Effect.Effect<Turn.Turn | Failure, E, Db>
+
 /** Runs before its message is given up. */
 const attempts = 3
-/** For one run of a handler. */
-const limit = "5 seconds"
 
 /**
  * Runs the turn of a message, with a handler's defects retried in place. Fails only with what is not the message's
- * fault: a lost database, or the signal that the turn needs a transaction.
+ * fault: a lost database, an edge that is away, or the signal that the turn needs a transaction.
  * `transact` runs a turn in a savepoint, so that a refused or failed one leaves nothing.
  */
-export const run = (
+export const run = <E>(
   consumer: Consumer,
   delivery: Delivery,
   state: unknown,
   maxPayload: number,
+  take: Take<E>,
   transact: <A, E>(turn: Effect.Effect<A, E, Db>) => Effect.Effect<A, E | CommitLost>
-): Effect.Effect<Done, CommitLost | NeedsTransaction> =>
+): Effect.Effect<Done, E | CommitLost | NeedsTransaction> =>
   Effect.gen(function* () {
     let failure: Failure = { code: "TRP0301", reason: "" }
     const log = { id: delivery.id, key: delivery.key }
@@ -85,7 +90,8 @@ export const run = (
       // Encoded inside the savepoint: what is refused, or cannot be sent, leaves nothing of what it wrote by `Db` either.
       const exit = yield* Effect.exit(
         transact(
-          Effect.flatMap(timed(take(consumer, delivery, state)), (turn) => {
+          Effect.flatMap(take(delivery, state), (turn) => {
+            if ("code" in turn) return Effect.fail(new Undo(turn))
             const done = encodeSafely(consumer, delivery, turn, maxPayload)
             return "code" in done || turn.error !== undefined ? Effect.fail(new Undo(done)) : Effect.succeed(done)
           })
@@ -96,9 +102,13 @@ export const run = (
         failure = exit.value
         break
       }
+      const failed = Cause.findErrorOption(exit.cause)
+      if (Option.isSome(failed)) return yield* Effect.fail(failed.value)
       const why = Cause.squash(exit.cause)
-      if (why instanceof NeedsTransaction) consumer.usesDb.add(delivery.type)
-      if (why instanceof NeedsTransaction || why instanceof CommitLost) return yield* Effect.fail(why)
+      if (why instanceof NeedsTransaction) {
+        consumer.usesDb.add(delivery.type)
+        return yield* Effect.fail(why)
+      }
       // A handler that made a defect of a database that went away: the partition waits, the message is not to blame.
       if (Cause.hasDies(exit.cause) && isDbError(why) && passes(why)) return yield* new CommitLost({ cause: why })
       failure = { code: isTooSlow(why) ? "TRP0302" : "TRP0301", reason: bounded(why) }
@@ -108,41 +118,10 @@ export const run = (
     return given(delivery, failure)
   })
 
-/** Most handlers end at once: only one that waits for something is given a fiber and a timer for it. */
-const timed = <A, R>(turn: Effect.Effect<A, never, R>): Effect.Effect<A, never, R> =>
-  Effect.contextWith((context: Context.Context<R>) => {
-    const fiber = Effect.runForkWith(context)(turn)
-    return (
-      fiber.pollUnsafe() ??
-      Effect.ensuring(
-        Effect.timeoutOrElse(Fiber.join(fiber), { duration: limit, orElse: () => Effect.die(new TooSlow()) }),
-        ended(fiber)
-      )
-    )
-  })
-
-/** Interrupts a handler and waits for its end, but not for ever: from here on it can neither stage nor write anything. */
-const ended = (fiber: Fiber.Fiber<unknown>): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    const late = setTimeout(() => resume(Effect.void), patience)
-    fiber.addObserver(() => {
-      clearTimeout(late)
-      resume(Effect.void)
-    })
-    fiber.interruptUnsafe()
-  })
-/** ms */
-const patience = 1_000
-
 /** Why a message is given up. */
 export interface Failure {
   readonly code: Codes.Code
   readonly reason: string
-}
-class TooSlow extends Error {
-  constructor() {
-    super(`it ran for more than ${limit}`)
-  }
 }
 /** Carries a turn that keeps nothing out of its savepoint. */
 class Undo {
@@ -159,10 +138,16 @@ const isDbError = (why: unknown): boolean =>
   why !== null &&
   (("_tag" in why && why._tag === "DbError") || ("cause" in why && isDbError(why.cause)))
 
-const take = (consumer: Consumer, delivery: Delivery, state: unknown): Effect.Effect<Turn.Turn, never, Db> => {
+/** Runs handlers that are in this process. */
+export const here =
+  (part: AnyActor | AnySubscriber): Take =>
+  (delivery, state) =>
+    timed(handled(part, delivery, state))
+
+const handled = (part: AnyActor | AnySubscriber, delivery: Delivery, state: unknown) => {
   const { envelope, key, now, payload, type } = delivery
   const input = { id: envelope.id, key, now }
-  if (consumer.part.kind === "actor") return Turn.take(consumer.part, state, delivery.name, payload, input)
+  if (part.kind === "actor") return Turn.take(part, state, delivery.name, payload, input)
   const event = {
     type,
     key,
@@ -174,7 +159,7 @@ const take = (consumer: Consumer, delivery: Delivery, state: unknown): Effect.Ef
     correlationId: envelope.correlationId ?? envelope.id,
     causationId: envelope.causationId
   }
-  return Turn.hear(consumer.part, state, event, input)
+  return Turn.hear(part, state, event, input)
 }
 
 /** A message that is given up: its caller, if any, is told; the message is kept with the reason. */
@@ -322,15 +307,4 @@ const follows = (consumer: Consumer, { envelope, id }: Delivery, ordinal: number
 })
 
 /** A reason as Postgres can keep it, at most 2,000 characters. */
-export const bounded = (why: unknown): string => {
-  const text =
-    why instanceof Error ? (why.stack ?? `${why.name}: ${why.message}`) : typeof why === "string" ? why : safeJson(why)
-  return Commit.clean(text, 2_000)
-}
-const safeJson = (value: unknown): string => {
-  try {
-    return JSON.stringify(value) ?? String(value)
-  } catch {
-    return String(value)
-  }
-}
+export const bounded = (why: unknown): string => Commit.clean(reason(why), 2_000)

@@ -2,6 +2,7 @@ import { Codes, Envelope } from "@troupe/contract"
 import { Db } from "@troupe/postgres"
 import { type Commit, Lease } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { Agenda } from "./Agenda.ts"
 import * as Answers from "./Answers.ts"
 import * as Attempt from "./Attempt.ts"
@@ -16,8 +17,10 @@ import * as Cursor from "./Cursor.ts"
 import { isMessage, type Item } from "./Mailbox.ts"
 import * as Parking from "./Parking.ts"
 import { type Sorted, sorted } from "./Queues.ts"
+import * as Remote from "./Remote.ts"
 import * as Stored from "./Stored.ts"
 import * as Timers from "./Timers.ts"
+import { TooMuch } from "./TooMuch.ts"
 import * as Tracing from "./Tracing.ts"
 
 /** What the owner of a partition knows between two commits. */
@@ -52,8 +55,6 @@ export interface Options {
   readonly watermarks: () => ReadonlyArray<Commit.WatermarkRow>
 }
 
-/** A batch stages more than one commit should carry: it is to be halved. */
-export class TooMuch {}
 /** Bytes that a batch may stage, but for a single message. */
 const stagedLimit = 16 * 1024 ** 2
 
@@ -63,7 +64,7 @@ const mendable: ReadonlySet<Codes.Code> = new Set(["TRP0301", "TRP0302", "TRP030
 /**
  * Runs the turns of a batch: in order within a key, keys side by side. A message that fails is parked, and those of its
  * key behind it. Nothing is written here. Fails with `NeedsTransaction` when a handler asks for `Db` in a pure run, with
- * `Braked` when too many keys fail.
+ * `Braked` when too many keys fail, or its edge is away.
  */
 export const handle = (
   consumer: Consumer,
@@ -71,6 +72,11 @@ export const handle = (
   items: ReadonlyArray<Item>,
   options: Options
 ): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction | TooMuch | Braked, Loader | Db> =>
+  Effect.scoped(handleWith(consumer, memory, items, options))
+
+const handleWith = (
+  ...[consumer, memory, items, options]: Parameters<typeof handle>
+): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction | TooMuch | Braked, Loader | Db | Scope.Scope> =>
   Effect.gen(function* () {
     const { deliveries, queues, refusals } = sorted(consumer, items.filter(isMessage))
     const { asks, inbox, states } = yield* load(consumer, memory, deliveries, queues, options.check)
@@ -84,6 +90,8 @@ export const handle = (
     const done = new Map<string, Attempt.Done>()
     let bytes = 0
     const transact = options.transaction ? inSavepoint(yield* Db) : pure
+    const { part } = consumer
+    const take = "edge" in part ? yield* Remote.make(consumer, part, queues) : Attempt.here(part)
     const changed = new Map<string, Entry & { readonly text: string }>()
     yield* Effect.forEach(
       queues,
@@ -134,7 +142,7 @@ export const handle = (
                   : (yield* deadlines.over(next))
                     ? Attempt.expired(next)
                     : yield* Tracing.turn(consumer, next, (traced) =>
-                        Attempt.run(consumer, traced, value, options.maxPayload, transact)
+                        Attempt.run(consumer, traced, value, options.maxPayload, take, transact)
                       )
             if (one.dead === undefined) {
               line.passes(next.incoming)

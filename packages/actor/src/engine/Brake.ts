@@ -7,7 +7,7 @@ const most = 10_000
 
 /**
  * Too many keys fail: parking them one by one would park the world, where the handler is broken or what it needs is away.
- * Nothing of the batch is committed.
+ * Nothing of the batch is committed, and it is tried again later.
  */
 export class Braked extends Error {
   override readonly name = "Braked"

@@ -1,11 +1,11 @@
 import { type Contract, EventWire, Subject, type Target } from "@troupe/contract"
-import type { AnyActor } from "../Actor.ts"
+import type { AnyActor, AnyRemote } from "../Actor.ts"
 import * as State from "../State.ts"
 import type { AnySubscriber } from "../Subscriber.ts"
 
 /** An actor or a subscriber of a service, as the engine runs it. */
 export interface Consumer {
-  readonly part: AnyActor | AnySubscriber
+  readonly part: AnyActor | AnyRemote | AnySubscriber
   readonly service: string
   /** Of the service that runs it; on what it stages. */
   readonly contract: number
@@ -38,7 +38,7 @@ export interface Source {
   readonly filter: (partition: number) => string
 }
 
-export const ofActor = (service: Contract.AnyContract, actor: AnyActor, id: number): Consumer => {
+export const ofActor = (service: Contract.AnyContract, actor: AnyActor | AnyRemote, id: number): Consumer => {
   const { definition, events, name } = actor.ref
   const [, type] = name.split(".") as [string, string]
   const commands = Object.entries(actor.ref.commands).map(([command, ref]) => [command, ref.target] as const)
@@ -97,7 +97,7 @@ export const ofSubscriber = (service: Contract.AnyContract, subscriber: AnySubsc
 }
 
 /** Throws when the part's initial state is not what its schema says: the service does not start. */
-const stateOf = (part: AnyActor | AnySubscriber): Pick<Consumer, "state" | "initial"> => {
+const stateOf = (part: Consumer["part"]): Pick<Consumer, "state" | "initial"> => {
   const state = State.wire(part.state)
   const initial = state.encode(part.initial)
   if (!initial.ok)

@@ -54,19 +54,36 @@ export const committed = (consumer: Consumer, { inbox, more: { dead = [] } }: Co
     return Effect.void
   })
 
+const boundaries = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]
+
 const seconds = (outcome: "committed" | "failed") =>
   Metric.histogram("troupe_commit_duration_seconds", {
     description: "Calls of the function that commits the staged work of a host's partitions",
     attributes: { outcome },
-    boundaries: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]
+    boundaries
   })
 const durations = { committed: seconds("committed"), failed: seconds("failed") }
 
 /** Times a call of the commit function. */
 export const timed = <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  observed(call, (exit) => durations[Exit.isSuccess(exit) ? "committed" : "failed"])
+
+const edgeSeconds = (consumer: string, outcome: "answered" | "away") =>
+  Metric.histogram("troupe_edge_call_duration_seconds", {
+    description: "Calls of the edge that runs the handlers of a consumer",
+    attributes: { consumer, outcome },
+    boundaries
+  })
+
+/** Times a call of an edge. */
+export const called = <A, E, R>(consumer: string, call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  observed(call, (exit) => edgeSeconds(consumer, Exit.isSuccess(exit) ? "answered" : "away"))
+
+const observed = <A, E, R>(
+  call: Effect.Effect<A, E, R>,
+  metric: (exit: Exit.Exit<A, E>) => Metric.Histogram<number>
+): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     const began = performance.now()
-    return Effect.onExit(call, (exit) =>
-      Metric.update(durations[Exit.isSuccess(exit) ? "committed" : "failed"], (performance.now() - began) / 1_000)
-    )
+    return Effect.onExit(call, (exit) => Metric.update(metric(exit), (performance.now() - began) / 1_000))
   })

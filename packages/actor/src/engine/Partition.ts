@@ -9,17 +9,19 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { Agendas } from "./Agenda.ts"
 import * as Attempt from "./Attempt.ts"
-import { type Handled, handle, type Memory, TooMuch } from "./Batch.ts"
+import { type Handled, handle, type Memory } from "./Batch.ts"
 import { Brake, Braked } from "./Brake.ts"
 import * as Cache from "./Cache.ts"
 import * as CaughtUp from "./CaughtUp.ts"
 import { CommitLost, CommitRefused, Committer, failed } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Cursor from "./Cursor.ts"
+import { EdgeAway } from "./EdgeCall.ts"
 import { grant } from "./Grant.ts"
 import type { Loader } from "./Loader.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Measures from "./Measures.ts"
+import { TooMuch } from "./TooMuch.ts"
 
 /** States kept in memory per partition: entries, and characters of what they are stored as. */
 const cached = { entries: 1_000, size: 4 * 1024 ** 2 }
@@ -45,6 +47,8 @@ export interface Progress<C = Pick<Consumer, "id" | "name" | "sources">> {
   ready: boolean
   /** Why it is not ready. */
   trouble: string | undefined
+  /** It waits for its edge: to start this process anew would not bring it back. */
+  away: boolean
   /** How often it was lost since it last got on. */
   failures: number
   /** Sequence per stream of the last message whose effects are committed. */
@@ -63,6 +67,7 @@ export const progress = <C>(consumer: C, p: number): Progress<C> => ({
   assigned: false,
   ready: false,
   trouble: "starting",
+  away: false,
   failures: 0,
   cursors: {},
   pending: {},
@@ -179,15 +184,19 @@ const settle = (
 
 type Services = Sql | Db | Nats | Committer | Loader | Agendas
 
-/** Waits, and says so, as long as too many keys fail; what operators wish is done meanwhile. */
+/** Waits, and says so, as long as too many keys fail or the edge is away; what operators wish is done meanwhile. */
 const handleBatch = (
   progress: Progress<Consumer>,
   ...batch: [memory: Memory, items: ReadonlyArray<Mailbox.Item>, relay: Relay.Relay, condemned?: Attempt.Failure]
 ): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced | TooMuch, Services> =>
   Effect.catchIf(handleOnce(progress.consumer, ...batch), isBraked, (braked) =>
     Effect.gen(function* () {
-      progress.ready = false
-      progress.trouble = braked.message
+      const tell = (why: Braked) => {
+        progress.ready = false
+        progress.trouble = why.message
+        progress.away = why instanceof EdgeAway
+      }
+      tell(braked)
       yield* Effect.logError(braked.message)
       const [before, items, relay, condemned] = batch
       let memory = before
@@ -199,10 +208,15 @@ const handleBatch = (
         const after = yield* handleOnce(progress.consumer, memory, items, relay, condemned).pipe(
           // Whoever halves the batch does not know of the wishes that were done meanwhile: then it is taken anew.
           Effect.mapError((error) => (isBraked(error) || memory === before ? error : lost(error))),
-          Effect.catchIf(isBraked, () => Effect.undefined)
+          Effect.catchIf(isBraked, (still) =>
+            Effect.as(
+              Effect.sync(() => tell(still)),
+              undefined
+            )
+          )
         )
         if (after === undefined) continue
-        yield* Effect.logInfo("its keys do not fail any more: it goes on")
+        yield* Effect.logInfo("what it waited for is over: it goes on")
         return after
       }
     }).pipe(
@@ -210,6 +224,7 @@ const handleBatch = (
         Effect.sync(() => {
           progress.ready = true
           progress.trouble = undefined
+          progress.away = false
         })
       )
     )
@@ -250,7 +265,8 @@ const handleOnce = (
     const asked = Effect.suspend(() => handleOnce(consumer, { ...memory, wary: whenRepeated }, items, relay))
     if (handled._tag === "Failure") {
       if (handled.failure instanceof Attempt.NeedsTransaction) return yield* transacted
-      return isBraked(handled.failure) && !check ? yield* asked : yield* Effect.fail(handled.failure)
+      const failing = isBraked(handled.failure) && !(handled.failure instanceof EdgeAway)
+      return failing && !check ? yield* asked : yield* Effect.fail(handled.failure)
     }
     // What was handled before may fail when it runs once more: that is no reason to park it.
     if (!check && handled.success.work.more.parked!.length > 0) return yield* asked

@@ -128,9 +128,14 @@ describe("a deadline", () => {
         }
       })
       const run = (over: boolean) =>
-        Attempt.run(Consumer.ofActor(Shop, failing, 1), ask(5_000), 0, 1_000_000, (turn) => turn as never).pipe(
-          Effect.provideService(Deadlines.Deadlines, { over: () => Effect.succeed(over) })
-        )
+        Attempt.run(
+          Consumer.ofActor(Shop, failing, 1),
+          ask(5_000),
+          0,
+          1_000_000,
+          Attempt.here(failing),
+          (turn) => turn as never
+        ).pipe(Effect.provideService(Deadlines.Deadlines, { over: () => Effect.succeed(over) }))
       assert.strictEqual((yield* run(false)).dead?.code, "TRP0301")
       assert.strictEqual(tries, 3)
       assert.strictEqual((yield* run(true)).dead?.code, "TRP0301")

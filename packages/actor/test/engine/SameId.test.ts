@@ -11,6 +11,7 @@ import * as Cache from "../../src/engine/Cache.ts"
 import * as Consumer from "../../src/engine/Consumer.ts"
 import { Loader } from "../../src/engine/Loader.ts"
 import * as Parking from "../../src/engine/Parking.ts"
+import { TooMuch } from "../../src/engine/TooMuch.ts"
 import { incoming } from "./incoming.ts"
 
 class Till extends Contract.actor({
@@ -50,7 +51,7 @@ it.live("an id that two keys use at once never keeps a state without its events"
       Effect.provideService(Db, {} as never)
     )
     // One after the other, the inbox tells the second one from the first.
-    if (result._tag === "Failure") return assert.instanceOf(result.failure, Batch.TooMuch)
+    if (result._tag === "Failure") return assert.instanceOf(result.failure, TooMuch)
     const { outbox, states } = result.success.work
     assert.strictEqual(states.length, outbox.length)
   })

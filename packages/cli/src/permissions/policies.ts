@@ -1,11 +1,11 @@
 import { globSync } from "node:fs"
 import { resolve } from "node:path"
 import { Contract } from "@troupe/contract"
-import { Gateway } from "@troupe/gateway"
+import type { Gateway } from "@troupe/gateway"
 import { Caller, Policy } from "@troupe/permissions"
 import * as Effect from "effect/Effect"
 import { type Failure, failure, reason } from "../Failure.ts"
-import { defaultExport, Discovery, isService, shown } from "../service/index.ts"
+import { defaultExport, Discovery, isGateway, isService, shown } from "../service/index.ts"
 
 /** The policies of the files named, or of all services and callers below the working directory. TRP0104 when there is none. */
 export const policies = (named: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Policy.Policy>, Failure> =>
@@ -29,7 +29,7 @@ export const policyOf = (file: string, declared: unknown): Effect.Effect<Policy.
     try: () => {
       if (isService(declared)) return Policy.ofService(declared)
       if (Caller.is(declared)) return Policy.ofCaller(declared)
-      if (Gateway.is(declared)) return Policy.ofCaller(callerOf(declared))
+      if (isGateway(declared)) return Policy.ofCaller(callerOf(declared))
       throw new TypeError("its default export is neither a service, nor a gateway, nor a caller")
     },
     catch: (cause) => failure("TRP0102", shown(file), reason(cause))

@@ -1,10 +1,8 @@
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
-import { layer as clientLayer } from "@troupe/client/node"
 import type { Gateway } from "@troupe/gateway"
-import { serve } from "@troupe/gateway/node"
 import { credentials } from "@troupe/nats"
-import { Host, type HostOptions, type Service } from "@troupe/service"
+import { Host, type HostOptions, type Service, Tracing } from "@troupe/service"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -70,8 +68,12 @@ const gatewayUrl = (
       try: () => credentials(Redacted.value(natsUrl)),
       catch: (cause) => failure("TRP0101", "NATS_URL", reason(cause))
     })
+    // A service needs neither.
+    const { layer } = yield* Effect.promise(() => import("@troupe/client/node"))
+    const { serve } = yield* Effect.promise(() => import("@troupe/gateway/node"))
     const creds = natsCreds === undefined ? {} : { creds: () => readFileSync(natsCreds, "utf8") }
     const inboxPrefix = `_INBOX.${gateway.name}`
-    const client = clientLayer({ ...user, ...creds, servers, name: gateway.name, inboxPrefix })
-    return yield* serve(gateway, { ...http, client })
+    const client = layer({ ...user, ...creds, servers, name: gateway.name, inboxPrefix })
+    const tracing = yield* Layer.build(Tracing.exporter(gateway.name))
+    return yield* Effect.provideContext(serve(gateway, { ...http, client }), tracing)
   })

@@ -1,6 +1,7 @@
 export * as Discovery from "./Discovery.ts"
 export {
   defaultExport,
+  isGateway,
   isService,
   load,
   loadAll,

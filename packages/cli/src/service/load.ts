@@ -1,6 +1,6 @@
 import { relative } from "node:path"
 import { pathToFileURL } from "node:url"
-import { Gateway } from "@troupe/gateway"
+import type { Gateway } from "@troupe/gateway"
 import type { Service } from "@troupe/service"
 import * as Effect from "effect/Effect"
 import { type Failure, failure, located, reason } from "../Failure.ts"
@@ -22,7 +22,7 @@ export const load = (file: string): Effect.Effect<Loaded | LoadedGateway, Failur
   Effect.gen(function* () {
     const declared = yield* defaultExport(file)
     if (isService(declared)) return { file, service: declared }
-    if (Gateway.is(declared)) return { file, gateway: declared }
+    if (isGateway(declared)) return { file, gateway: declared }
     const why = declared === undefined ? "it has no default export" : "its default export is something else"
     return yield* failure("TRP0102", shown(file), why)
   })
@@ -55,8 +55,13 @@ export const loadAll = (files: ReadonlyArray<string>): Effect.Effect<Programs, F
   })
 
 /** Any copy of `@troupe/service` will do, so the mark is compared and no class. */
-export const isService = (value: unknown): value is Service.Service =>
-  typeof value === "object" && value !== null && "~troupe" in value && value["~troupe"] === "service"
+export const isService = (value: unknown): value is Service.Service => markOf(value) === "service"
+
+/** Of any copy of `@troupe/gateway`. */
+export const isGateway = (value: unknown): value is Gateway.Gateway => markOf(value) === "gateway"
+
+const markOf = (value: unknown): unknown =>
+  typeof value === "object" && value !== null && "~troupe" in value ? value["~troupe"] : undefined
 
 export const shown = (file: string): string => {
   const path = relative(process.cwd(), file)

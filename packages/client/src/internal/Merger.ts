@@ -14,7 +14,7 @@ export interface Outgoing {
 /** What the server takes in one batch, and how much of our memory one may fill. */
 const most = { messages: 1_000, bytes: 4 * 1024 ** 2 }
 /** A batch that is not acknowledged after so long, ms, is sent again, message by message. */
-const deadline = 5_000
+const deadline = 2_000
 const disabled = 10174
 
 /**
@@ -26,7 +26,7 @@ export class Merger {
   private readonly link: Link
   private queue: Array<Outgoing> = []
   /** Given up when the batch under way is acknowledged, refused or lost. */
-  private underWay: { readonly inbox: string; readonly timer: ReturnType<typeof setTimeout> } | undefined
+  private underWay: UnderWay | undefined
   private scheduled = false
   private refused = false
 
@@ -34,6 +34,7 @@ export class Merger {
     this.link = link
     // Whoever waits for an acknowledgement sends again by itself.
     link.onReconnect(() => this.over())
+    link.onViolation((subject) => this.underWay?.refuse(subject))
   }
 
   publish(message: Outgoing): void {
@@ -64,8 +65,8 @@ export class Merger {
   private send(batch: ReadonlyArray<Outgoing>): void {
     const id = nuid.next()
     const alone = batch.length === 1
-    const singly = (): void => {
-      for (const one of batch) this.single(one)
+    const singly = (but?: string): void => {
+      for (const one of batch) if (one.subject !== but) this.single(one)
       this.over()
     }
     const inbox = this.link.expect((msg) => {
@@ -75,7 +76,14 @@ export class Merger {
       for (const { reply } of batch) this.link.hear(reply, msg)
       this.over()
     })
-    this.underWay = { inbox, timer: setTimeout(singly, deadline) }
+    this.underWay = {
+      inbox,
+      timer: setTimeout(singly, deadline),
+      // The server drops the message alone, and never answers a batch whose last one it dropped.
+      refuse: (subject) => {
+        if (batch.some((one) => one.subject === subject)) singly(subject)
+      }
+    }
     for (const [i, { body, headers, subject }] of batch.entries()) {
       const last = i === batch.length - 1
       const more = alone
@@ -101,6 +109,13 @@ export class Merger {
     this.underWay = undefined
     this.flush()
   }
+}
+
+interface UnderWay {
+  readonly inbox: string
+  readonly timer: ReturnType<typeof setTimeout>
+  /** The user may not publish to this subject. */
+  readonly refuse: (subject: string) => void
 }
 
 const read = (msg: Msg): { readonly batch?: string; readonly error?: { readonly err_code: number } } => {

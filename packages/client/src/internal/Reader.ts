@@ -29,8 +29,6 @@ const expires = 30 * Api.second
 const heartbeat = Api.second
 /** Without a word from the server for so long, ms, the consumer is made anew. */
 const silence = 3_500
-/** A reader that asked for nothing for so long, ms, compares the stream with what it read. */
-const longRest = 5_000
 /** How long a server that does not answer is asked when a subscription begins, ms. */
 const patience = 10_000
 const pause = () => new Promise((resolve) => setTimeout(resolve, 250))
@@ -42,8 +40,7 @@ const margin = 5 * 60_000
 /**
  * Reads one stream in order, in pulls of a consumer of its own: a slow reader holds the server back. Whenever the consumer
  * may have lost its place (another connection, a server that restarted or is silent) it is made anew after the last message,
- * once the stream is compared with what was read: first with its time of creation and its bounds, then with the message
- * itself, which the new consumer begins with. nats-server >= 2.11.
+ * once the stream is compared with what was read: its time of creation, its bounds, and the message itself. nats-server >= 2.11.
  */
 export class Reader {
   /** Why it ended: it failed, or its connection was closed. */
@@ -62,10 +59,12 @@ export class Reader {
   /** Messages that this consumer has delivered. */
   private delivered = 0
   private heardAt = 0
-  /** Since when nothing was asked for. */
-  private restsSince = 0
+  /** The last pull brought all that was asked for: until the next one retention may delete what it could not send. */
+  private behind = false
   /** This consumer is given up: what it still brings may have a hole before it. */
   private over = false
+  /** The message behind a hole, for which the stream was looked at. */
+  private afterHole = 0
   private wakeUp: () => void = () => {}
   private closed = false
   private readonly leave: () => void
@@ -144,7 +143,7 @@ export class Reader {
     const { link } = this
     const log = await Api.look(link, stream)
     const known = first ? (isPlace(from) ? from : undefined) : this.received
-    const missing = known && Api.lost(stream, known, log)
+    const missing = known && (Api.lost(stream, known, log) ?? (await Api.replaced(link, stream, known, log)))
     if (missing !== undefined && whenLost === "fail") throw missing
     const after = missing === undefined ? known : undefined
     const begin =
@@ -154,12 +153,11 @@ export class Reader {
     this.over = false
     this.delivered = 0
     this.wanted = 0
-    this.restsSince = Date.now()
+    this.behind = false
     const subject = filter(log.partitions)
     const filtered = subject !== undefined
-    let proves = after !== undefined && after.id !== ""
     const progress = await Api.createConsumer(link, stream, this.name, subject, begin)
-    this.received = after ?? { created: log.created, seq: progress.seq, at: Date.now(), id: "" }
+    this.received = after ?? (await this.standing(log, progress.seq))
     if (this.closed) return this.end()
     this.subscription = link.nc.subscribe(this.inbox, {
       callback: (error, msg) => {
@@ -167,7 +165,8 @@ export class Reader {
         this.heardAt = Date.now()
         const info = ackOf(msg)
         if (info === undefined) return this.told(msg)
-        if (--this.wanted === 0) this.restsSince = this.heardAt
+        // Without a filter a hole in the sequences tells.
+        this.behind = --this.wanted === 0 && filtered
         // What the connection dropped is read again.
         if (info.delivered !== ++this.delivered) return this.quit()
         const place = {
@@ -176,15 +175,12 @@ export class Reader {
           at: info.at,
           id: Place.idOf(msg.headers?.get("ce-id") ?? "")
         }
-        if (proves && after !== undefined) {
-          proves = false
-          if (info.seq === after.seq) {
-            if (place.id === after.id) return this.pull()
-            if (whenLost === "fail") return this.fail(Api.another(stream, after))
-            this.received = { ...after, created: 0 }
-            return this.quit()
-          }
-        } else if (!filtered && this.delivered > 1 && info.seq > this.received.seq + 1) return this.quit()
+        const begun = after !== undefined || this.delivered > 1
+        if (!filtered && begun && place.seq > this.received.seq + 1 && place.seq !== this.afterHole) {
+          // Retention has passed the reader, which it is told when it looks at the stream; or somebody deleted just these.
+          this.afterHole = place.seq
+          return this.quit()
+        }
         this.received = place
         this.arrived.push({ msg, place })
         this.pull()
@@ -196,10 +192,24 @@ export class Reader {
   /** Asks for more when half of what was there is taken, one pull at a time. */
   private pull(): void {
     if (this.wanted > 0 || this.arrived.length > ahead / 2 || this.over || this.ended !== undefined) return
-    // Meanwhile the server may have deleted what it could not send.
-    if (Date.now() - this.restsSince > longRest) return this.quit()
     this.wanted = ahead - this.arrived.length
     this.heardAt = Date.now()
+    if (this.behind) void this.compare().catch(() => this.quit())
+    else this.ask()
+  }
+
+  /** Asks for more when the stream still has what comes next; else has the consumer made anew, which tells what is missing. */
+  private async compare(): Promise<void> {
+    const { stream } = this.options
+    const { subscription } = this
+    const missing = Api.lost(stream, this.received, await Api.look(this.link, stream))
+    if (subscription !== this.subscription) return
+    this.behind = false
+    if (missing === undefined) this.ask()
+    else this.quit()
+  }
+
+  private ask(): void {
     const request = {
       batch: this.wanted,
       expires,
@@ -219,7 +229,7 @@ export class Reader {
     const over = code === 404 || code === 408 || (code === 409 && /maxbytes|batch completed/.test(text))
     if (!over) return this.quit()
     this.wanted = 0
-    this.restsSince = this.heardAt
+    this.behind = code === 409
     if (code === 408 && this.arrived.length === 0) void this.settle().catch(() => this.quit())
     else this.pull()
   }
@@ -235,10 +245,18 @@ export class Reader {
     const { delivered, pending } = await Api.consumer(this.link, stream, name)
     if (subscription !== this.subscription) return
     if (pending === 0 && delivered === this.delivered && log.last > this.received.seq) {
-      this.received = { created: log.created, seq: log.last, at: Date.now(), id: "" }
+      const end = await this.standing(log, log.last)
+      if (subscription !== this.subscription) return
+      this.received = end
       this.options.wake()
     }
     this.pull()
+  }
+
+  /** A place that is known to be read. */
+  private async standing(log: Api.Log, seq: number): Promise<Place.Place> {
+    const id = await Api.idAt(this.link, this.options.stream, seq, log)
+    return { created: log.created, seq, at: Date.now(), id }
   }
 
   /** Has the consumer made anew. */
@@ -275,9 +293,7 @@ const isDeleted = ({ reason }: ClientError): boolean => reason._tag === "PlaceLo
 const beginning = (from: Options["from"], log: Api.Log): Api.Begin => {
   if (from === "start") return { deliver_policy: "all" }
   if (from instanceof Date) return { deliver_policy: "by_start_time", opt_start_time: from.toISOString() }
-  // With the message itself, when there is one to prove that the stream is the one that was read.
-  const seq = from === "now" ? log.last + 1 : from.seq + (from.id === "" ? 1 : 0)
-  return { deliver_policy: "by_start_sequence", opt_start_seq: Math.max(seq, 1) }
+  return { deliver_policy: "by_start_sequence", opt_start_seq: (from === "now" ? log.last : from.seq) + 1 }
 }
 
 /** What was deleted is gone; of a stream that lost messages, what was read in the last minutes may have come anew. */

@@ -1,7 +1,8 @@
 import { type Msg, type MsgHdrs, PermissionViolationError } from "@nats-io/nats-core"
+import { MsgHdrsImpl } from "@nats-io/nats-core/internal"
 import { ClientError, NotAllowed, NotConnected, PlaceLost, type Reason } from "../ClientError.ts"
 import type { Link } from "./Link.ts"
-import type { Place } from "./Place.ts"
+import * as Place from "./Place.ts"
 
 /** How long an answer of JetStream is waited for, ms. */
 const patience = 2_000
@@ -59,6 +60,7 @@ const call = async <Info>(link: Link, stream: string, subject: string, body: unk
   const info = JSON.parse(answer.string()) as Info & { readonly error?: ApiError }
   const { error } = info
   if (error === undefined) return info
+  if (error.err_code === messageNotFound) return info
   if (error.err_code === streamNotFound) throw new NoStream(stream)
   if (error.code >= 500 || error.err_code === consumerNotFound) throw new Passing(error.description)
   throw new ClientError({ to: stream, reason: new NotConnected({ detail: `${stream}: ${error.description}` }) })
@@ -74,12 +76,17 @@ interface StreamInfo {
   readonly config: { readonly subject_transform?: { readonly dest: string } }
   readonly state: { readonly first_seq: number; readonly last_seq: number }
 }
+/** Headers in Base64. */
+interface StoredMessage {
+  readonly message?: { readonly hdrs?: string }
+}
 interface ConsumerInfo {
   readonly delivered: { readonly stream_seq: number; readonly consumer_seq: number }
   readonly num_pending: number
 }
 const streamNotFound = 10059
 const consumerNotFound = 10014
+const messageNotFound = 10037
 
 /** Also for a moment while a server starts. */
 export class NoStream extends Passing {
@@ -125,11 +132,20 @@ const progress = (info: ConsumerInfo): Progress => ({
   pending: info.num_pending
 })
 
+/** What tells the message at `seq` from another one (`Place.id`); empty when there is none. */
+export const idAt = async (link: Link, stream: string, seq: number, log: Log): Promise<string> => {
+  if (seq < 1 || seq < log.first || seq > log.last) return ""
+  const { message } = await call<StoredMessage>(link, stream, `STREAM.MSG.GET.${stream}`, { seq })
+  if (message === undefined) return ""
+  const bytes = Uint8Array.from(atob(message.hdrs ?? ""), (char) => char.charCodeAt(0))
+  return Place.idOf(bytes.length === 0 ? "" : MsgHdrsImpl.decode(bytes).get("ce-id"))
+}
+
 /** Nanoseconds, as JetStream counts. */
 export const second = 1_000_000_000
 
 /** Why reading cannot go on after a place, if so: the stream is not the one that was read, or lacks what was not read yet. */
-export const lost = (stream: string, place: Place, log: Log): ClientError | undefined => {
+export const lost = (stream: string, place: Place.Place, log: Log): ClientError | undefined => {
   const said = (code: PlaceLost["code"], why: string) =>
     new ClientError({ to: stream, reason: new PlaceLost({ code, stream, why }) })
   if (place.created !== log.created)
@@ -139,15 +155,19 @@ export const lost = (stream: string, place: Place, log: Log): ClientError | unde
     ? said("TRP0407", `it was read up to ${place.seq}, and now begins at ${log.first}`)
     : undefined
 }
-export const another = (stream: string, place: Place): ClientError =>
-  new ClientError({
-    to: stream,
-    reason: new PlaceLost({
-      code: "TRP0408",
-      stream,
-      why: `it was read up to ${place.seq}, and now has another message there`
-    })
-  })
+
+/** The same, when another message stands at the place. One that is not there any more proves nothing. */
+export const replaced = async (
+  link: Link,
+  stream: string,
+  place: Place.Place,
+  log: Log
+): Promise<ClientError | undefined> => {
+  const found = place.id === "" ? "" : await idAt(link, stream, place.seq, log)
+  if (found === "" || found === place.id) return undefined
+  const why = `it was read up to ${place.seq}, and now has another message there`
+  return new ClientError({ to: stream, reason: new PlaceLost({ code: "TRP0408", stream, why }) })
+}
 
 const when = (ms: number): string => new Date(ms).toISOString()
 

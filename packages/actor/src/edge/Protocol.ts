@@ -1,0 +1,98 @@
+import { Json } from "@troupe/contract"
+import * as Schema from "effect/Schema"
+import type { Declared } from "../Actor.ts"
+
+/** What both ends say, in JSON. All that a contract or a state declares travels as the text that is stored and sent. */
+
+/** One message to handle. */
+export interface Turn extends Schema.Schema.Type<typeof Turn> {}
+const Turn = Schema.Struct({
+  id: Schema.String,
+  /** When it was said, ms since 1970. */
+  now: Schema.Finite,
+  command: Schema.String,
+  payload: Schema.String
+})
+
+/** Messages of one key, in order; each finds the state that the one before it left. */
+export interface Line extends Schema.Schema.Type<typeof Line> {}
+const Line = Schema.Struct({
+  key: Schema.String,
+  /** Before the first of them, in the newest shape. */
+  state: Schema.String,
+  turns: Schema.NonEmptyArray(Turn)
+})
+
+/** What a host asks for: at most one line of a key. */
+export interface Call extends Schema.Schema.Type<typeof Call> {}
+const Call = Schema.Struct({
+  actor: Schema.String,
+  /** `dialect` of the host. */
+  dialect: Schema.String,
+  lines: Schema.Array(Line)
+})
+export const call = Json.make(Call)
+
+const Sent = { to: Schema.String, key: Schema.String, payload: Schema.String }
+/** What a handler staged. */
+export type Item = typeof Item.Type
+const Item = Schema.Union([
+  Schema.Struct({ kind: Schema.Literal("event"), name: Schema.String, payload: Schema.String }),
+  Schema.Struct({ kind: Schema.Literal("command"), ...Sent }),
+  Schema.Struct({
+    kind: Schema.Literal("timer"),
+    name: Schema.optionalKey(Schema.String),
+    delay: Schema.Finite,
+    ...Sent
+  }),
+  Schema.Struct({ kind: Schema.Literal("cancel"), name: Schema.String })
+])
+
+/** What became of a turn. */
+export type Outcome = typeof Outcome.Type
+const Outcome = Schema.Union([
+  Schema.Struct({
+    kind: Schema.Literal("done"),
+    reply: Schema.String,
+    /** None: it was not set. */
+    state: Schema.optionalKey(Schema.String),
+    staged: Schema.Array(Item)
+  }),
+  /** By a typed error of the command. */
+  Schema.Struct({ kind: Schema.Literal("refused"), error: Schema.String }),
+  /** It would fail again: what it wants is not what is declared. */
+  Schema.Struct({
+    kind: Schema.Literal("failed"),
+    code: Schema.Literals(["TRP0301", "TRP0303"]),
+    reason: Schema.String
+  }),
+  /** It may do when it is tried again. */
+  Schema.Struct({ kind: Schema.Literal("died"), slow: Schema.Boolean, reason: Schema.String })
+])
+
+/**
+ * For each line of a call, in its order, what became of its turns: of the first at least. A line ends with the first turn
+ * that does not come to its end, and where it takes long; its host asks again for what is left of it.
+ */
+export interface Answer extends Schema.Schema.Type<typeof Answer> {}
+const Answer = Schema.Struct({ lines: Schema.Array(Schema.NonEmptyArray(Outcome)) })
+export const answer = Json.make(Answer)
+
+/** Bytes that either end reads at most. */
+export const limit = 32 * 1024 ** 2
+
+/**
+ * What an end declares of an actor. Where the two differ nothing is handled: a state would be written in a shape that the
+ * other cannot read, or a command be refused that somebody knows.
+ */
+export const dialect = ({ ref, state }: Declared): string => {
+  const commands = Object.entries(ref.commands)
+  const events = Object.entries(ref.definition.events).map(([name, { version }]) => `${name} ${version}`)
+  return [
+    "protocol 1",
+    `contract ${commands[0]?.[1].target.contract ?? 1}`,
+    `state ${state.version}`,
+    `commands ${commands.map(([name]) => name).sort()}`,
+    `events ${events.sort()}`
+  ].join("; ")
+}

@@ -1,0 +1,116 @@
+import { EventWire, type Message, type Target } from "@troupe/contract"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { AnyActor } from "../Actor.ts"
+import { TooSlow, timed } from "../Limit.ts"
+import { reason } from "../Reason.ts"
+import * as State from "../State.ts"
+import * as Turn from "../Turn.ts"
+import type * as Protocol from "./Protocol.ts"
+
+/** An actor as an edge runs it. */
+export interface Runner {
+  readonly actor: AnyActor
+  readonly state: State.StateWire
+  readonly events: ReadonlyMap<string, EventWire.EventWire>
+}
+
+export const runner = (actor: AnyActor): Runner => ({
+  actor,
+  state: State.wire(actor.state),
+  events: new Map(
+    Object.entries(actor.ref.definition.events).map(([name, definition]) => [name, EventWire.make(definition)])
+  )
+})
+
+/** What the two ends do not read alike, though they declare the same. */
+export class Unread extends Error {}
+
+/** No turn of a line is begun that much later than its first, in ns: the host waits for all lines of its call. */
+const patience = 1_000_000_000n
+
+/** Runs a line, or what can be run of it. Dies with `Unread` for what its host took for valid and is not so here. */
+export const run = (
+  runner: Runner,
+  { key, state, turns }: Protocol.Line
+): Effect.Effect<Protocol.Answer["lines"][number]> =>
+  Effect.gen(function* () {
+    const since = yield* Clock.monotonicTimeNanos
+    let before = state
+    const outcomes: [Protocol.Outcome, ...Array<Protocol.Outcome>] = [yield* take(runner, key, before, turns[0])]
+    for (const turn of turns.slice(1)) {
+      const last = outcomes.at(-1)!
+      if (last.kind === "died" || last.kind === "failed") break
+      if ((yield* Clock.monotonicTimeNanos) - since > patience) break
+      if (last.kind === "done") before = last.state ?? before
+      outcomes.push(yield* take(runner, key, before, turn))
+    }
+    return outcomes
+  })
+
+const take = (
+  runner: Runner,
+  key: string,
+  before: string,
+  { command, id, now, payload }: Protocol.Turn
+): Effect.Effect<Protocol.Outcome> => {
+  const { actor, state } = runner
+  const target = actor.ref.commands[command]?.target
+  if (target === undefined) return Effect.die(new Unread(`${actor.ref.name} has no ${command}`))
+  const read = target.payload.decode(payload)
+  if (!read.ok) return Effect.die(new Unread(`${target.command}: ${read.why}`))
+  const loaded = state.decode(before, state.version)
+  if (!loaded.ok) return Effect.die(new Unread(`the state: ${loaded.why}`))
+  // Only pure actors are served: one that asks for `Db` all the same fails.
+  const turn = Turn.take(actor, loaded.value, command, read.value, { id, key, now }) as Effect.Effect<Turn.Turn>
+  return Effect.map(Effect.exit(timed(turn)), (exit) => {
+    if (Exit.isSuccess(exit)) return encodeSafely(runner, target, exit.value)
+    const why = Cause.squash(exit.cause)
+    return { kind: "died", slow: why instanceof TooSlow, reason: bounded(why) }
+  })
+}
+
+const encodeSafely = (runner: Runner, target: Target, turn: Turn.Turn): Protocol.Outcome => {
+  try {
+    return encode(runner, target, turn)
+  } catch (error) {
+    return failed(bounded(error))
+  }
+}
+
+const encode = ({ actor, events, state }: Runner, target: Target, turn: Turn.Turn): Protocol.Outcome => {
+  if (turn.error !== undefined) {
+    const error = target.error.encode(turn.error)
+    if (error.ok) return { kind: "refused", error: error.text }
+    return { kind: "failed", code: "TRP0301", reason: `an undeclared error: ${bounded(turn.error)}` }
+  }
+  const reply = target.reply.encode(turn.reply)
+  if (!reply.ok) return failed(`the reply: ${reply.why}`)
+  const after = turn.changed ? state.encode(turn.state) : undefined
+  if (after?.ok === false) return failed(`the state: ${after.why}`)
+  const staged: Array<Protocol.Item> = []
+  for (const item of turn.staged) {
+    if (item.kind === "cancel") {
+      staged.push(item)
+      continue
+    }
+    const [type, payload] =
+      item.kind === "event"
+        ? [`${actor.ref.name}.${item.name}`, events.get(item.name)!.encode(item.payload)]
+        : [item.message.to, item.message.target.payload.encode(item.message.payload)]
+    if (!payload.ok) return failed(`${type}: ${payload.why}`)
+    if (item.kind === "event") staged.push({ kind: "event", name: item.name, payload: payload.text })
+    else if (item.kind === "command") staged.push({ kind: "command", ...sent(item.message, payload.text) })
+    else {
+      const named = item.name === undefined ? {} : { name: item.name }
+      staged.push({ kind: "timer", ...named, delay: item.delay, ...sent(item.message, payload.text) })
+    }
+  }
+  return { kind: "done", reply: reply.text, ...(after === undefined ? {} : { state: after.text }), staged }
+}
+
+const sent = ({ key, to }: Message, payload: string) => ({ to, key, payload })
+const failed = (reason: string): Protocol.Outcome => ({ kind: "failed", code: "TRP0303", reason })
+const bounded = (why: unknown): string => reason(why).slice(0, 2_000)

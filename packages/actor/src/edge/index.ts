@@ -1,0 +1,1 @@
+export * as Edge from "./Edge.ts"

@@ -1,0 +1,134 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+import type { AnyRemote } from "../Actor.ts"
+import * as Body from "../edge/Body.ts"
+import * as Protocol from "../edge/Protocol.ts"
+import type { Failure, Take } from "./Attempt.ts"
+import type { Consumer } from "./Consumer.ts"
+import type { Delivery } from "./Delivery.ts"
+import { call, type EdgeAway } from "./EdgeCall.ts"
+import * as Gather from "./Gather.ts"
+import type { Incoming } from "./Mailbox.ts"
+import * as Measures from "./Measures.ts"
+import type { Sorted } from "./Queues.ts"
+import * as Returned from "./Returned.ts"
+import { TooMuch } from "./TooMuch.ts"
+
+/** Characters that one call carries, but for a single turn that has more. */
+const portion = 4 * 1024 ** 2
+
+/**
+ * Runs the turns of a batch at the edge. Those that are wanted at the same time go in one call, each with what follows of
+ * its key. What came back for what follows counts when its turn has come, if the state is the one that it was made from: a
+ * pure handler would say it again. So a batch takes one call, and more where a turn failed.
+ */
+export const make = (
+  consumer: Consumer,
+  actor: AnyRemote,
+  queues: Sorted["queues"]
+): Effect.Effect<Take<EdgeAway | TooMuch>, never, Scope.Scope> => {
+  /** By what was delivered: a delivery that is traced is a copy. */
+  const ahead = new Map<Incoming, Ahead>()
+  const answered = (some: ReadonlyArray<Wanted>): Effect.Effect<ReadonlyArray<Answered>> =>
+    Effect.map(Effect.exit(Measures.called(consumer.name, call(actor, some.map(lineOf)))), (exit) => {
+      if (Exit.isSuccess(exit)) return some.map((one, i) => Exit.succeed(kept(ahead, one, exit.value[i]!)))
+      const alone = some.length === 1 && some[0]!.deliveries.length === 1
+      const large = alone && Cause.squash(exit.cause) instanceof TooMuch
+      return some.map(() => (large ? Exit.succeed(tooLarge) : Exit.failCause(exit.cause)))
+    })
+  const run = (items: ReadonlyArray<Item>) =>
+    Effect.map(Effect.forEach(portions(items, queues), answered), (answers) => answers.flat())
+  return Effect.map(
+    Gather.make(run),
+    (gathered): Take<EdgeAway | TooMuch> =>
+      (delivery, value) =>
+        Effect.suspend((): ReturnType<Take<EdgeAway | TooMuch>> => {
+          const state = consumer.state.encode(value)
+          if (!state.ok) return Effect.succeed(unreadable)
+          const known = ahead.get(delivery.incoming)
+          ahead.delete(delivery.incoming)
+          const outcome =
+            known?.before === state.text ? Effect.succeed(known.outcome) : gathered({ delivery, before: state.text })
+          return Effect.flatMap(outcome, (outcome) => Returned.read(consumer, actor, delivery, value, outcome))
+        })
+  )
+}
+const unreadable: Failure = { code: "TRP0304", reason: "it was read, but cannot be written as it is declared" }
+const tooLarge: Protocol.Outcome = {
+  kind: "failed",
+  code: "TRP0303",
+  reason: `with its state, or with what it wants, it has over ${Protocol.limit} bytes`
+}
+
+/** A turn that is to be run, and the state before it as text. */
+interface Item {
+  readonly delivery: Delivery
+  readonly before: string
+}
+/** With what follows of its key. */
+interface Wanted {
+  readonly before: string
+  readonly deliveries: readonly [Delivery, ...Array<Delivery>]
+}
+type Answered = Exit.Exit<Protocol.Outcome, EdgeAway | TooMuch>
+/** What becomes of a turn if it finds this state. */
+interface Ahead {
+  readonly before: string
+  readonly outcome: Protocol.Outcome
+}
+
+const portions = (items: ReadonlyArray<Item>, queues: Sorted["queues"]): ReadonlyArray<ReadonlyArray<Wanted>> => {
+  const out: Array<Array<Wanted>> = []
+  let room = -1
+  for (const { before, delivery } of items) {
+    const own = sizeOf(delivery) + before.length
+    if (own > room) {
+      out.push([])
+      room = portion
+    }
+    room -= own
+    const deliveries: [Delivery, ...Array<Delivery>] = [delivery]
+    for (const next of following(delivery, queues)) {
+      room -= sizeOf(next)
+      if (room < 0) break
+      deliveries.push(next)
+    }
+    out.at(-1)!.push({ before, deliveries })
+  }
+  return out
+}
+const sizeOf = ({ incoming, key }: Delivery): number => incoming.message.data.length + key.length + 300
+
+const following = ({ incoming, token }: Delivery, queues: Sorted["queues"]): ReadonlyArray<Delivery> => {
+  const queue = queues.get(token) ?? []
+  const at = queue.findIndex((one) => one.incoming === incoming)
+  return queue.slice(at + 1).filter((one): one is Delivery => "payload" in one)
+}
+
+const lineOf = ({ before, deliveries }: Wanted): Protocol.Line => {
+  const [first, ...rest] = deliveries
+  return { key: first.key, state: before, turns: [turnOf(first), ...rest.map(turnOf)] }
+}
+const turnOf = ({ envelope, incoming, name, now }: Delivery): Protocol.Turn => ({
+  id: envelope.id,
+  now,
+  command: name,
+  // It was UTF-8 when it was opened.
+  payload: Body.text(incoming.message.data) ?? ""
+})
+
+/** The outcome of the first turn; those that follow are kept with the state that each was made from. */
+const kept = (
+  ahead: Map<Incoming, Ahead>,
+  { before, deliveries }: Wanted,
+  outcomes: readonly [Protocol.Outcome, ...Array<Protocol.Outcome>]
+): Protocol.Outcome => {
+  let state = before
+  for (const [i, outcome] of outcomes.entries()) {
+    if (i > 0) ahead.set(deliveries[i]!.incoming, { before: state, outcome })
+    if (outcome.kind === "done") state = outcome.state ?? state
+  }
+  return outcomes[0]
+}

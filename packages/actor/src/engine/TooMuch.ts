@@ -1,0 +1,2 @@
+/** A batch stages more than one commit should carry: it is to be halved. */
+export class TooMuch {}
