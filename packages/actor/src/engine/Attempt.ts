@@ -264,6 +264,14 @@ const event = (
   return staged(Subject.stream("evt", consumer.service), subject, envelope, body.text, true)
 }
 
+/** Why a command to an actor that the part does not declare is refused. */
+export const undeclared = (to: string, actor: string, { sends }: Pick<Consumer["part"], "sends">): string => {
+  const declared = sends.map(({ name }) => name)
+  return declared.includes(actor)
+    ? `${to} is no command of the contract`
+    : `${to}: it is not declared: ${Declaration.ofPart(actor, declared)}`
+}
+
 const command = (
   consumer: Consumer,
   delivery: Delivery,
@@ -271,10 +279,7 @@ const command = (
   ordinal: number
 ): Staged | string => {
   const actor = `${target.service}.${target.actor}`
-  if (!consumer.sends.has(actor)) {
-    const declared = consumer.part.sends.map(({ name }) => name)
-    return `${to}: it is not declared: ${Declaration.ofPart(actor, declared)}`
-  }
+  if (!consumer.sends.has(actor)) return undeclared(to, actor, consumer.part)
   const token = Key.encode(key)
   if (token === undefined) return `${to}: the key ${JSON.stringify(key.slice(0, 80))} has no subject token`
   const body = target.payload.encode(payload)
