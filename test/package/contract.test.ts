@@ -75,6 +75,11 @@ describe("@shop/orders and @troupe/contract, packed and installed elsewhere", ()
     }
   })
 
+  it("carry what the next version is compared with", async () => {
+    const published = JSON.parse(await scratch.read("node_modules/@shop/orders/contract.json"))
+    assert.deepInclude(published, { document: 1, service: "orders" })
+  })
+
   const loaded = async (file: string) => {
     const { code, output } = await scratch.run(file, "--import", "./trace.mjs")
     assert.strictEqual(code, 0, output)

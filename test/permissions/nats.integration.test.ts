@@ -1,5 +1,5 @@
 import { AckPolicy, DeliverPolicy, jetstreamManager, type JetStreamManager } from "@nats-io/jetstream"
-import { headers, type MsgHdrs, type NatsConnection } from "@nats-io/nats-core"
+import { headers, type NatsConnection } from "@nats-io/nats-core"
 import { assert, describe, it } from "@effect/vitest"
 import { Envelope } from "@troupe/contract"
 import { Nats, Topology } from "@troupe/nats"
@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Guarded from "./src/guarded.ts"
+import { publishes, subscribes } from "./src/rows.ts"
 
 interface Users {
   readonly operator: JetStreamManager
@@ -41,20 +42,6 @@ const world = Layer.effect(
   })
 )
 
-/** An envelope that says it is of payments. */
-const forged = (): MsgHdrs => {
-  const found = headers()
-  const envelope = Envelope.toHeaders({
-    id: crypto.randomUUID(),
-    type: "payments.Payment.authorized",
-    source: "payments",
-    key: "k",
-    contract: 1
-  })
-  for (const [name, value] of Object.entries(envelope)) found.set(name, value ?? "")
-  return found
-}
-
 const messages = async ({ operator }: Users, stream: string): Promise<number> =>
   (await operator.streams.info(stream)).state.messages
 
@@ -73,144 +60,18 @@ const grown = async (users: Users, stream: string, before: number): Promise<void
 const test = (name: string, run: (users: Users) => Promise<void>) =>
   [name, () => Effect.flatMap(World, (users) => Effect.promise(() => run(users)))] as const
 
-/** What may be published, and what not: for each row the user, the subject, and the same of what is refused. */
-const publishes: ReadonlyArray<
-  readonly [
-    row: string,
-    user: Exclude<keyof Users, "operator">,
-    allowed: string | undefined,
-    refused: ReadonlyArray<string>
-  ]
-> = [
-  [
-    "own events",
-    "orders",
-    "evt.orders.Order.placed.k",
-    [
-      "evt.orders.Order.unheardOf.k",
-      "evt.orders.Other.placed.k",
-      "evt.orders.Order.placed.k.k",
-      "evt.orders.3.Order.placed.k"
-    ]
-  ],
-  [
-    "declared commands",
-    "orders",
-    "cmd.payments.Payment.authorize.k",
-    ["cmd.payments.Payment.refund.k", "cmd.shipping.Shipment.dispatch.k"]
-  ],
-  ["commands to itself", "orders", "cmd.orders.Order.cancel.k", ["cmd.orders.Order.unheardOf.k"]],
-  ["commands of a subscriber", "shipping", "cmd.orders.Order.settle.k", ["cmd.payments.Payment.authorize.k"]],
-  [
-    "commands of a caller",
-    "customers",
-    "cmd.orders.Order.place.k",
-    ["cmd.orders.Order.cancel.k", "evt.orders.Order.placed.k", "$JS.API.STREAM.INFO.EVT_orders"]
-  ],
-  [
-    "reading events by one filter",
-    "shipping",
-    "$JS.API.CONSUMER.CREATE.EVT_payments.c.evt.payments.3.Payment.>",
-    [
-      "$JS.API.CONSUMER.CREATE.EVT_payments.c",
-      "$JS.API.CONSUMER.CREATE.EVT_payments",
-      "$JS.API.CONSUMER.CREATE.EVT_payments.c.evt.payments.3.Other.>",
-      "$JS.API.CONSUMER.DURABLE.CREATE.EVT_payments.c"
-    ]
-  ],
-  [
-    "reading its own commands",
-    "orders",
-    "$JS.API.CONSUMER.CREATE.CMD_orders.c.cmd.orders.3.Order.>",
-    ["$JS.API.CONSUMER.CREATE.CMD_payments.c.cmd.payments.3.Payment.>", "$JS.API.CONSUMER.MSG.NEXT.CMD_payments.c"]
-  ],
-  [
-    "reading what it does not listen to",
-    "payments",
-    undefined,
-    [
-      "$JS.API.CONSUMER.CREATE.EVT_orders.c.evt.orders.3.Order.>",
-      "$JS.API.CONSUMER.MSG.NEXT.EVT_orders.c",
-      "$JS.API.STREAM.MSG.GET.EVT_orders"
-    ]
-  ],
-  [
-    "its consumers",
-    "orders",
-    "$JS.API.CONSUMER.MSG.NEXT.EVT_payments.c",
-    ["$JS.API.CONSUMER.PAUSE.EVT_payments.c", "$JS.API.CONSUMER.LIST.EVT_payments", "$JS.ACK.EVT_payments.c.1.1.1.1.1"]
-  ],
-  [
-    "keeping its streams",
-    "orders",
-    "$JS.API.STREAM.PURGE.CMD_orders",
-    [
-      "$JS.API.STREAM.PURGE.EVT_orders",
-      "$JS.API.STREAM.DELETE.CMD_orders",
-      "$JS.API.STREAM.UPDATE.CMD_orders",
-      "$JS.API.STREAM.MSG.DELETE.CMD_orders",
-      "$JS.API.STREAM.PURGE.CMD_payments",
-      "$JS.API.STREAM.CREATE.EVT_payments",
-      "$JS.API.STREAM.CREATE.OTHER"
-    ]
-  ],
-  ["replies", "orders", "_INBOX.customers.a.b", ["_INBOX.customers", "svc.orders.ask", "svc.orders.caught.overview.3"]],
-  ["waiting for a subscriber", "customers", undefined, ["svc.orders.caught.overview.3", "svc.orders.ask"]],
-  ["replies of a caller", "customers", undefined, ["_INBOX.orders.a.b"]],
-  [
-    "KV, which nobody needs",
-    "orders",
-    undefined,
-    [
-      "$KV.b.k",
-      "$JS.API.DIRECT.GET.KV_b.$KV.b.k",
-      "$JS.API.CONSUMER.CREATE.KV_b.c.$KV.b.>",
-      "$JS.FC.KV_b.x",
-      "$JS.API.DIRECT.GET.EVT_orders"
-    ]
-  ],
-  ["the server", "orders", undefined, ["$SYS.REQ.SERVER.PING", "$SRV.PING", "anything"]]
-]
-const subscribes: ReadonlyArray<
-  readonly [user: Exclude<keyof Users, "operator">, allowed: ReadonlyArray<string>, refused: ReadonlyArray<string>]
-> = [
-  [
-    "orders",
-    ["_INBOX.orders.>", "_INBOX.orders.a.*", "svc.orders.caught.overview.3"],
-    [
-      "_INBOX.>",
-      "_INBOX.customers.>",
-      "_INBOX.*.a",
-      "evt.orders.>",
-      "evt.>",
-      "cmd.orders.>",
-      "svc.orders.>",
-      "svc.orders.caught.>",
-      "svc.orders.caught.other.3",
-      "svc.shipping.caught.fulfilment.3",
-      "$JS.>",
-      ">"
-    ]
-  ],
-  [
-    "customers",
-    ["_INBOX.customers.a.*"],
-    ["_INBOX.orders.>", "_INBOX.>", "evt.orders.>", "svc.orders.caught.overview.*", ">"]
-  ]
-]
-
 describe("the users of the committed policy", () => {
   it.layer(world, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect(
       ...test("a service that publishes a foreign event is refused by NATS itself", async (users) => {
         const event = "evt.payments.Payment.authorized.k"
         const refused = await Guarded.refusals(users.orders, () =>
-          users.orders.publish(event, "{}", { headers: forged(), reply: "_INBOX.orders.a.b" })
+          users.orders.publish(event, "{}", { headers: Guarded.forged(), reply: "_INBOX.orders.a.b" })
         )
         assert.deepStrictEqual(refused, [`publish ${event}`])
         assert.strictEqual(await messages(users, "EVT_payments"), 0)
         // The same from who may say it.
-        users.payments.publish(event, "{}", { headers: forged() })
+        users.payments.publish(event, "{}", { headers: Guarded.forged() })
         await grown(users, "EVT_payments", 0)
       })
     )
@@ -256,7 +117,7 @@ describe("the users of the committed policy", () => {
     it.effect(
       ...test("a schedule that points at a foreign event is refused: no stream of ours takes schedules", async (users) => {
         const before = await messages(users, "EVT_payments")
-        const said = forged()
+        const said = Guarded.forged()
         said.set("Nats-Schedule", "@at 2020-01-01T00:00:00Z")
         said.set("Nats-Schedule-Target", "evt.payments.Payment.authorized.k")
         const answer = (
@@ -277,7 +138,7 @@ describe("the users of the committed policy", () => {
           const before = await messages(users, "EVT_payments")
           const refused = await Guarded.refusals(users.orders, () =>
             users.orders.publish(subject, body, {
-              headers: subject.startsWith("evt") ? forged() : headers(),
+              headers: subject.startsWith("evt") ? Guarded.forged() : headers(),
               reply: "evt.payments.Payment.authorized.k"
             })
           )
@@ -294,7 +155,7 @@ describe("the users of the committed policy", () => {
 
     it.effect(
       ...test("one account cannot prevent: a message of its own lands in a foreign stream by the reply subject of a pull, but under its own subject, which no reader there filters for", async (users) => {
-        users.orders.publish("evt.orders.Order.placed.k", "{}", { headers: forged() })
+        users.orders.publish("evt.orders.Order.placed.k", "{}", { headers: Guarded.forged() })
         const jsm = await jetstreamManager(users.orders)
         await jsm.consumers.add("EVT_orders", {
           name: "pull",
@@ -319,7 +180,7 @@ describe("the users of the committed policy", () => {
     it.effect(
       ...test("one account cannot prevent: who sends commands to a service may read those of others, one by one", async (users) => {
         const before = await messages(users, "CMD_payments")
-        users.payments.publish("cmd.payments.Payment.authorize.secret", "{}", { headers: forged() })
+        users.payments.publish("cmd.payments.Payment.authorize.secret", "{}", { headers: Guarded.forged() })
         await grown(users, "CMD_payments", before)
         const { seq } = await last(users, "CMD_payments")
         const jsm = await jetstreamManager(users.orders)
@@ -339,7 +200,7 @@ describe("the users of the committed policy", () => {
         }>()
         assert.isUndefined(answer.error)
         const before = await messages(users, "EVT_payments")
-        users.orders.publish("evt.orders.Order.placed.k", "{}", { headers: forged() })
+        users.orders.publish("evt.orders.Order.placed.k", "{}", { headers: Guarded.forged() })
         await grown(users, "EVT_payments", before)
         // Republished messages say where they come from: the readers refuse that header.
         const { header } = await last(users, "EVT_payments")

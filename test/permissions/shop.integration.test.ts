@@ -1,66 +1,30 @@
-import { spawn } from "node:child_process"
-import { existsSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { assert, it } from "@effect/vitest"
 import { OrderId, Orders } from "@shop/orders"
 import { after, askWithToken } from "@troupe/client"
 import { layer as client } from "@troupe/client/node"
-import { Migrations } from "@troupe/postgres"
 import { connected, until } from "@troupe/test-world"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as Guarded from "./src/guarded.ts"
+import * as Shop from "./src/shop.ts"
 
-const services = ["orders", "payments", "shipping"] as const
-const admin = process.env["DATABASE_URL"] ?? "DATABASE_URL is not set"
-const run = `w${process.pid}`
-
-/** The service's database, migrated, with the committed role, which may log in with its name; both are dropped at the end. */
-const database = (service: string) =>
+/** The service's database with the committed role, which may log in with its name and is dropped at the end. */
+const guarded = (service: string) =>
   Effect.gen(function* () {
-    const server = yield* connected(admin)
-    const name = `${run}_${service}`
-    yield* Effect.acquireRelease(
-      Effect.promise(() => server.unsafe(`create database ${name}`)),
-      () =>
-        Effect.promise(async () => {
-          await server.unsafe(`drop database ${name} with (force)`)
-          await server.unsafe(`drop role if exists "${service}"`)
+    yield* Effect.acquireRelease(Effect.void, () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const server = yield* connected(Shop.admin)
+          yield* Effect.promise(() => server.unsafe(`drop role if exists "${service}"`))
         })
+      )
     )
-    const url = Object.assign(new URL(admin), { pathname: `/${name}` })
-    const folder = `${Guarded.root}services/${service}/migrations`
-    yield* Migrations.run({ url: Redacted.make(url.href), folder: existsSync(folder) ? folder : undefined })
-    const owner = yield* connected(url.href)
+    const { owner, url } = yield* Shop.database(service)
     yield* Effect.promise(() => owner.unsafe(Guarded.committed(`${service}.sql`)))
     // Twice: it may be run after every migration.
     yield* Effect.promise(() => owner.unsafe(Guarded.committed(`${service}.sql`)))
     yield* Effect.promise(() => owner.unsafe(`alter role "${service}" password 'secret'`))
     return { owner, url: Object.assign(new URL(url), { username: service, password: "secret" }).href }
-  })
-
-/** `troupe run`, until the scope ends; done when it is ready. */
-const host = (service: string, env: Record<string, string>) =>
-  Effect.gen(function* () {
-    const main = `${Guarded.root}packages/cli/src/main.ts`
-    const args = ["--conditions=@troupe/source", main, "run", `services/${service}/src/main.ts`]
-    let said = ""
-    const child = yield* Effect.acquireRelease(
-      Effect.sync(() => spawn(process.execPath, args, { cwd: Guarded.root, env: { ...process.env, ...env } })),
-      (child) =>
-        Effect.callback<void>((resume) => {
-          if (child.exitCode !== null) return resume(Effect.void)
-          child.once("close", () => resume(Effect.void))
-          child.kill("SIGTERM")
-        })
-    )
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding("utf8").on("data", (text: string) => (said += text))
-    yield* until(
-      async () => ({ said, code: child.exitCode }),
-      ({ code, said }) => code !== null || / is ready: /.test(said)
-    )
-    assert.match(said, / is ready: /)
-    return () => said
   })
 
 /** What the role of a service must not do: SQL and why. */
@@ -97,11 +61,11 @@ it.live(
   () =>
     Effect.gen(function* () {
       const nats = yield* Guarded.server
-      const databases = yield* Effect.forEach(services, database)
+      const databases = yield* Effect.forEach(Shop.services, guarded)
       const hosts = yield* Effect.forEach(
-        services,
+        Shop.services,
         (service, i) =>
-          host(service, {
+          Shop.host(service, {
             NATS_URL: Guarded.urlOf(nats, service),
             DATABASE_URL: databases[i]?.url ?? "",
             TROUPE_HTTP_PORT: "0"
@@ -143,6 +107,14 @@ it.live(
       const { reason } = yield* Effect.flip(after(token, "orders.overview").pipe(as("customers")))
       assert.strictEqual(reason._tag, "NotAllowed")
 
+      const ungranted = yield* Effect.promise(() =>
+        orders.owner.unsafe(
+          `select tablename from pg_tables where schemaname in ('troupe', 'app')
+           and not has_table_privilege('orders', format('%I.%I', schemaname, tablename), 'select, insert, update, delete')`
+        )
+      )
+      assert.deepStrictEqual([...ungranted], [], "a table of the migrations that the role has no privilege on")
+
       const role = yield* connected(orders.url)
       for (const statement of denied) {
         const said = yield* Effect.promise(() =>
@@ -153,7 +125,7 @@ it.live(
         )
         assert.strictEqual(said, "42501", statement)
       }
-      const other = Object.assign(new URL(orders.url), { pathname: `/${run}_payments` }).href
+      const other = Object.assign(new URL(orders.url), { pathname: `/${Shop.run}_payments` }).href
       const foreign = yield* connected(other)
       const said = yield* Effect.promise(() =>
         foreign`select 1`.then(

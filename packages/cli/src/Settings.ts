@@ -51,6 +51,10 @@ export const required = (
     })
   )
 
+/** The creds file of NATS, by flag or by NATS_CREDS; `undefined` when neither is set. */
+export const natsCreds = (flag: Option.Option<string>, environment: Environment = process.env): string | undefined =>
+  Option.getOrElse(flag, () => environment["NATS_CREDS"] ?? "") || undefined
+
 const mistake = (name: Name, url: string): string | undefined => {
   if (name === "NATS_URL") {
     // nats.js takes a bare host:port and a list of servers as well.

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -43,5 +43,37 @@ describe("troupe permissions", () => {
       assert.match((yield* troupe(["permissions"])).err, /^TRP0602 .*one of --format, --check and --write/)
       assert.match((yield* troupe(["permissions", "noService.ts", "--format", "nats"])).err, /^TRP0102 /)
     })
+  )
+
+  it.live("makes keys that only their owner can read, keeps them, and issues and revokes users with them", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      const accounts = ["permissions", "--format", "jwt", "--keys", "keys"]
+      const first = yield* troupe(accounts, {}, cwd)
+      assert.match(first.out, /^operator: ey/m)
+      const files = readdirSync(join(cwd, "keys"), { recursive: true, encoding: "utf8" })
+        .map((name) => join(cwd, "keys", name))
+        .filter((file) => statSync(file).isFile())
+      for (const file of files) {
+        assert.strictEqual(statSync(file).mode & 0o777, 0o600, file)
+        if (file.endsWith(".nk")) assert.notInclude(first.out, readFileSync(file, "utf8"))
+      }
+      const keys = (text: string) => text.match(/[OA][A-Z2-7]{55}/g)
+      assert.deepStrictEqual(keys((yield* troupe(accounts, {}, cwd)).out), keys(first.out))
+
+      const issue = ["permissions", "token", "cli-alpha", "--keys", "keys"]
+      const { out } = yield* troupe([...issue, "--ttl", "15m", "--out", "alpha.creds", "--json"], {}, cwd)
+      assert.approximately(JSON.parse(out).expires, Date.now() / 1_000 + 900, 60)
+      assert.strictEqual(statSync(join(cwd, "alpha.creds")).mode & 0o777, 0o600)
+      assert.match(readFileSync(join(cwd, "alpha.creds"), "utf8"), /^-----BEGIN NATS USER JWT-----\ney/)
+      assert.match((yield* troupe([...issue, "--ttl", "1 week"], {}, cwd)).err, /^TRP0602 /)
+      const nobody = yield* troupe(["permissions", "token", "nobody", "--keys", "keys"], {}, cwd)
+      assert.match(nobody.err, /^TRP0607 .* nobody .*permissions --format jwt --keys DIR/)
+
+      const revoked = yield* troupe(["permissions", "revoke", "cli-alpha", "--keys", "keys", "--json"], {}, cwd)
+      const since = JSON.parse(revoked.out).revoked
+      assert.strictEqual(readFileSync(join(cwd, "keys/cli-alpha/revoked"), "utf8"), String(since))
+      assert.isAbove(Date.now() / 1_000, since + 1)
+    }).pipe(Effect.scoped)
   )
 })

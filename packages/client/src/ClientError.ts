@@ -1,4 +1,4 @@
-import { Codes } from "@troupe/contract"
+import { Codes, Declaration } from "@troupe/contract"
 import * as Schema from "effect/Schema"
 
 /**
@@ -11,6 +11,8 @@ export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", {
 }) {}
 /** The server refuses this connection's user a subject. */
 export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", { subject: Schema.String }) {}
+/** The server refuses this connection's user: it is unknown, has expired or was revoked. */
+export class NotAuthorized extends Schema.TaggedError<NotAuthorized>()("NotAuthorized", { detail: Schema.String }) {}
 /** The service's stream is full: it takes nothing until the service has caught up. Nothing was sent. */
 export class StreamFull extends Schema.TaggedError<StreamFull>()("StreamFull", { stream: Schema.String }) {}
 /** This client has so many messages under way (`maxInFlight`), and none of them ended in time. Nothing was sent. */
@@ -41,6 +43,7 @@ export class Rejected extends Schema.TaggedError<Rejected>()("Rejected", {
 const Reason = Schema.Union([
   TimedOut,
   NotAllowed,
+  NotAuthorized,
   StreamFull,
   TooManyUnderWay,
   TooLarge,
@@ -75,7 +78,9 @@ const describe = (reason: Reason): readonly [code: string, why: string] => {
     case "TimedOut":
       return [reason.subscriber === undefined ? "TRP0210" : "TRP0218", `after ${reason.after}`]
     case "NotAllowed":
-      return ["TRP0211", reason.subject]
+      return ["TRP0211", [reason.subject, Declaration.ofCaller(reason.subject)].filter(Boolean).join(": ")]
+    case "NotAuthorized":
+      return ["TRP0412", reason.detail]
     case "StreamFull":
       return ["TRP0406", reason.stream]
     case "TooManyUnderWay":

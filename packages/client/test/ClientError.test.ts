@@ -3,6 +3,7 @@ import {
   BadKey,
   ClientError,
   NotAllowed,
+  NotAuthorized,
   NotConnected,
   Rejected,
   StreamFull,
@@ -20,6 +21,16 @@ const reasons = [
     "TRP0218 the subscriber has not caught up in time · shop.Shelf.take · after 5s · "
   ],
   [new NotAllowed({ subject: "cmd.x" }), false, "TRP0211 not allowed · shop.Shelf.take · cmd.x · "],
+  [
+    new NotAllowed({ subject: "cmd.shop.Shelf.take.tea" }),
+    false,
+    "TRP0211 not allowed · shop.Shelf.take · cmd.shop.Shelf.take.tea: add sends: [Shop.Shelf.commands.take] to its Caller · "
+  ],
+  [
+    new NotAuthorized({ detail: "Authorization Violation" }),
+    false,
+    "TRP0412 NATS refuses the user · shop.Shelf.take · "
+  ],
   [new StreamFull({ stream: "CMD_shop" }), true, "TRP0406 the stream is full · shop.Shelf.take · CMD_shop · "],
   [
     new TooManyUnderWay({ limit: 8 }),

@@ -38,8 +38,20 @@ describe("a connection", () => {
     await using server = await startNats(users)
     const started = performance.now()
     const reason = await reasonOf(connect({ servers: server.url, user: "web", pass: "wrong", timeout: "1 minute" }))
-    assert.isTrue(reason._tag === "NotConnected" && /authorization violation/i.test(reason.detail), String(reason))
+    assert.isTrue(reason._tag === "NotAuthorized" && /authorization violation/i.test(reason.detail), String(reason))
     assert.isBelow(performance.now() - started, 10_000)
+  })
+
+  it("takes user and password from the address, where no option says them", async () => {
+    await using server = await startNats(users)
+    await using service = await ShelfService.start(server.url, {}, { user: "service", pass: "s" })
+    const servers = server.url.replace("nats://", "nats://web:w@")
+    await using shop = await connect({ servers: [servers], inboxPrefix: "_INBOX.web" })
+    await shop.ask(tea.take({ n: 1 }))
+    assert.strictEqual(service.got.length, 1)
+    const error = await connect({ servers: servers.replace(":w@", ":x@") }).catch((error: unknown) => String(error))
+    assert.match(error as string, /TRP0412 /)
+    assert.notInclude(error as string, ":x@")
   })
 
   it("fails the operation that its user may not do, at once", async () => {

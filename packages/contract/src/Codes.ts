@@ -134,6 +134,14 @@ export const codes = {
     what: "the broker lost messages that it had acknowledged",
     todo: "nothing: they are published again from the outbox; see why its store went back"
   },
+  TRP0412: {
+    what: "NATS refuses the user",
+    todo: "renew its credentials with troupe permissions token; a file of NATS_CREDS is read anew at each try"
+  },
+  TRP0413: {
+    what: "NATS does not allow it",
+    todo: "declare it, or let it be; then write the policy anew with troupe permissions --write, and let the server reload it"
+  },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
   TRP0503: { what: "the database is not migrated", todo: "run troupe migrate" },
@@ -162,6 +170,10 @@ export const codes = {
   TRP0606: {
     what: "the committed policy is not what the code declares",
     todo: "write it with troupe permissions --write, and review what changed"
+  },
+  TRP0607: {
+    what: "there is no key to sign with",
+    todo: "make the keys with troupe permissions --format jwt --keys DIR, or name their folder"
   },
   TRP0610: {
     what: "there is no contract to read",

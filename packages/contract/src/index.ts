@@ -1,6 +1,8 @@
+export * as Account from "./Account.ts"
 export * as Codes from "./Codes.ts"
 export * as Consistency from "./Consistency.ts"
 export * as Contract from "./Contract.ts"
+export * as Declaration from "./Declaration.ts"
 export * as Envelope from "./Envelope.ts"
 export * as EventWire from "./EventWire.ts"
 export * as Id from "./Id.ts"

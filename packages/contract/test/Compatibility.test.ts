@@ -50,6 +50,27 @@ describe("what changed in a contract", () => {
     ])
   })
 
+  it("is told one by one, at any depth, when it breaks nobody", () => {
+    interface Tree {
+      readonly left?: Tree
+    }
+    const tree = (fields: Fields): Contract.Codec => {
+      const left = S.optionalKey(S.suspend((): Schema.Codec<Tree> => self as never))
+      const self: Contract.Codec = S.Struct({ ...fields, left }).annotate({ identifier: "Tree" }) as never
+      return self
+    }
+    const optional = S.optionalKey(S.String)
+    const old = takes({ lines: S.Array(S.Struct({ sku: S.String })), at: S.Struct({ x: S.Int }), note: optional })
+    const now = takes({
+      lines: S.Array(S.Struct({ sku: S.String, gift: optional })),
+      at: S.Struct({ x: S.Int, y: S.optionalKey(S.Int) }),
+      name: optional
+    })
+    const at = (...paths: ReadonlyArray<string>) => paths.map((path) => `nobody carts.Cart.add.payload.${path}`)
+    assert.sameMembers(told(old, now), at("lines[].gift", "at.y", "name", "note"))
+    assert.deepStrictEqual(told(takes({ tree: tree({}) }), takes({ tree: tree({ leaf: optional }) })), at("tree.leaf"))
+  })
+
   it("is for senders where they get answers", () => {
     const few = answers(S.Literals(["a", "b"]))
     const more = answers(S.Literals(["a", "b", "c"]))

@@ -55,8 +55,10 @@ export interface NatsServer extends Server.Server {
  */
 export const binary: Effect.Effect<string, EmbeddedError> = NatsBinary.find
 
-const configuration = (port: number, dir: string, options: Options): string =>
+const configuration = (name: string, port: number, dir: string, options: Options): string =>
   [
+    // Here and not as an argument: a server that is told to reload refuses to lose it.
+    `server_name: ${name}`,
     `listen: "127.0.0.1:${port}"`,
     `pid_file: ${JSON.stringify(join(dir, "nats-server.pid"))}`,
     "jetstream {",
@@ -87,17 +89,17 @@ const startOn = Effect.fnUntraced(function* (
   dir: string,
   options: Options
 ): Effect.fn.Return<NatsServer, EmbeddedError, Scope.Scope> {
-  yield* Folder.access(dir, () => {
-    mkdirSync(dir, { recursive: true })
-    writeFileSync(join(dir, "nats-server.conf"), configuration(port, dir, options))
-  })
-  const log = join(dir, "nats-server.log")
   // Tells this server from another one that took the port: INFO carries the name.
   const name = `troupe-${randomUUID()}`
+  yield* Folder.access(dir, () => {
+    mkdirSync(dir, { recursive: true })
+    writeFileSync(join(dir, "nats-server.conf"), configuration(name, port, dir, options))
+  })
+  const log = join(dir, "nats-server.log")
   const server = yield* Server.make({
     name: "nats-server",
     command,
-    args: ["--config", join(dir, "nats-server.conf"), "--name", name],
+    args: ["--config", join(dir, "nats-server.conf")],
     cwd: dir,
     account: undefined,
     log,

@@ -63,6 +63,7 @@ export const ofClientError = ({ reason }: ClientError): Problem => {
     case "TooManyUnderWay":
       return { status: 503, code: "TRP0709", why: "", headers: { "retry-after": "1" } }
     case "NotConnected":
+    case "NotAuthorized":
       return { status: 503, code: "TRP0709", why: "it does not reach the service", headers: { "retry-after": "2" } }
     case "NotAllowed":
       return { status: 502, code: "TRP0211", why: "the gateway itself may not do this" }

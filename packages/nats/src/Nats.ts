@@ -1,13 +1,15 @@
 import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream"
-import { deadline, type NatsConnection, type TlsOptions } from "@nats-io/nats-core"
+import { credsAuthenticator, deadline, type NatsConnection, type TlsOptions } from "@nats-io/nats-core"
 import { connect } from "@nats-io/transport-node"
-import { Codes } from "@troupe/contract"
+import { Account, Codes } from "@troupe/contract"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Acks } from "./Acks.ts"
+import * as Creds from "./Creds.ts"
+import * as Refusals from "./Refusals.ts"
 
 /** NATS cannot be used at all: unreachable, too old, without JetStream, or with a stream that is not ours. Its message is for a person. */
 export class NatsError extends Schema.TaggedError<NatsError>()("NatsError", {
@@ -64,8 +66,19 @@ export interface Options {
   readonly name?: string
   /** Begins the subjects where answers arrive: `_INBOX` (the default), or `_INBOX.` and one token for a user who may hear no other. */
   readonly inboxPrefix?: string
+  /**
+   * A creds file. It is read anew each time that the connection is made: what renews it replaces the file, and a server that
+   * ends a connection whose user has expired, or was revoked, meets the new one.
+   */
+  readonly creds?: string | undefined
   /** Lowers what the server says of itself: for tests. */
   readonly capabilities?: Partial<Capabilities>
+}
+
+/** JetStream, as a user of one account reaches it. */
+export interface Api {
+  readonly js: JetStreamClient
+  readonly jsm: JetStreamManager
 }
 
 /** A connection to NATS that reconnects for ever, with JetStream. */
@@ -73,8 +86,11 @@ export class Nats extends Context.Service<
   Nats,
   {
     readonly connection: NatsConnection
+    /** Of the own account. */
     readonly js: JetStreamClient
     readonly jsm: JetStreamManager
+    /** Of the account whose stream it is: `EVT_orders`. For all that may be another service's. */
+    readonly api: (stream: string) => Promise<Api>
     readonly capabilities: Capabilities
     /** What streams answer to publishes. */
     readonly acks: Acks
@@ -87,14 +103,18 @@ export class Nats extends Context.Service<
       Effect.gen(function* () {
         const where = redactedUrl(options.url)
         const { inboxPrefix = "_INBOX" } = options
+        const creds = yield* credsOf(options.creds)
         const connection = yield* Effect.acquireRelease(
           Effect.tryPromise({
             try: () =>
               connect({
                 ...credentials(Redacted.value(options.url)),
+                ...(creds === undefined ? {} : { authenticator: credsAuthenticator(creds.read) }),
                 name: options.name ?? "troupe",
                 inboxPrefix,
                 maxReconnectAttempts: -1,
+                // Credentials may be renewed; a password in the url stays wrong, and the process has to be started anew.
+                ignoreAuthErrorAbort: creds !== undefined,
                 reconnectTimeWait: 250,
                 timeout: 10_000,
                 // A stack trace per request costs more than the request.
@@ -102,7 +122,7 @@ export class Nats extends Context.Service<
                 pingInterval: 5_000,
                 maxPingOut: 2
               }),
-            catch: (cause) => failure("TRP0401", where, describe(cause))
+            catch: (cause) => notConnected(cause, where, creds)
           }),
           (connection) =>
             Effect.promise(async () => {
@@ -113,19 +133,66 @@ export class Nats extends Context.Service<
         const info = connection.info
         if (info === undefined) return yield* failure("TRP0401", where, "it sent no INFO")
         const found = yield* capabilities(info, where, options.capabilities)
+        yield* Effect.forkScoped(tellRefusals(connection, where, creds))
         const jsm = yield* Effect.tryPromise({
           try: () => jetstreamManager(connection),
           catch: (cause) => failure("TRP0405", where, describe(cause))
         })
+        const js = jetstream(connection)
         return Nats.of({
           connection,
-          js: jetstream(connection),
+          js,
           jsm,
+          api: apis(connection, { js, jsm }, creds?.user().account),
           capabilities: found,
           acks: new Acks(connection, inboxPrefix)
         })
       })
     )
+}
+
+const credsOf = (file: string | undefined): Effect.Effect<Creds.Creds | undefined, NatsError> =>
+  Effect.try({
+    try: () => (file === undefined ? undefined : Creds.open(file)),
+    catch: (cause) => failure("TRP0412", file ?? "", describe(cause))
+  })
+
+const notConnected = (cause: unknown, where: string, creds: Creds.Creds | undefined): NatsError => {
+  const refused = Refusals.ofUser(cause, creds?.user() ?? {}, Date.now())
+  return refused === undefined ? failure("TRP0401", where, describe(cause)) : failure("TRP0412", where, refused)
+}
+
+const tellRefusals = (connection: NatsConnection, where: string, creds: Creds.Creds | undefined) =>
+  Effect.gen(function* () {
+    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const status = yield* Effect.acquireRelease(
+      Effect.sync(() => connection.status()),
+      (status) => Effect.sync(() => (status as unknown as { stop(): void }).stop())
+    )
+    yield* Effect.promise(() =>
+      Refusals.follow(
+        status,
+        () => creds?.user() ?? {},
+        (code, to, why) => void run(Effect.logError(failure(code, to ?? where, why).message))
+      )
+    )
+  })
+
+/** The JetStream of each service, as a user of this account reaches it. */
+const apis = (connection: NatsConnection, own: Api, account: string | undefined): Nats["Service"]["api"] => {
+  const known = new Map<string, Promise<Api>>()
+  return (stream) => {
+    const apiPrefix = Account.api(account, stream)
+    if (apiPrefix === "$JS.API") return Promise.resolve(own)
+    const api =
+      known.get(apiPrefix) ??
+      jetstreamManager(connection, { apiPrefix, checkAPI: false }).then((jsm) => ({
+        js: jetstream(connection, { apiPrefix }),
+        jsm
+      }))
+    known.set(apiPrefix, api)
+    return api
+  }
 }
 
 /**

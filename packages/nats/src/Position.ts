@@ -73,9 +73,10 @@ export const locate = (
   filter: string,
   after: Position | undefined
 ): Effect.Effect<{ readonly position: Position; readonly finding: Finding | undefined }, NatsError, Nats> =>
-  Effect.flatMap(Nats, ({ jsm }) =>
+  Effect.flatMap(Nats, ({ api }) =>
     Effect.tryPromise({
       try: async () => {
+        const { jsm } = await api(stream)
         const log = await held(jsm, stream)
         const { created, first } = log
         const unread = { seq: Math.max(first - 1, 0), id: "", created }

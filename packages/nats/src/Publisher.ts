@@ -189,9 +189,10 @@ const get = (
   stream: string,
   query: { readonly last_by_subj: string } | { readonly seq: number }
 ): Effect.Effect<Stored | undefined, PublishError, Nats> =>
-  Effect.flatMap(Nats, ({ jsm }) =>
+  Effect.flatMap(Nats, ({ api }) =>
     Effect.tryPromise({
       try: async () => {
+        const { jsm } = await api(stream)
         const found: StoredMsg | null = await jsm.streams.getMessage(stream, query)
         return found === null
           ? undefined

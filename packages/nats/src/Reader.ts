@@ -154,10 +154,11 @@ const lostConsumer: ReadonlySet<string> = new Set([
 const looks = (options: Options, reading: Reading): Effect.Effect<never, never, Nats> =>
   Effect.gen(function* () {
     const { filter, moved, stream } = options
-    const { jsm } = yield* Nats
+    const { api } = yield* Nats
     const look = Effect.gen(function* () {
       const before = reading.after
       const { log, there, tip } = yield* Effect.tryPromise(async () => {
+        const { jsm } = await api(stream)
         const look = await Look.at(jsm, stream)
         return { ...look, there: await Position.stored(jsm, stream, before.seq, look.log) }
       })
@@ -177,10 +178,11 @@ const looks = (options: Options, reading: Reading): Effect.Effect<never, never, 
 
 const open = (options: Options, after: Position.Position): Effect.Effect<Reading, NatsError, Nats | Scope.Scope> =>
   Effect.gen(function* () {
-    const { capabilities, js } = yield* Nats
+    const { api, capabilities } = yield* Nats
     const { messages, pending } = yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
+          const { js } = await api(options.stream)
           const consumer = await js.consumers.get(options.stream, {
             filter_subjects: options.filter,
             deliver_policy: DeliverPolicy.StartSequence,

@@ -104,13 +104,15 @@ const add = (config: Partial<StreamConfig> & { readonly name: string }): Effect.
 
 /** The stream, or `undefined` when there is none. */
 export const find = (name: string): Effect.Effect<StreamInfo | undefined, NatsError, Nats> =>
-  Effect.flatMap(Nats, ({ jsm }) =>
+  Effect.flatMap(Nats, ({ api }) =>
     Effect.tryPromise({
-      try: () =>
-        jsm.streams.info(name).catch((cause: unknown) => {
+      try: async () => {
+        const { jsm } = await api(name)
+        return await jsm.streams.info(name).catch((cause: unknown) => {
           if (typeof cause === "object" && cause !== null && "code" in cause && cause.code === 10059) return undefined
           throw cause
-        }),
+        })
+      },
       catch: (cause) => failure("TRP0404", name, describe(cause))
     })
   )

@@ -35,6 +35,8 @@ export type HostError = NatsError | PostgresError | Endpoints.EndpointsError
 /** Where a host runs, and within which limits. */
 export interface Options {
   readonly natsUrl: Redacted.Redacted
+  /** A creds file, read anew whenever the connection is made. With an account for each service it says which one. */
+  readonly natsCreds?: string | undefined
   /** The service's own database, migrated. */
   readonly databaseUrl: Redacted.Redacted
   /** Of `/livez`, `/readyz`, `/startupz` and `/metrics`; port 0 takes a free one. */
@@ -81,6 +83,7 @@ export class Host extends Context.Service<
         const servers = Layer.mergeAll(
           Nats.layer({
             url: options.natsUrl,
+            creds: options.natsCreds,
             name: service.name,
             // The only one that its user may hear: docs/permissions.md.
             inboxPrefix: `_INBOX.${service.name}`,

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import type { NatsConnection } from "@nats-io/nats-core"
-import { PermissionViolationError } from "@nats-io/nats-core"
+import { headers, type MsgHdrs, type NatsConnection, PermissionViolationError } from "@nats-io/nats-core"
 import { connect } from "@nats-io/transport-node"
+import { Envelope } from "@troupe/contract"
 import { NatsServer } from "@troupe/embedded"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -16,13 +16,15 @@ export const committed = (name: string): string => readFileSync(`${root}infra/po
 export type User = "OPERATOR" | "orders" | "payments" | "shipping" | "customers"
 
 /** A nats-server with the committed users; each one's password is `secret-` and its name. */
-export const server = Effect.suspend(() => {
-  const policy = committed("nats.conf")
+export const server = Effect.suspend(() => serverOf(committed("nats.conf")))
+
+/** The same with other users. */
+export const serverOf = (policy: string) => {
   const passwords = [...policy.matchAll(/user: "?([\w-]+)"?,?\s+password: \$(\w+)/g)].map(
     ([, user, variable]) => `${variable}: "secret-${user}"`
   )
   return NatsServer.start({ config: `${passwords.join("\n")}\n${policy}` })
-})
+}
 
 /** The address with a user in it. */
 export const urlOf = (server: NatsServer.NatsServer, user: User): string =>
@@ -51,4 +53,18 @@ export const refusals = async (nc: NatsConnection, act: () => void): Promise<Rea
   ;(status as unknown as { stop(): void }).stop()
   await watching
   return seen
+}
+
+/** An envelope that says it is of payments. */
+export const forged = (): MsgHdrs => {
+  const found = headers()
+  const envelope = Envelope.toHeaders({
+    id: crypto.randomUUID(),
+    type: "payments.Payment.authorized",
+    source: "payments",
+    key: "k",
+    contract: 1
+  })
+  for (const [name, value] of Object.entries(envelope)) found.set(name, value ?? "")
+  return found
 }

@@ -1,4 +1,4 @@
-import { Codes, Envelope, Key, type Reply, Subject } from "@troupe/contract"
+import { Codes, Declaration, Envelope, Key, type Reply, Subject } from "@troupe/contract"
 import { type Db } from "@troupe/postgres"
 import { Commit, Lease, passes, sqlState } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
@@ -264,13 +264,22 @@ const event = (
   return staged(Subject.stream("evt", consumer.service), subject, envelope, body.text, true)
 }
 
+/** Why a command to an actor that the part does not declare is refused. */
+export const undeclared = (to: string, actor: string, { sends }: Pick<Consumer["part"], "sends">): string => {
+  const declared = sends.map(({ name }) => name)
+  return declared.includes(actor)
+    ? `${to} is no command of the contract`
+    : `${to}: it is not declared: ${Declaration.ofPart(actor, declared)}`
+}
+
 const command = (
   consumer: Consumer,
   delivery: Delivery,
   { message: { key, payload, target, to } }: Extract<Turn.StagedItem, { message: unknown }>,
   ordinal: number
 ): Staged | string => {
-  if (!consumer.sends.has(`${target.service}.${target.actor}`)) return `${to}: \`sends\` does not list it`
+  const actor = `${target.service}.${target.actor}`
+  if (!consumer.sends.has(actor)) return undeclared(to, actor, consumer.part)
   const token = Key.encode(key)
   if (token === undefined) return `${to}: the key ${JSON.stringify(key.slice(0, 80))} has no subject token`
   const body = target.payload.encode(payload)

@@ -5,7 +5,7 @@ import type * as Protocol from "../edge/Protocol.ts"
 import { TooSlow } from "../Limit.ts"
 import * as Timer from "../Timer.ts"
 import * as Turn from "../Turn.ts"
-import { bounded, type Failure } from "./Attempt.ts"
+import { bounded, type Failure, undeclared } from "./Attempt.ts"
 import type { Consumer } from "./Consumer.ts"
 import type { Delivery } from "./Delivery.ts"
 
@@ -74,7 +74,7 @@ const message = (
   { key, payload, to }: { readonly to: string; readonly key: string; readonly payload: string }
 ): Message => {
   const target = targetOf(actor, to)
-  if (target === undefined) throw new Undeclared(`${to}: \`sends\` does not list it`)
+  if (target === undefined) throw new Undeclared(undeclared(to, to.split(".", 2).join("."), actor))
   return new Message(to, key, decoded(to, target.payload.decode(payload)), target)
 }
 const targetOf = (actor: AnyRemote, to: string): Target | undefined => {

@@ -217,17 +217,17 @@ describe("an edge that says what the contract does not declare", () => {
     "a command to an actor that `sends` lacks": [
       { ...done, staged: [{ kind: "command", ...to, to: "meters.Other.go" }] },
       "TRP0303",
-      /`sends` does not list it/
+      /it is not declared: add sends: \[Bank\.Safe, Meters\.Other\]/
     ],
     "a command to another service": [
       { ...done, staged: [{ kind: "command", ...to, to: "payments.Payment.authorize" }] },
       "TRP0303",
-      /`sends` does not list it/
+      /it is not declared: add sends: .*Payments\.Payment\]/
     ],
     "a command that is none": [
       { ...done, staged: [{ kind: "command", ...to, to: "bank.Safe.constructor" }] },
       "TRP0303",
-      /`sends` does not list it/
+      /bank\.Safe\.constructor is no command of the contract/
     ],
     "a command that is not as declared": [
       { ...done, staged: [{ kind: "command", ...to, payload: '{"cents":0.5}' }] },

@@ -142,7 +142,7 @@ describe("a timer, encoded", () => {
     "to an actor that is not listed": [
       (self) => self.timer("t", 1, { ...put, to: "x.Y.z", target: { ...put.target, service: "x" } } as never),
       "TRP0303",
-      /`sends` does not list it/
+      /^x\.Y\.z: it is not declared: add sends: \[Bank\.Safe, X\.Safe\] to the part, and allow: \{ send: \[X\] \}/
     ],
     "with a payload that is none": [
       (self) => self.send(Bank.Safe.at("s-1").put({ cents: 0.5 }), { after: 1 }),

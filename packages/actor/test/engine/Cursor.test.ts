@@ -102,7 +102,7 @@ describe("the cursors of a partition", () => {
       const fence = { consumer: 1, p: 3, token: "", n: 0 }
       const taking = yield* Effect.forkChild(
         Cursor.taken(progress, { fence, epoch: 1, pos: 2, cursors }, "EVT_shop", "evt.shop.3.Till.>").pipe(
-          Effect.provideService(Nats, { acks, jsm } as unknown as Nats["Service"])
+          Effect.provideService(Nats, { acks, api: async () => ({ jsm }) } as unknown as Nats["Service"])
         ),
         { startImmediately: true }
       )

@@ -9,6 +9,12 @@ export const natsUrl = Flag.Redacted("nats-url").pipe(
   Flag.optional
 )
 
+export const natsCreds = Flag.String("nats-creds").pipe(
+  Flag.withDescription("A creds file, read anew at each reconnect. Default: NATS_CREDS"),
+  Flag.withMetavar("FILE"),
+  Flag.optional
+)
+
 export const databaseUrl = Flag.Redacted("database-url").pipe(
   Flag.withDescription("The PostgreSQL database. Default: DATABASE_URL"),
   Flag.withMetavar("URL"),

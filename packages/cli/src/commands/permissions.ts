@@ -4,6 +4,66 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { json } from "./flags.ts"
 
+const keys = Flag.String("keys").pipe(
+  Flag.withDescription("The folder of the keys, which are secret: see docs/permissions.md"),
+  Flag.withMetavar("DIR")
+)
+const name = Argument.String("name").pipe(Argument.withDescription("A service, or a caller"))
+
+const token = Command.make(
+  "token",
+  {
+    name,
+    keys,
+    ttl: Flag.String("ttl").pipe(
+      Flag.withDescription("How long the user may connect: 90s, 15m, 1h and the like"),
+      Flag.withMetavar("TIME"),
+      Flag.withDefault("1h")
+    ),
+    operator: Flag.Boolean("operator").pipe(
+      Flag.withDescription(
+        "For a person or a deployment: everything within the account, not only what the program may"
+      ),
+      Flag.withDefault(false)
+    ),
+    out: Flag.String("out").pipe(
+      Flag.withDescription(
+        "Write it to this file, in one piece and readable by its owner only, instead of printing it"
+      ),
+      Flag.withMetavar("FILE"),
+      Flag.optional
+    ),
+    json
+  },
+  (options) =>
+    Effect.flatMap(
+      Effect.promise(() => import("../permissions/token.ts")),
+      ({ token }) => token(options)
+    )
+).pipe(
+  Command.withDescription("Issue a user of the account of a service or a caller, for a limited time, as a creds file."),
+  Command.withShortDescription("Issue credentials for a limited time"),
+  Command.withExamples([
+    {
+      command: "troupe permissions token orders --keys keys --out orders.creds",
+      description: "For NATS_CREDS, renewed by running it again"
+    }
+  ])
+)
+
+const revoke = Command.make("revoke", { name, keys, json }, (options) =>
+  Effect.flatMap(
+    Effect.promise(() => import("../permissions/revoke.ts")),
+    ({ revoke }) => revoke(options)
+  )
+).pipe(
+  Command.withDescription(
+    "Have all credentials of an account that were issued until now refused, by the next configuration."
+  ),
+  Command.withShortDescription("Have issued credentials refused"),
+  Command.withExamples([{ command: "troupe permissions revoke orders --keys keys" }])
+)
+
 export const permissions = Command.make(
   "permissions",
   {
@@ -13,8 +73,16 @@ export const permissions = Command.make(
       ),
       Argument.variadic()
     ),
-    format: Flag.Literals("format", ["nats", "sql", "deno"]).pipe(
-      Flag.withDescription("What is printed: users of nats-server, roles of PostgreSQL, or flags of Deno"),
+    format: Flag.Literals("format", ["nats", "jwt", "sql", "deno"]).pipe(
+      Flag.withDescription(
+        "What is printed: users of nats-server in one account, accounts of nats-server, roles of PostgreSQL, or flags of Deno"
+      ),
+      Flag.optional
+    ),
+    keys: keys.pipe(
+      Flag.withDescription(
+        "With --format jwt: print the configuration of a nats-server, signed with the keys of this folder; those that are missing are made"
+      ),
       Flag.optional
     ),
     check: Flag.Boolean("check").pipe(
@@ -38,6 +106,7 @@ export const permissions = Command.make(
       "Without --check and --write it prints one format."
   ),
   Command.withShortDescription("Compile who may do what"),
+  Command.withSubcommands([token, revoke]),
   Command.withExamples([
     { command: "troupe permissions --check", description: "Whether the committed policy is what the code declares" },
     { command: "troupe permissions services/orders/src/main.ts --format sql", description: "One service's role" }

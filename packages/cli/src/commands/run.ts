@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { databaseUrl, json, natsUrl } from "./flags.ts"
+import { databaseUrl, json, natsCreds, natsUrl } from "./flags.ts"
 
 export const run = Command.make(
   "run",
@@ -11,6 +11,7 @@ export const run = Command.make(
       Argument.withDescription("A file whose default export is a service or a gateway")
     ),
     natsUrl,
+    natsCreds,
     databaseUrl,
     httpHost: Flag.String("http-host").pipe(
       Flag.withDescription(

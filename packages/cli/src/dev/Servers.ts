@@ -8,11 +8,14 @@ import type * as Scope from "effect/Scope"
 import { Failure, failure, lineOf } from "../Failure.ts"
 import * as Settings from "../Settings.ts"
 import { say } from "./Notices.ts"
+import type { Users } from "./Users.ts"
 
 /** The servers of a development run. */
 export interface Servers {
   readonly natsUrl: Redacted.Redacted
   readonly databaseUrl: Redacted.Redacted
+  /** The address for a service or a caller: with its own user, where the server was started for this run. */
+  readonly natsUrlOf: (name: string | undefined) => Redacted.Redacted
   /** Those that were started for this run. They end with the scope. */
   readonly started: ReadonlyArray<{ readonly what: string; readonly variable: string }>
 }
@@ -64,20 +67,28 @@ const answers = <A>(
       })
   })
 
-/** Takes the servers that are named, and starts those that are not. */
-export const open = (named: {
-  readonly natsUrl: Named
-  readonly databaseUrl: Named
-}): Effect.Effect<Servers, Failure, Scope.Scope> =>
+/** Takes the servers that are named, and starts those that are not: nats-server with the users, once they are known. */
+export const open = (
+  named: { readonly natsUrl: Named; readonly databaseUrl: Named },
+  users: Effect.Effect<Users, Failure>
+): Effect.Effect<Servers, Failure, Scope.Scope> =>
   Effect.gen(function* () {
-    const [nats, postgres] = yield* Effect.all([startNats(named.natsUrl), startPostgres(named.databaseUrl)], {
+    const [nats, postgres] = yield* Effect.all([startNats(named.natsUrl, users), startPostgres(named.databaseUrl)], {
       concurrency: 2
     })
-    return { natsUrl: nats.url, databaseUrl: postgres.url, started: [...nats.started, ...postgres.started] }
+    const { login } = yield* users
+    return {
+      natsUrl: nats.url,
+      natsUrlOf: (name) => (nats.started.length === 0 ? nats.url : login(nats.url, name)),
+      databaseUrl: postgres.url,
+      started: [...nats.started, ...postgres.started]
+    }
   })
 
-const startNats = (named: Named): Started =>
-  either(named, "nats-server", "NATS_URL", ({ NatsServer }) => NatsServer.start())
+const startNats = (named: Named, users: Effect.Effect<Users, Failure>): Started =>
+  either(named, "nats-server", "NATS_URL", ({ NatsServer }) =>
+    Effect.flatMap(users, ({ config }) => NatsServer.start({ config }))
+  )
 
 const startPostgres = (named: Named): Started =>
   either(named, "PostgreSQL", "DATABASE_URL", ({ Postgres }) => Postgres.start())
@@ -90,7 +101,7 @@ const either = (
   variable: string,
   start: (
     embedded: Embedded
-  ) => Effect.Effect<{ readonly url: string }, embedded.EmbeddedError.EmbeddedError, Scope.Scope>
+  ) => Effect.Effect<{ readonly url: string }, embedded.EmbeddedError.EmbeddedError | Failure, Scope.Scope>
 ): Started =>
   Effect.gen(function* () {
     if (named._tag === "Some") return { url: named.value, started: [] }

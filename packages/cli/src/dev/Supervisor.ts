@@ -65,6 +65,13 @@ export const make = (declared: Service, world: World): Supervisor => {
     if (verdict !== undefined) world.pass(service.name, verdict)
     verdict = undefined
   }
+  const told = new Set<string>()
+  const tellMissing = (line: string): void => {
+    const [, missing] = /it is not declared: (add .*?) · /.exec(line) ?? []
+    if (missing === undefined || told.has(missing) || told.size === 100) return
+    told.add(missing)
+    world.say(`${service.name} tried what it does not declare: ${missing}`)
+  }
   let last = Lines.tail(3)
   const quoted = (): string =>
     last.all().length === 0 ? "it said nothing" : `it said: ${last.all().map(cut).join(" / ")}`
@@ -100,6 +107,7 @@ export const make = (declared: Service, world: World): Supervisor => {
         last = Lines.tail(3)
         child = yield* world.start(service, (line) => {
           last.push(line)
+          tellMissing(line)
           if (wasReady || !/^TRP\d{4} /.test(line)) return world.pass(service.name, line)
           release()
           verdict = line

@@ -11,6 +11,7 @@ import { findings } from "./findings.ts"
 import { prepare } from "./prepare.ts"
 import * as Servers from "./Servers.ts"
 import { serve } from "./serve.ts"
+import * as Users from "./Users.ts"
 
 export interface Options {
   readonly files: ReadonlyArray<string>
@@ -42,15 +43,17 @@ export const dev = (options: Options) =>
     yield* Servers.check(named)
     const code = yield* Effect.scoped(
       Effect.gen(function* () {
-        const open = Effect.tapError(Servers.open(named), (error) => findings(error, named, []))
+        const loading = yield* Effect.cached(loadAll(files))
+        const users = yield* Effect.cached(Effect.flatMap(loading, (loaded) => Users.make(loaded, after)))
+        const open = Effect.tapError(Servers.open(named, users), (error) => findings(error, named, []))
         // Servers start in processes of their own, meanwhile this one loads code.
-        const [servers, loaded] = yield* Effect.all([open, loadAll(files)], { concurrency: 2 })
+        const [servers, loaded] = yield* Effect.all([open, loading], { concurrency: 2 })
         // Until databases and streams are there, doctor would only find that they are not.
         let prepared: typeof loaded.services = []
         const work = Effect.gen(function* () {
           const names = loaded.services.map(({ service }) => service.name)
           const urls = yield* Databases.provide(servers.databaseUrl, names)
-          const services = yield* prepare(loaded, urls, servers.natsUrl, port)
+          const services = yield* prepare(loaded, urls, servers.natsUrlOf, port)
           prepared = loaded.services
           const examples = loaded.gateways.map(({ gateway }) => ({ name: gateway.name, example: gateway.example }))
           return yield* serve({ services, examples, servers, after, once: options.once, json: options.json })

@@ -11,7 +11,7 @@ import type { Service } from "./Service.ts"
 export const prepare = (
   { gateways, services }: Programs,
   databases: ReadonlyArray<Redacted.Redacted>,
-  natsUrl: Redacted.Redacted,
+  natsUrlOf: (name: string) => Redacted.Redacted,
   base: number
 ) =>
   Effect.gen(function* () {
@@ -23,6 +23,7 @@ export const prepare = (
           const folder = yield* Discovery.migrations(file)
           const applied = yield* apply({ service: service.name, url: databaseUrl, folder })
           if (applied.length > 0) Notices.say(`${service.name}: applied ${applied.join(", ")}`)
+          const natsUrl = natsUrlOf(service.name)
           return { name: service.name, file, port, natsUrl, databaseUrl } satisfies Service
         }),
       { concurrency: 4 }
@@ -31,7 +32,7 @@ export const prepare = (
       name: gateway.name,
       file,
       port,
-      natsUrl,
+      natsUrl: natsUrlOf(gateway.name),
       databaseUrl: undefined
     }))
     return [...prepared, ...rest]

@@ -14,6 +14,7 @@ import * as Program from "./Program.ts"
 import type { Servers } from "./Servers.ts"
 import type { Service } from "./Service.ts"
 import * as Supervisor from "./Supervisor.ts"
+import * as Users from "./Users.ts"
 
 export interface Options {
   readonly services: ReadonlyArray<Service>
@@ -92,7 +93,11 @@ const announce = ({ after, examples, json, servers, services }: Options, up: Rea
 /** The exit code that ends the run, or never. */
 const program = ({ after, json, once, servers, services }: Options) =>
   Effect.gen(function* () {
-    const code = after === undefined ? 0 : yield* Program.run({ file: after, json, natsUrl: servers.natsUrl, services })
+    const then = (file: string) =>
+      Effect.flatMap(Users.callerBeside(file), (caller) =>
+        Program.run({ file, json, natsUrl: servers.natsUrlOf(caller), services })
+      )
+    const code = after === undefined ? 0 : yield* then(after)
     if (once) return code
     if (after !== undefined) Notices.say(`${after} ended with exit code ${code}; the services stay up`)
     return yield* Effect.never

@@ -1,16 +1,17 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { deno, nats, type Policy, sql } from "@troupe/permissions"
+import { Accounts, deno, json, nats, type Policy, sql } from "@troupe/permissions"
 
 /** What is committed, below the working directory. */
 export const folder = "infra/policy"
 
-/** The text of each format: one file for all users of NATS, one per service for the rest. */
-export const rendered = (
-  format: "nats" | "sql" | "deno",
-  policies: ReadonlyArray<Policy.Policy>
-): ReadonlyMap<string, string> => {
+export type Format = (typeof formats)[number]
+const formats = ["nats", "jwt", "sql", "deno"] as const
+
+/** The text of each format, without keys: one file for all users or accounts of NATS, one per service for the rest. */
+export const rendered = (format: Format, policies: ReadonlyArray<Policy.Policy>): ReadonlyMap<string, string> => {
   if (format === "nats") return new Map([["nats.conf", nats(policies)]])
+  if (format === "jwt") return new Map([["accounts.json", json(Accounts.make(policies))]])
   const render = { sql, deno }[format]
   return new Map(
     policies.filter(({ kind }) => kind === "service").map((policy) => [`${policy.name}.${format}`, render(policy)])
@@ -19,7 +20,7 @@ export const rendered = (
 
 /** All files of a committed policy. */
 export const all = (policies: ReadonlyArray<Policy.Policy>): ReadonlyMap<string, string> =>
-  new Map((["nats", "sql", "deno"] as const).flatMap((format) => [...rendered(format, policies)]))
+  new Map(formats.flatMap((format) => [...rendered(format, policies)]))
 
 export const write = async (files: ReadonlyMap<string, string>): Promise<void> => {
   await mkdir(folder, { recursive: true })

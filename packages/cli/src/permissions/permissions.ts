@@ -1,14 +1,18 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import { Ended, failure, reason } from "../Failure.ts"
+import { Accounts, jwt, type Policy } from "@troupe/permissions"
+import { Ended, type Failure, failure, reason } from "../Failure.ts"
 import { diff } from "./diff.ts"
 import * as Files from "./files.ts"
+import * as Keys from "./keys.ts"
 import { policies } from "./policies.ts"
 
 export interface Options {
   readonly files: ReadonlyArray<string>
-  readonly format: Option.Option<"nats" | "sql" | "deno">
+  readonly format: Option.Option<Files.Format>
+  /** A folder of keys, for the format `jwt`. */
+  readonly keys: Option.Option<string>
   readonly check: boolean
   readonly write: boolean
   readonly json: boolean
@@ -17,15 +21,21 @@ export interface Options {
 /** Prints the policy, writes it, or compares it with what is committed: exit code 1 when that differs. */
 export const permissions = (options: Options) =>
   Effect.gen(function* () {
-    const { check, format, json, write } = options
+    const { check, format, json, keys, write } = options
     if ([check, write, format._tag === "Some"].filter(Boolean).length !== 1)
       return yield* failure("TRP0602", "troupe permissions", "it takes one of --format, --check and --write")
+    if (keys._tag === "Some" && !(format._tag === "Some" && format.value === "jwt"))
+      return yield* failure("TRP0602", "--keys", "it goes with --format jwt")
     const found = yield* policies(options.files)
-    if (format._tag === "Some") {
-      const text = [...Files.rendered(format.value, found).values()].join("\n")
+    if (keys._tag === "Some") {
+      const text = yield* signed(found, keys.value)
       return yield* Console.log(json ? JSON.stringify({ policies: found, text }) : text.trimEnd())
     }
-    const wanted = Files.all(found)
+    if (format._tag === "Some") {
+      const text = [...(yield* declared(() => Files.rendered(format.value, found))).values()].join("\n")
+      return yield* Console.log(json ? JSON.stringify({ policies: found, text }) : text.trimEnd())
+    }
+    const wanted = yield* declared(() => Files.all(found))
     if (write) {
       yield* Effect.tryPromise({
         try: () => Files.write(wanted),
@@ -40,3 +50,21 @@ export const permissions = (options: Options) =>
     yield* Console.log(changes.join("\n"))
     return yield* failure("TRP0606", Files.folder, `${changes.length} lines of the diff above`)
   })
+
+/** The configuration of a nats-server in operator mode, signed with the keys of the folder. */
+const signed = (policies: ReadonlyArray<Policy.Policy>, folder: string) =>
+  Effect.gen(function* () {
+    const accounts = yield* declared(() => Accounts.make(policies))
+    const keys = yield* Keys.ensure(
+      folder,
+      accounts.map(({ name }) => name)
+    )
+    return yield* Effect.tryPromise({
+      try: () => jwt(accounts, keys),
+      catch: (cause) => failure("TRP0607", folder, reason(cause))
+    })
+  })
+
+/** Some of the services may have been named without those that they need. */
+const declared = <A>(compile: () => A): Effect.Effect<A, Failure> =>
+  Effect.try({ try: compile, catch: (cause) => failure("TRP0602", "troupe permissions", reason(cause)) })

@@ -20,18 +20,19 @@ export const policies = (named: ReadonlyArray<string>): Effect.Effect<ReadonlyAr
     return yield* failure("TRP0102", shown(files[twice] ?? ""), `another file is named ${found[twice]?.name} too`)
   })
 
-const compile = (file: string): Effect.Effect<Policy.Policy, Failure> =>
-  Effect.gen(function* () {
-    const declared = yield* defaultExport(file)
-    return yield* Effect.try({
-      try: () => {
-        if (isService(declared)) return Policy.ofService(declared)
-        if (Caller.is(declared)) return Policy.ofCaller(declared)
-        if (isGateway(declared)) return Policy.ofCaller(callerOf(declared))
-        throw new TypeError("its default export is neither a service, nor a gateway, nor a caller")
-      },
-      catch: (cause) => failure("TRP0102", shown(file), reason(cause))
-    })
+/** The policy of what a file exports by default. TRP0102 when it is nothing that has one. */
+export const compile = (file: string): Effect.Effect<Policy.Policy, Failure> =>
+  Effect.flatMap(defaultExport(file), (declared) => policyOf(file, declared))
+
+export const policyOf = (file: string, declared: unknown): Effect.Effect<Policy.Policy, Failure> =>
+  Effect.try({
+    try: () => {
+      if (isService(declared)) return Policy.ofService(declared)
+      if (Caller.is(declared)) return Policy.ofCaller(declared)
+      if (isGateway(declared)) return Policy.ofCaller(callerOf(declared))
+      throw new TypeError("its default export is neither a service, nor a gateway, nor a caller")
+    },
+    catch: (cause) => failure("TRP0102", shown(file), reason(cause))
   })
 
 /** Whoever may do what is in the tokens; the gateway itself may send every command and hear every event of its contracts. */

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import type { Gateway } from "@troupe/gateway"
 import { credentials } from "@troupe/nats"
@@ -18,6 +19,7 @@ import { hasParent, parentGone } from "./parent.ts"
 export interface Options {
   readonly file: string
   readonly natsUrl: Option.Option<Redacted.Redacted>
+  readonly natsCreds: Option.Option<string>
   readonly databaseUrl: Option.Option<Redacted.Redacted>
   readonly httpHost: Option.Option<string>
   readonly httpPort: Option.Option<number>
@@ -31,10 +33,11 @@ export const run = (options: Options) =>
     const http = yield* address.of(options)
     const loaded = yield* load(file ?? resolve(options.file))
     const natsUrl = yield* Settings.required("NATS_URL", options.natsUrl)
+    const natsCreds = Settings.natsCreds(options.natsCreds)
     const name = "service" in loaded ? loaded.service.name : loaded.gateway.name
     const url = yield* "service" in loaded
-      ? serviceUrl(loaded.service, { natsUrl, http, databaseUrl: options.databaseUrl })
-      : gatewayUrl(loaded.gateway, natsUrl, http)
+      ? serviceUrl(loaded.service, { natsUrl, natsCreds, http, databaseUrl: options.databaseUrl })
+      : gatewayUrl(loaded.gateway, { natsUrl, natsCreds, http })
     yield* Console.log(
       options.json
         ? JSON.stringify({ service: name, url, pid: process.pid })
@@ -49,14 +52,17 @@ export const run = (options: Options) =>
 
 const serviceUrl = (
   service: Service.Service,
-  options: Pick<HostOptions, "natsUrl" | "http"> & Pick<Options, "databaseUrl">
+  options: Pick<HostOptions, "natsUrl" | "natsCreds" | "http"> & Pick<Options, "databaseUrl">
 ) =>
   Effect.gen(function* () {
     const databaseUrl = yield* Settings.required("DATABASE_URL", options.databaseUrl)
     return Context.get(yield* Layer.build(Host.layer(service, { ...options, databaseUrl })), Host).url
   })
 
-const gatewayUrl = (gateway: Gateway.Gateway, natsUrl: Redacted.Redacted, http: HostOptions["http"]) =>
+const gatewayUrl = (
+  gateway: Gateway.Gateway,
+  { http, natsCreds, natsUrl }: Pick<HostOptions, "natsUrl" | "natsCreds" | "http">
+) =>
   Effect.gen(function* () {
     const { servers, ...user } = yield* Effect.try({
       try: () => credentials(Redacted.value(natsUrl)),
@@ -65,7 +71,9 @@ const gatewayUrl = (gateway: Gateway.Gateway, natsUrl: Redacted.Redacted, http: 
     // A service needs neither.
     const { layer } = yield* Effect.promise(() => import("@troupe/client/node"))
     const { serve } = yield* Effect.promise(() => import("@troupe/gateway/node"))
-    const client = layer({ ...user, servers, name: gateway.name, inboxPrefix: `_INBOX.${gateway.name}` })
+    const creds = natsCreds === undefined ? {} : { creds: () => readFileSync(natsCreds, "utf8") }
+    const inboxPrefix = `_INBOX.${gateway.name}`
+    const client = layer({ ...user, ...creds, servers, name: gateway.name, inboxPrefix })
     const tracing = yield* Layer.build(Tracing.exporter(gateway.name))
     return yield* Effect.provideContext(serve(gateway, { ...http, client }), tracing)
   })

@@ -125,7 +125,8 @@ export class Keeper {
 
   /** What the stream keeps (direct get, nats-server ADR-31). */
   private async stored(): Promise<Kept | undefined> {
-    const subject = `$JS.API.DIRECT.GET.${Subject.stream("place", this.service)}.${this.subject}`
+    const stream = Subject.stream("place", this.service)
+    const subject = `${this.link.api(stream)}.DIRECT.GET.${stream}.${this.subject}`
     const answer = await Api.request(this.link, this.subject, subject, "")
     if (answer.headers?.code === 404) return undefined
     const { by, place } = JSON.parse(answer.string()) as { readonly by: string; readonly place: string }

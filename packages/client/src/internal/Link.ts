@@ -2,17 +2,19 @@ import {
   AuthorizationError,
   type ConnectionOptions as NatsOptions,
   createInbox,
+  credsAuthenticator,
   type Msg,
   PermissionViolationError,
   type PublishOptions,
-  type Subscription
+  type Subscription,
+  UserAuthenticationExpiredError
 } from "@nats-io/nats-core"
-import { Envelope } from "@troupe/contract"
+import { Account, Envelope } from "@troupe/contract"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { ClientError, NotAllowed, NotConnected, type Reason, TimedOut } from "../ClientError.ts"
+import { ClientError, NotAllowed, NotAuthorized, NotConnected, type Reason, TimedOut } from "../ClientError.ts"
 import { Merger } from "./Merger.ts"
 import type { Signal, Signals } from "./signals.ts"
 import type { Dialled } from "./webSocket.ts"
@@ -21,16 +23,24 @@ import type { Dialled } from "./webSocket.ts"
 export type Dial = (options: NatsOptions) => Promise<Dialled>
 
 export interface ConnectOptions {
-  /** One address or several of one cluster: `nats://…` for TCP, `ws://…` or `wss://…` for WebSocket. */
+  /** One address or several of one cluster: `nats://…` for TCP, `ws://…` or `wss://…` for WebSocket; `user:password@` may be in it. */
   readonly servers: string | ReadonlyArray<string>
   readonly token?: string
   readonly user?: string
   readonly pass?: string
+  /**
+   * The text of a creds file, or what answers it: asked anew each time that the connection is made, so that one that was
+   * renewed is used. What throws, or answers none, leaves the last one in use.
+   */
+  readonly creds?: string | (() => string)
   /** What this program is called: `ce-source` of its messages, and its name in the server's lists. Default: `client`. */
   readonly name?: string
   /** How long the first connection may take; afterwards it is restored for ever. Default: 5 seconds. */
   readonly timeout?: Duration.Input
-  /** Begins the subjects where answers arrive: `_INBOX` (the default) or `_INBOX.` and one token, for users who may hear no other. */
+  /**
+   * Begins the subjects where answers arrive: `_INBOX` or `_INBOX.` and one token, for users who may hear no other. Default:
+   * `_INBOX`, or that of the account which `creds` name.
+   */
   readonly inboxPrefix?: string
   /**
    * Messages under way at once: not answered, or for `send` not acknowledged. More wait in order, within their timeout;
@@ -52,11 +62,19 @@ export interface ConnectOptions {
  */
 const unheardLimit = 32 * 1024 ** 2
 
+const lost = new NotConnected({ detail: "the connection is lost" })
+const isRefused = (cause: unknown): boolean =>
+  cause instanceof AuthorizationError || cause instanceof UserAuthenticationExpiredError
+
 /** One connection with one inbox, where acknowledgements and answers arrive, told apart by the last token. */
 export class Link {
   readonly nc: Dialled
+  /** The account of the user, where services have accounts of their own. */
+  readonly account: string | undefined
   /** Whether a server is there, as far as we know. */
   connected = true
+  /** Why none is there, while none is. */
+  away: Reason = lost
   /** Of headers and body together; the last known one while there is no server. */
   maxPayload: number
   /** Begins the subjects where answers arrive: `ConnectOptions.inboxPrefix`. */
@@ -75,14 +93,20 @@ export class Link {
   private count = 0
   private readonly backoff: Backoff
 
-  constructor(nc: Dialled, inboxPrefix: string, backoff: Backoff, merge: boolean) {
+  constructor(nc: Dialled, inboxPrefix: string, backoff: Backoff, merge: boolean, account?: string) {
     this.mergers = merge ? new Map() : undefined
     this.nc = nc
+    this.account = account
     this.backoff = backoff
     this.inboxPrefix = inboxPrefix
     this.prefix = createInbox(inboxPrefix)
     this.maxPayload = nc.info?.max_payload ?? 1_048_576
     this.listen()
+  }
+
+  /** Where the JetStream API of a stream is. */
+  api(stream: string): string {
+    return Account.api(this.account, stream)
   }
 
   /** Why nothing can be sent or answered, if so. An inbox that was refused is tried again by the next message. */
@@ -178,6 +202,7 @@ export class Link {
       else if (status.type === "reconnecting") this.backoff.attempt()
       else if (status.type === "reconnect") {
         this.connected = true
+        this.away = lost
         this.unheard = 0
         this.backoff.reset()
         this.maxPayload = this.nc.info?.max_payload ?? this.maxPayload
@@ -185,6 +210,8 @@ export class Link {
         for (const tell of this.reconnected) tell()
       } else if (status.type === "error" && status.error instanceof PermissionViolationError) {
         this.refused(status.error)
+      } else if (status.type === "error" && !this.connected && isRefused(status.error)) {
+        this.away = new NotAuthorized({ detail: status.error.message })
       }
     }
   }
@@ -216,14 +243,20 @@ export const connect = Effect.fnUntraced(function* (
   dial: Dial,
   options: ConnectOptions
 ): Effect.fn.Return<Link, ClientError, Scope.Scope> {
-  const inboxPrefix = options.inboxPrefix ?? "_INBOX"
+  const servers = typeof options.servers === "string" ? [options.servers] : [...options.servers]
+  const login = signedIn(options, servers)
+  const to = login.servers.join(", ")
+  const creds = yield* Effect.try({
+    try: () => (options.creds === undefined ? undefined : renewed(options.creds)),
+    catch: (cause) => new ClientError({ to, reason: new NotAuthorized({ detail: String(cause) }) })
+  })
+  const { account } = Account.userOf(creds?.() ?? "")
+  const inboxPrefix = options.inboxPrefix ?? (account === undefined ? "_INBOX" : `_INBOX.${account}`)
   if (!Envelope.isReplyTo(`${inboxPrefix}.a.b`)) {
     return yield* Effect.die(
       new TypeError(`"${inboxPrefix}" is no inbox prefix: it must be _INBOX, or _INBOX. and one token`)
     )
   }
-  const servers = typeof options.servers === "string" ? [options.servers] : [...options.servers]
-  const to = servers.join(", ")
   const within = Duration.fromInputUnsafe(options.timeout ?? "5 seconds")
   const backoff = new Backoff()
   let last: ClientError | undefined
@@ -231,10 +264,9 @@ export const connect = Effect.fnUntraced(function* (
   const attempt = Effect.callback<Dialled, ClientError>((resume) => {
     let wanted = true
     const dialled = dial({
-      servers,
+      ...login,
       ...(options.token === undefined ? {} : { token: options.token }),
-      ...(options.user === undefined ? {} : { user: options.user }),
-      ...(options.pass === undefined ? {} : { pass: options.pass }),
+      ...(creds === undefined ? {} : { authenticator: credsAuthenticator(() => encoder.encode(creds())) }),
       name: options.name ?? "client",
       inboxPrefix,
       timeout: Math.max(1, Math.min(Duration.toMillis(within), 20_000)),
@@ -251,8 +283,8 @@ export const connect = Effect.fnUntraced(function* (
       (nc) => (wanted ? resume(Effect.succeed(nc)) : void nc.close()),
       (cause: unknown) => {
         const detail = (cause instanceof Error && cause.message) || "connection refused"
-        last = new ClientError({ to, reason: new NotConnected({ detail }) })
-        refused = cause instanceof AuthorizationError
+        refused = isRefused(cause)
+        last = new ClientError({ to, reason: refused ? new NotAuthorized({ detail }) : new NotConnected({ detail }) })
         resume(Effect.fail(last))
       }
     )
@@ -268,12 +300,44 @@ export const connect = Effect.fnUntraced(function* (
     })
   )
   const link = yield* Effect.acquireRelease(
-    Effect.sync(() => new Link(nc, inboxPrefix, backoff, options.merge === true)),
+    Effect.sync(() => new Link(nc, inboxPrefix, backoff, options.merge === true, account)),
     (link) => Effect.promise(() => link.close())
   )
   yield* Effect.forkScoped(Effect.promise(() => link.watch()))
   return link
 })
+
+/** NATS.js takes user and password by option, not in the address. */
+const signedIn = (
+  { pass, user }: ConnectOptions,
+  servers: ReadonlyArray<string>
+): { readonly servers: Array<string>; readonly user?: string; readonly pass?: string } => {
+  const found = { ...(user === undefined ? {} : { user }), ...(pass === undefined ? {} : { pass }) }
+  const plain = servers.map((server) =>
+    server.replace(/^([a-z]+:\/\/)?([^:@/]+):([^@/]+)@/, (_, scheme: string = "", user: string, pass: string) => {
+      if (found.user === undefined)
+        Object.assign(found, { user: decodeURIComponent(user), pass: decodeURIComponent(pass) })
+      return scheme
+    })
+  )
+  return { servers: plain, ...found }
+}
+
+/** The credentials as they are now, or as they last were: the connection would be closed for good by none. */
+const renewed = (creds: string | (() => string)): (() => string) => {
+  if (typeof creds === "string") return () => creds
+  let last = creds()
+  return () => {
+    try {
+      const text = creds()
+      if (/-END NATS USER JWT-[^]*-END USER NKEY SEED-/.test(text)) last = text
+    } catch {
+      // The server says what is wrong with the last one.
+    }
+    return last
+  }
+}
+const encoder = new TextEncoder()
 
 /** The delay between attempts to reconnect, ms: 100 at first, doubled by each attempt up to 2 s, with up to a quarter of jitter. */
 class Backoff {

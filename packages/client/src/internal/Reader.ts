@@ -50,6 +50,7 @@ export class Reader {
   private readonly arrived: Array<Read> = []
   private readonly link: Link
   private readonly options: Options
+  private readonly api: string
   private name = ""
   private inbox = ""
   private subscription: Subscription | undefined
@@ -72,9 +73,9 @@ export class Reader {
     this.link = link
     this.options = options
     const { stream } = options
+    this.api = `${link.api(stream)}.CONSUMER`
     this.leave = link.onViolation((subject) => {
-      const mine =
-        subject === this.inbox || (subject.startsWith("$JS.API.CONSUMER.") && subject.includes(`.${stream}.`))
+      const mine = subject === this.inbox || (subject.startsWith(`${this.api}.`) && subject.includes(`.${stream}.`))
       if (mine) this.fail(new ClientError({ to: stream, reason: new NotAllowed({ subject }) }))
     })
   }
@@ -215,7 +216,7 @@ export class Reader {
       idle_heartbeat: heartbeat,
       max_bytes: Math.max(2 * this.link.maxPayload, 1024 ** 2)
     }
-    this.link.nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${this.options.stream}.${this.name}`, JSON.stringify(request), {
+    this.link.nc.publish(`${this.api}.MSG.NEXT.${this.options.stream}.${this.name}`, JSON.stringify(request), {
       reply: this.inbox
     })
   }
@@ -268,7 +269,7 @@ export class Reader {
     this.quit()
     this.subscription?.unsubscribe()
     if (this.subscription !== undefined && !this.link.nc.isClosed())
-      this.link.nc.publish(`$JS.API.CONSUMER.DELETE.${this.options.stream}.${this.name}`)
+      this.link.nc.publish(`${this.api}.DELETE.${this.options.stream}.${this.name}`)
     this.subscription = undefined
   }
 

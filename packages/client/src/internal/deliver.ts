@@ -84,7 +84,7 @@ const attempts = Effect.fnUntraced(function* (
     const refusal = link.refusal()
     if (refusal !== undefined) return yield* fail(refusal)
     let until = now() + wait
-    if (!link.connected) last = new NotConnected({ detail: "the connection is lost" })
+    if (!link.connected) last = link.away
     else if (link.isHeard) {
       sending.publish(end - now())
       wait = Math.min(wait * 2, patience.longest)

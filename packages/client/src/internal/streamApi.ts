@@ -56,7 +56,7 @@ export const request = async (
 
 /** What JetStream's JSON API answers. Throws as `request`, and `ClientError` for what it refuses. */
 const call = async <Info>(link: Link, stream: string, subject: string, body: unknown): Promise<Info> => {
-  const answer = await request(link, stream, `$JS.API.${subject}`, JSON.stringify(body))
+  const answer = await request(link, stream, `${link.api(stream)}.${subject}`, JSON.stringify(body))
   const info = JSON.parse(answer.string()) as Info & { readonly error?: ApiError }
   const { error } = info
   if (error === undefined) return info

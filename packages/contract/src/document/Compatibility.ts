@@ -1,5 +1,5 @@
 import type { Actor, Command, Document } from "./Document.ts"
-import { type JsonSchema, own } from "./JsonSchema.ts"
+import { isRecord, type JsonSchema, own } from "./JsonSchema.ts"
 import { meant, type Problem, problems, type Rooted, same, tag } from "./Reading.ts"
 
 /** Who has the older contract and is broken by a change, if anybody: other teams send commands and receive events. */
@@ -300,13 +300,36 @@ const towards = (
   return [compatible(path, "its schema changed", "each side reads what the other writes", "nothing")]
 }
 
-/** Properties that came or went, at the top. */
-const properties = ({ is, was }: { readonly was: Rooted; readonly is: Rooted }) => {
-  const names = (schema: Rooted) => (meant(schema)["properties"] ?? {}) as { readonly [name: string]: unknown }
+/** Properties that came or went, at any depth; a schema that refers to itself is followed once. */
+const properties = (
+  { is, was }: { readonly was: Rooted; readonly is: Rooted },
+  path = "",
+  open: ReadonlyArray<string> = []
+): ReadonlyArray<{ readonly at: string; readonly what: string }> => {
+  const pair = `${String(was.node["$ref"])} ${String(is.node["$ref"])}`
+  if (open.includes(pair)) return []
+  const inside = was.node["$ref"] === undefined && is.node["$ref"] === undefined ? open : [...open, pair]
+  const [before, after] = [below(was), below(is)]
   return [
-    ...added(names(was), names(is)).map((name) => ({ at: `.${name}`, what: "the property is new" })),
-    ...added(names(is), names(was)).map((name) => ({ at: `.${name}`, what: "the property is gone" }))
+    ...added(before, after).map((at) => ({ at: path + at, what: "the property is new" })),
+    ...added(after, before).map((at) => ({ at: path + at, what: "the property is gone" })),
+    ...Object.entries(before).flatMap(([at, node]) => {
+      const other = own(after, at)
+      return other === undefined
+        ? []
+        : properties({ was: { ...was, node }, is: { ...is, node: other } }, path + at, inside)
+    })
   ]
+}
+
+/** What an object or an array consists of, by path: `.name`, `[0]`, `[]`. */
+const below = (schema: Rooted): { readonly [at: string]: JsonSchema } => {
+  const { items, prefixItems, properties } = meant(schema)
+  return Object.fromEntries([
+    ...Object.entries((properties ?? {}) as Document["$defs"]).map(([name, node]) => [`.${name}`, node] as const),
+    ...((prefixItems ?? []) as ReadonlyArray<JsonSchema>).map((node, i) => [`[${i}]`, node] as const),
+    ...(isRecord(items) ? [["[]", items] as const] : [])
+  ])
 }
 
 const schemas = ({ is, now, old, was }: Both<JsonSchema>): { readonly was: Rooted; readonly is: Rooted } => ({

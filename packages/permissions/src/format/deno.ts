@@ -2,8 +2,8 @@ import type { Policy } from "../Policy.ts"
 
 /**
  * A shell script that runs a host of a service on Deno with the least flags: it connects to NATS_ADDRESS and
- * DATABASE_ADDRESS (host:port) and to what `allow.net` lists, listens on port TROUPE_HTTP_PORT of loopback, and writes and
- * starts nothing. The whole environment may be read: the exporter of traces lists it.
+ * DATABASE_ADDRESS (host:port) and to what `allow.net` lists, listens on port TROUPE_HTTP_PORT of loopback, reads the working
+ * directory and the file NATS_CREDS, and writes and starts nothing. The whole environment may be read: the exporter of traces lists it.
  */
 export const deno = ({ name, net }: Policy): string =>
   [
@@ -11,7 +11,7 @@ export const deno = ({ name, net }: Policy): string =>
     `# What a host of ${name} may do on Deno. NATS_ADDRESS and DATABASE_ADDRESS: host:port. Arguments: those of deno run.`,
     "exec deno run --no-prompt --no-remote \\",
     `  --allow-net="${[...connects, ...net].join(",")}" \\`,
-    '  --allow-read=. --allow-env --allow-sys=hostname,uid "$@"',
+    '  --allow-read=".${NATS_CREDS:+,$NATS_CREDS}" --allow-env --allow-sys=hostname,uid "$@"',
     ""
   ].join("\n")
 
