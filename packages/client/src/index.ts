@@ -7,24 +7,7 @@ import { type Connection, make } from "./Connection.ts"
 import type { ConnectOptions } from "./internal/Link.ts"
 import { dial } from "./internal/webSocket.ts"
 
-export {
-  after,
-  type AfterOptions,
-  ask,
-  type AskOptions,
-  askWithToken,
-  Client,
-  type EventRefs,
-  type Heard,
-  send,
-  subscribe,
-  type SubscriberName,
-  type WithToken
-} from "./Client.ts"
-export * from "./ClientError.ts"
-export type { Answered, Connection } from "./Connection.ts"
-export type { ConnectOptions } from "./internal/Link.ts"
-export type { Placed, SubscribeOptions } from "./internal/listen.ts"
+export * from "./sdk.ts"
 
 /** A client for Effect code, over WebSocket: `servers` are `ws://` or `wss://`. Fails when no server answers in time. */
 export const layer = overDial(dial)

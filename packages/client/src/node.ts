@@ -4,24 +4,7 @@ import { layer as overDial } from "./Client.ts"
 import { type Connection, make } from "./Connection.ts"
 import type { ConnectOptions } from "./internal/Link.ts"
 
-export {
-  after,
-  type AfterOptions,
-  ask,
-  type AskOptions,
-  askWithToken,
-  Client,
-  type EventRefs,
-  type Heard,
-  send,
-  subscribe,
-  type SubscriberName,
-  type WithToken
-} from "./Client.ts"
-export * from "./ClientError.ts"
-export type { Answered, Connection } from "./Connection.ts"
-export type { ConnectOptions } from "./internal/Link.ts"
-export type { Placed, SubscribeOptions } from "./internal/listen.ts"
+export * from "./sdk.ts"
 
 /** A client for Effect code, over TCP: `servers` are `nats://` or `tls://`. Fails when no server answers in time. */
 export const layer = overDial(tcp as Parameters<typeof overDial>[0])
