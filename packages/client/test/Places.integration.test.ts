@@ -59,6 +59,17 @@ describe("a subscription begins", () => {
     assert.deepStrictEqual((await read(shop, 2, { after: third.place, from: "start" })).seen, [4, 5])
   })
 
+  it("at a sequence of the stream, or at the first event after it", async () => {
+    await using it = await world()
+    const { events, service, shop } = it
+    for (const n of [1, 2, 3, 4]) await take(service, n)
+    assert.deepStrictEqual((await read(shop, 3, { from: 2 })).seen, [2, 3, 4])
+    await events.purge("EVT_shop", { seq: 4 })
+    assert.deepStrictEqual((await read(shop, 1, { from: 2 })).seen, [4])
+    for (const from of [0, -1, 1.5, Number.NaN, new Date(Number.NaN)])
+      assert.match(String(await read(shop, 1, { from }).catch((error: unknown) => error)), /no time and no sequence/)
+  })
+
   it("after the last event, with the next one", async () => {
     await using it = await world()
     await take(it.service, 1)

@@ -9,7 +9,7 @@ export interface Options {
   readonly stream: string
   /** One subject with a literal partition, or nothing: a wildcard for the partition costs 50-100x. */
   readonly filter: (partitions: number) => string | undefined
-  readonly from: Place.Place | "now" | "start" | Date
+  readonly from: Place.Place | "now" | "start" | Date | number
   /** What to do when reading cannot go on after the place: say so, or go on with what there is. */
   readonly whenLost: "fail" | "rewind"
   /** Called whenever there may be something to take, and when it has failed. */
@@ -293,7 +293,8 @@ const isDeleted = ({ reason }: ClientError): boolean => reason._tag === "PlaceLo
 const beginning = (from: Options["from"], log: Api.Log): Api.Begin => {
   if (from === "start") return { deliver_policy: "all" }
   if (from instanceof Date) return { deliver_policy: "by_start_time", opt_start_time: from.toISOString() }
-  return { deliver_policy: "by_start_sequence", opt_start_seq: (from === "now" ? log.last : from.seq) + 1 }
+  const seq = from === "now" ? log.last + 1 : typeof from === "number" ? from : from.seq + 1
+  return { deliver_policy: "by_start_sequence", opt_start_seq: seq }
 }
 
 /** What was deleted is gone; of a stream that lost messages, what was read in the last minutes may have come anew. */

@@ -13,8 +13,11 @@ import { Source } from "./Source.ts"
 export interface SubscribeOptions {
   /** Only events of this actor. Then only its partition is read. */
   readonly key?: string
-  /** Where to begin when there is no place to go on from: `now` (the default), the first event that is there, or a time. */
-  readonly from?: "now" | "start" | Date
+  /**
+   * Where to begin when there is no place to go on from: `now` (the default), the first event that is there, or the first
+   * one at a time or at a sequence of the stream, from 1, and after it.
+   */
+  readonly from?: "now" | "start" | Date | number
   /** Goes on after the event that had this `place`, of a subscription to the same services. */
   readonly after?: string
   /**
@@ -56,6 +59,8 @@ export const listen = (
   Stream.unwrap(
     Effect.gen(function* () {
       const { after, durable, from = "now", key, onOpen, whenLost = "fail" } = options
+      if (from instanceof Date ? Number.isNaN(from.getTime()) : typeof from === "number" && !isSequence(from))
+        return yield* Effect.die(new TypeError(`${from} is no time and no sequence to subscribe from`))
       if (durable !== undefined) yield* named("durable", durable)
       if (durable !== undefined) yield* named("name", caller)
       const token = key === undefined ? undefined : Key.encode(key)
@@ -102,6 +107,8 @@ const byService = (
   }
   return services
 }
+
+const isSequence = (from: number): boolean => Number.isSafeInteger(from) && from >= 1
 
 const named = (what: string, name: string): Effect.Effect<void> =>
   /^[a-z][a-z0-9-]{0,39}$/.test(name)
