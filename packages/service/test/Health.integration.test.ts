@@ -138,7 +138,8 @@ it.live("a nats-server that never answers is asked again, and holds up no look",
         asked++
         return new Promise(() => {})
       }
-      const deaf = { connection: { info: {}, isClosed: () => false }, jsm: { streams: { getMessage } } }
+      const jsm = { streams: { getMessage } }
+      const deaf = { connection: { info: {}, isClosed: () => false }, api: async () => ({ jsm }) }
       const partitions = Array.from({ length: 100 }, (_, p) => partition("a.Deaf", "CMD_a", p))
       const watched = Health.watch({ partitions, ...hasty })
       const health = yield* Effect.provideService(watched, Nats, Nats.of(deaf as never))

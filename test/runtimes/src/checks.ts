@@ -132,8 +132,8 @@ const all: { readonly [name: string]: (given: Given) => Promise<void> } = {
     const started = Date.now()
     const reason = await reasonOf(connect({ servers: place.servers, ...user, pass: "wrong", timeout: "15 seconds" }))
     same(
-      [reason._tag, reason._tag === "NotConnected" && /authorization violation/i.test(reason.detail)],
-      ["NotConnected", true]
+      [reason._tag, reason._tag === "NotAuthorized" && /authorization violation/i.test(reason.detail)],
+      ["NotAuthorized", true]
     )
     if (Date.now() - started > 5_000) throw new Error(`only after ${Date.now() - started} ms`)
   },

@@ -91,7 +91,7 @@ const walls: { readonly [name: string]: Check } = {
     Effect.forEach(
       [
         [",127.0.0.1:${TROUPE_HTTP_PORT:-4100}", /Requires net access to "127.0.0.1:\d+"/],
-        ["--allow-read=.", /Requires read access/],
+        ['--allow-read=".${NATS_CREDS:+,$NATS_CREDS}"', /Requires read access/],
         ["--allow-env", /Requires env access/],
         ["hostname,", /Requires sys access to "hostname"/],
         [",uid", /Requires sys access to "uid"/]
