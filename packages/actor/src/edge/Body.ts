@@ -28,7 +28,7 @@ export const read = async (
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** As text; nothing when it is no UTF-8. */
+/** As text; nothing when it is no UTF-8. A byte order mark is kept, and is no JSON: hosts and edges read alike. */
 export const text = (bytes: Uint8Array): string | undefined => {
   try {
     return decoder.decode(bytes)

@@ -92,21 +92,16 @@ const answer = async (
   if (runner === undefined) return refused(409, `it has no ${call.actor}, but ${[...runners.keys()].join(", ")}`)
   const here = Protocol.dialect(runner.actor)
   if (call.dialect !== here) return refused(409, `it runs ${here}; the host ${call.dialect}`)
-  try {
-    const lines = await Effect.runPromise(
-      Effect.forEach(call.lines, (line) => Turns.run(runner, line), { concurrency: "unbounded" })
-    )
-    const encoded = Protocol.answer.encode({ lines } satisfies Protocol.Answer)
-    if (!encoded.ok) return refused(500, encoded.why)
-    const bytes = new TextEncoder().encode(encoded.text)
-    const signed = await Signature.sign(secret, Signature.ofAnswer(signature), bytes)
-    return new Response(bytes, {
-      headers: { "content-type": "application/json", [Signature.headers.signature]: signed }
-    })
-  } catch (error) {
-    if (error instanceof Turns.Unread) return refused(409, `it reads otherwise than the host: ${error.message}`)
-    throw error
-  }
+  const lines = await Effect.runPromise(
+    Effect.forEach(call.lines, (line) => Turns.run(runner, line), { concurrency: "unbounded" })
+  )
+  const encoded = Protocol.answer.encode({ lines } satisfies Protocol.Answer)
+  if (!encoded.ok) return refused(500, encoded.why)
+  const bytes = new TextEncoder().encode(encoded.text)
+  const signed = await Signature.sign(secret, Signature.ofAnswer(signature), bytes)
+  return new Response(bytes, {
+    headers: { "content-type": "application/json", [Signature.headers.signature]: signed }
+  })
 }
 
 const refused = (status: number, why: string): Response => new Response(why, { status })

@@ -25,13 +25,10 @@ export const runner = (actor: AnyActor): Runner => ({
   )
 })
 
-/** What the two ends do not read alike, though they declare the same. */
-export class Unread extends Error {}
-
 /** No turn of a line is begun that much later than its first, in ns: the host waits for all lines of its call. */
 const patience = 1_000_000_000n
 
-/** Runs a line, or what can be run of it. Dies with `Unread` for what its host took for valid and is not so here. */
+/** Runs a line, or what can be run of it. */
 export const run = (
   runner: Runner,
   { key, state, turns }: Protocol.Line
@@ -58,11 +55,11 @@ const take = (
 ): Effect.Effect<Protocol.Outcome> => {
   const { actor, state } = runner
   const target = actor.ref.commands[command]?.target
-  if (target === undefined) return Effect.die(new Unread(`${actor.ref.name} has no ${command}`))
+  if (target === undefined) return unread(`there is no ${command}`)
   const read = target.payload.decode(payload)
-  if (!read.ok) return Effect.die(new Unread(`${target.command}: ${read.why}`))
+  if (!read.ok) return unread(`${command}: ${read.why}`)
   const loaded = state.decode(before, state.version)
-  if (!loaded.ok) return Effect.die(new Unread(`the state: ${loaded.why}`))
+  if (!loaded.ok) return unread(`the state: ${loaded.why}`)
   // Only pure actors are served: one that asks for `Db` all the same fails.
   const turn = Turn.take(actor, loaded.value, command, read.value, { id, key, now }) as Effect.Effect<Turn.Turn>
   return Effect.map(Effect.exit(timed(turn)), (exit) => {
@@ -71,6 +68,10 @@ const take = (
     return { kind: "died", slow: why instanceof TooSlow, reason: bounded(why) }
   })
 }
+
+/** What its host took for valid, though both declare the same: it is parked, until one of them is mended. */
+const unread = (why: string): Effect.Effect<Protocol.Outcome> =>
+  Effect.succeed({ kind: "failed", code: "TRP0301", reason: `the edge reads otherwise than its host: ${why}` })
 
 const encodeSafely = (runner: Runner, target: Target, turn: Turn.Turn): Protocol.Outcome => {
   try {

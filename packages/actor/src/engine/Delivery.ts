@@ -1,4 +1,5 @@
 import { type Codes, Envelope, Key, Subject } from "@troupe/contract"
+import * as Body from "../edge/Body.ts"
 import { type Staged, staged } from "./Attempt.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Id from "./id.ts"
@@ -63,7 +64,7 @@ export const open = (consumer: Consumer, incoming: Incoming): Delivery | Refusal
     return refuse("TRP0205", `ce-subject is ${envelope.key.slice(0, 200)}, the subject says ${key}`)
   }
   if (kind === "evt" && !consumer.events.has(type)) return undefined
-  const body = text(message.data)
+  const body = Body.text(message.data)
   if (body === undefined) return refuse("TRP0201", "it is not UTF-8")
   const command = kind === "cmd" ? consumer.commands.get(name) : undefined
   if (kind === "cmd" && command === undefined) {
@@ -105,13 +106,4 @@ export const onward = (consumer: Consumer, { message, stream, waited }: Incoming
     return undefined
   const published = Subject.published(kind, service, actor, name, token)
   return staged(stream, published, envelope, new TextDecoder().decode(message.data), false)
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true })
-const text = (bytes: Uint8Array): string | undefined => {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    return undefined
-  }
 }

@@ -335,10 +335,30 @@ describe("an edge that says what the contract does not declare", () => {
   )
 })
 
+const handlers = { rest: () => {}, break: () => {}, read: () => ({ rolls: [], now: 0, clock: 0 }) }
+
+describe("a message alone is parked", () => {
+  it.live("that its edge reads otherwise than its host, though both declare the same", () =>
+    Effect.gen(function* () {
+      const { commands, events, key } = Meters.Meter.definition
+      const demanding = { ...commands, rest: Contract.command({ payload: { hours: Schema.Int } }) }
+      const Strict = Contract.make("meters", { Meter: Contract.actor({ key, events, commands: demanding }) })
+      const strict = Actor.make(Strict.Meter, { state: Schema.Unknown, initial: 0 }).commands(handlers)
+      const url = yield* served(Edge.serve([strict], { secrets: [secret] }).fetch)
+      const { work } = yield* handled(remote(url), [say("rest", {}, "bad"), say("break", { how: "" }, "good")])
+      assert.deepStrictEqual(
+        work.more.parked!.map(({ code, key }) => [code, key]),
+        [["TRP0301", "bad"]]
+      )
+      assert.match(work.more.parked![0]!.reason, /^the edge reads otherwise than its host: rest: /)
+      assert.strictEqual(work.inbox.length, 1)
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("the partition waits, and no message is to blame,", () => {
   const fine: Fetch = edge.fetch
   const newer = Contract.make("meters", { Meter: Meters.Meter.definition }, { version: 2 })
-  const handlers = { rest: () => {}, break: () => {}, read: () => ({ rolls: [], now: 0, clock: 0 }) }
   const versions = [
     Actor.make(newer.Meter, { state: Schema.Int, initial: 0 }).commands(handlers),
     Actor.make(Meters.Meter, {
@@ -348,17 +368,6 @@ describe("the partition waits, and no message is to blame,", () => {
   ]
   const elsewhere = Edge.serve(
     [Actor.make(Meters.Other, { state: Schema.Int, initial: 0 }).commands({ go: () => {} })],
-    { secrets: [secret] }
-  )
-  const { commands, events, key } = Meters.Meter.definition
-  const demanding = { ...commands, rest: Contract.command({ payload: { hours: Schema.Int } }) }
-  const Strict = Contract.actor({ key, events, commands: demanding })
-  const strict = Edge.serve(
-    [
-      Actor.make(Contract.make("meters", { Meter: Strict }).Meter, { state: Schema.Unknown, initial: 0 }).commands(
-        handlers
-      )
-    ],
     { secrets: [secret] }
   )
   const none = { kind: "done", reply: "", staged: [] }
@@ -398,10 +407,6 @@ describe("the partition waits, and no message is to blame,", () => {
     "when its state has another shape": [
       Edge.serve([versions[1]!], { secrets: [secret] }).fetch,
       /TRP0310 .* 409: it runs .* state 2; .*; the host .* state 1;/
-    ],
-    "when it reads a payload otherwise, and says the same": [
-      strict.fetch,
-      /TRP0310 .* 409: it reads otherwise than the host: rest: /
     ],
     "when its code is of another actor": [elsewhere.fetch, /TRP0310 .* 409: it has no meters\.Meter, but meters\.Other/]
   }

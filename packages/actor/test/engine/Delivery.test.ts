@@ -94,6 +94,7 @@ describe("a message is refused", () => {
     ["TRP0201", "Expected", command({ body: '{"cents":"5"}' }), till],
     ["TRP0201", "JSON", command({ body: "{" }), till],
     ["TRP0201", "JSON", command({ body: "" }), till],
+    ["TRP0201", "JSON", command({ body: '\ufeff{"cents":5}' }), till],
     ["TRP0201", "it is not UTF-8", command({ body: new Uint8Array([0x22, 0xff, 0x22]) }), till],
     ["TRP0202", "has no refund", command({ subject: "cmd.shop.3.Till.refund.t-1", type: "shop.Till.refund" }), till],
     ["TRP0202", "contract is 9", command({ subject: "cmd.shop.3.Till.x.t-1", type: "shop.Till.x", contract: 9 }), till],
