@@ -97,11 +97,13 @@ const answer = async (
   )
   const encoded = Protocol.answer.encode({ lines } satisfies Protocol.Answer)
   if (!encoded.ok) return refused(500, encoded.why)
-  const bytes = new TextEncoder().encode(encoded.text)
+  let bytes = new TextEncoder().encode(encoded.text)
+  if (bytes.length > Protocol.limit) bytes = tooLarge
   const signed = await Signature.sign(secret, Signature.ofAnswer(signature), bytes)
   return new Response(bytes, {
     headers: { "content-type": "application/json", [Signature.headers.signature]: signed }
   })
 }
 
+const tooLarge = new TextEncoder().encode(JSON.stringify({ tooLarge: true } satisfies Protocol.TooLarge))
 const refused = (status: number, why: string): Response => new Response(why, { status })

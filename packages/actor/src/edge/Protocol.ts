@@ -76,7 +76,11 @@ const Outcome = Schema.Union([
  */
 export interface Answer extends Schema.Schema.Type<typeof Answer> {}
 const Answer = Schema.Struct({ lines: Schema.Array(Schema.NonEmptyArray(Outcome)) })
-export const answer = Json.make(Answer)
+
+/** Said instead, when the answer would have more bytes than `limit`. */
+export interface TooLarge extends Schema.Schema.Type<typeof TooLarge> {}
+const TooLarge = Schema.Struct({ tooLarge: Schema.Literal(true) })
+export const answer = Json.make(Schema.Union([Answer, TooLarge]))
 
 /** Bytes that either end reads at most. */
 export const limit = 32 * 1024 ** 2

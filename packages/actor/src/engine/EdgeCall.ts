@@ -32,7 +32,7 @@ export const unfit = ({ edge: { secrets, url } }: AnyRemote): string | undefined
   }
 }
 
-/** Fails with `TooMuch` when the call or its answer is larger than either end reads. */
+/** Fails with `TooMuch` when the call, or its answer as the edge itself says, is larger than either end reads. */
 export const call = (
   actor: AnyRemote,
   lines: ReadonlyArray<Protocol.Line>
@@ -70,13 +70,14 @@ export const call = (
         const why = `${response.status}: ${new TextDecoder().decode((said ?? new Uint8Array()).subarray(0, 500))}`
         return away(why.replaceAll(/[\s\p{C}]+/gu, " "), response.status === 409 ? "TRP0310" : "TRP0309")
       }
-      if (said === undefined) return new TooMuch()
+      if (said === undefined) return away(`its answer has more than ${Protocol.limit} bytes`)
       const given = response.headers.get(headers.signature) ?? ""
       const signed = await Signature.signer(secrets, given, Signature.ofAnswer(signature), said)
       if (signed === undefined) return away("its answer is not signed with our secret")
       const read = Protocol.answer.decode(Body.text(said) ?? "")
       if (!read.ok) return away(`its answer cannot be read: ${read.why}`)
-      const answer = read.value as Protocol.Answer
+      const answer = read.value as Protocol.Answer | Protocol.TooLarge
+      if ("tooLarge" in answer) return new TooMuch()
       const fits = (line: Protocol.Line, i: number) => answer.lines[i]!.length <= line.turns.length
       if (answer.lines.length !== lines.length || !lines.every(fits)) return away("it answers what it was not asked")
       return answer

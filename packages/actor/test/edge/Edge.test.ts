@@ -162,14 +162,14 @@ describe("a turn at the edge", () => {
     "that comes to more than either end reads halves its batch, and fails alone",
     () =>
       Effect.gen(function* () {
-        const bytes = new Uint8Array(Protocol.limit + 1)
-        const url = yield* served(async () => new Response(bytes))
-        const error = yield* Effect.flip(handled(remote(url), [say("rest", {}, "a"), say("rest", {}, "b")]))
+        const url = yield* served(edge.fetch)
+        const huge = say("break", { how: "huge" }, "a")
+        const error = yield* Effect.flip(handled(remote(url), [huge, say("rest", {}, "b")]))
         assert.instanceOf(error, TooMuch)
-        const { work } = yield* handled(remote(url), [say("rest", {}, "a")])
+        const { work } = yield* handled(remote(url), [huge])
         assert.deepStrictEqual(
-          work.more.dead!.map(({ code }) => code),
-          ["TRP0303"]
+          work.more.dead!.map(({ code, reason }) => [code, reason]),
+          [["TRP0303", `with its state, or with what it wants, it has over ${Protocol.limit} bytes`]]
         )
       }).pipe(Effect.scoped),
     // 64 MB take their time on a busy machine.
@@ -376,6 +376,14 @@ describe("the partition waits, and no message is to blame,", () => {
     "when another secret signed it": [lying(() => ({ lines: [[none]] }), { secret: other }), /TRP0309 .* not signed/],
     "when it is the answer to another call": [
       lying(() => ({ lines: [[none]] }), { to: "0".repeat(64) }),
+      /TRP0309 .* not signed/
+    ],
+    "when more bytes come than it may say": [
+      async () => new Response(new Uint8Array(Protocol.limit + 1)),
+      /TRP0309 .* has more than 33554432 bytes/
+    ],
+    "when it is too large as somebody says who has not our secret": [
+      lying(() => ({ tooLarge: true }), { secret: other }),
       /TRP0309 .* not signed/
     ],
     "when turns are missing": [lying(() => ({ lines: [] })), /TRP0309 .* it answers what it was not asked/],

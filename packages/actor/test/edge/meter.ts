@@ -75,6 +75,7 @@ export const meter = declared.commands({
     if (how === "key") self.send(Bank.Safe.at("").put({ cents: 1 }))
     if (how === "payload") self.send(Bank.Safe.at("s").put({ cents: 0.5 }))
     if (how === "state") self.set({ at: new Date(0), count: 1 } as never)
+    if (how === "huge") self.emit.read({ note: "x".repeat(32 * 1024 ** 2), reading: new Reading(self.state) })
     if (how === "large") self.emit.read({ note: "x".repeat(1_100_000), reading: new Reading(self.state) })
   },
   rest: () => {}
