@@ -99,7 +99,7 @@ export const run = <E>(
       )
       if (Exit.isSuccess(exit)) {
         if (!("code" in exit.value)) return exit.value
-        failure = exit.value
+        failure = { ...exit.value, reason: bounded(exit.value.reason) }
         break
       }
       const failed = Cause.findErrorOption(exit.cause)

@@ -58,10 +58,9 @@ describe("a turn at the edge", () => {
     "everything that a turn may do": [say("read", { note: "é\0\ud83d\ude00" }), say("read", { note: "" }), say("rest")],
     "many keys": Array.from({ length: 50 }, (_, i) => say("read", { note: `${i}` }, `key ${i % 20}/é`)),
     ...Object.fromEntries(
-      ["refuse", "fail", "throw", "undeclared", "event", "command", "key", "payload", "state", "large"].map((how) => [
-        `a handler that is to ${how}`,
-        [say("read", { note: "before" }), say("break", { how }), say("rest")]
-      ])
+      ["refuse", "fail", "throw", "undeclared", "nul", "event", "command", "key", "payload", "state", "large"].map(
+        (how) => [`a handler that is to ${how}`, [say("read", { note: "before" }), say("break", { how }), say("rest")]]
+      )
     )
   }
   for (const [name, batch] of Object.entries(batches)) {
@@ -275,7 +274,22 @@ describe("an edge that says what the contract does not declare", () => {
       "TRP0303",
       /undeclared/
     ],
-    "a failure": [{ kind: "failed", code: "TRP0301", reason: "as it says" }, "TRP0301", /^as it says$/]
+    "a failure": [{ kind: "failed", code: "TRP0301", reason: "as it says" }, "TRP0301", /^as it says$/],
+    "a failure that Postgres cannot keep": [
+      { kind: "failed", code: "TRP0301", reason: `\0${"x".repeat(5_000)}` },
+      "TRP0301",
+      /^\u2400x{1999}$/
+    ],
+    "a defect that Postgres cannot keep": [
+      { kind: "died", slow: false, reason: `\0${"x".repeat(5_000)}` },
+      "TRP0301",
+      /^\u2400x{1999}$/
+    ],
+    "what has a name that Postgres cannot keep": [
+      { ...done, staged: [{ kind: "event", name: `\0${"x".repeat(5_000)}`, payload: "{}" }] },
+      "TRP0303",
+      /^meters\.Meter\.\u2400x{1986}$/
+    ]
   }
   for (const [name, [{ command = "break", ...outcome }, code, why]] of Object.entries(
     lies as Record<string, readonly [{ readonly command?: string }, string, RegExp]>

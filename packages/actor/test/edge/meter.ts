@@ -69,6 +69,7 @@ export const meter = declared.commands({
     if (how === "nap") yield* Effect.sleep("600 millis")
     if (how === "throw") throw new Error("broken on purpose")
     if (how === "undeclared") return yield* Effect.fail(new Error("no error of the contract") as never)
+    if (how === "nul") return yield* Effect.fail(`\0${"x".repeat(3_000)}` as never)
     if (how === "junk") self.send(undefined as never)
     if (how === "event") self.emit.read({ note: 1 } as never)
     if (how === "command") self.send(Meters.Other.at("o").go() as never)
