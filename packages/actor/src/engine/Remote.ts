@@ -31,15 +31,19 @@ export const make = (
 ): Effect.Effect<Take<EdgeAway | TooMuch>, never, Scope.Scope> => {
   /** By what was delivered: a delivery that is traced is a copy. */
   const ahead = new Map<Incoming, Ahead>()
-  const answered = (some: ReadonlyArray<Wanted>): Effect.Effect<ReadonlyArray<Answered>> =>
-    Effect.map(Effect.exit(Measures.called(consumer.name, call(actor, some.map(lineOf)))), (exit) => {
-      if (Exit.isSuccess(exit)) return some.map((one, i) => Exit.succeed(kept(ahead, one, exit.value[i]!)))
-      const alone = some.length === 1 && some[0]!.deliveries.length === 1
-      const large = alone && Cause.squash(exit.cause) instanceof TooMuch
-      return some.map(() => (large ? Exit.succeed(tooLarge) : Exit.failCause(exit.cause)))
+  const run = (items: ReadonlyArray<Item>): Effect.Effect<ReadonlyArray<Answered>> =>
+    Effect.gen(function* () {
+      const answers: Array<Answered> = []
+      for (const some of portions(items, queues)) {
+        const exit = yield* Effect.exit(Measures.called(consumer.name, call(actor, some.map(lineOf))))
+        const alone = some.length === 1 && some[0]!.deliveries.length === 1
+        if (Exit.isSuccess(exit)) answers.push(...some.map((one, i) => Exit.succeed(kept(ahead, one, exit.value[i]!))))
+        else if (alone && Cause.squash(exit.cause) instanceof TooMuch) answers.push(Exit.succeed(tooLarge))
+        // The batch fails, and is not to wait for each of its calls: that of an edge that hangs takes its time.
+        else return items.map((_, i) => answers[i] ?? Exit.failCause(exit.cause))
+      }
+      return answers
     })
-  const run = (items: ReadonlyArray<Item>) =>
-    Effect.map(Effect.forEach(portions(items, queues), answered), (answers) => answers.flat())
   return Effect.map(
     Gather.make(run),
     (gathered): Take<EdgeAway | TooMuch> =>

@@ -157,6 +157,20 @@ describe("a turn at the edge", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("fails with the first call of its batch that does: one that hangs is not waited for again and again", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const url = yield* served(async () => {
+        calls++
+        return new Response(null, { status: 503 })
+      })
+      const batch = ["a", "b", "c"].map((key) => say("break", { how: "n".repeat(3_000_000) }, key))
+      const away = yield* Effect.flip(handled(remote(url), batch))
+      assert.match((away as Error).message, /TRP0309 .* 503/)
+      assert.strictEqual(calls, 1)
+    }).pipe(Effect.scoped)
+  )
+
   it.live(
     "that comes to more than either end reads halves its batch, and fails alone",
     () =>
