@@ -159,6 +159,10 @@ export const codes = {
     what: "the database was set back",
     todo: "commands of the history window are handled again; compare what left the service since then"
   },
+  TRP0510: {
+    what: "a migration got no lock",
+    todo: "end the transactions that are open for long (pg_stat_activity), and run it again; nothing of it was kept"
+  },
   TRP0601: { what: "no such dead letter", todo: "list them with troupe dead list" },
   TRP0602: { what: "the command line cannot be read", todo: "see it with --help" },
   TRP0603: { what: "something unexpected happened", todo: "report it with this line" },

@@ -4,7 +4,9 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import postgres from "postgres"
+import { sqlState } from "./Db.ts"
 import { describe, failure, type PostgresError, redactedUrl } from "./Sql.ts"
 
 /** One numbered SQL file: `0001_tables.sql`. */
@@ -26,7 +28,9 @@ export interface Options {
 
 /**
  * Brings a service's database up to date: schema `troupe`, then the service's own tables in schema `app`. Each file runs
- * in a transaction of its own, under an advisory lock, so that two callers apply each once. Answers what was applied.
+ * in a transaction of its own, under an advisory lock, so that two callers apply each once. Who waits for a lock of a table
+ * keeps all out who come later: after 2 s, or the `lock_timeout` that the file sets, it gives way to them for 2 s and is
+ * tried again, 30 times. Answers what was applied.
  */
 export const run = (options: Options): Effect.Effect<ReadonlyArray<string>, PostgresError> =>
   Effect.scoped(
@@ -49,7 +53,7 @@ export const run = (options: Options): Effect.Effect<ReadonlyArray<string>, Post
           const before = yield* step(where, "TRP0505", () => done(sql, schema, migration.number))
           if (before === migration.sha256) continue
           if (before !== undefined) return yield* failure("TRP0508", name, `the database has another text of it`)
-          yield* step(name, "TRP0505", () => apply(sql, schema, migration))
+          yield* patiently(name, () => apply(sql, schema, migration))
           options.onApplied?.(name)
           applied.push(name)
         }
@@ -80,6 +84,19 @@ const step = <A>(
 ): Effect.Effect<A, PostgresError> =>
   Effect.tryPromise({ try: run, catch: (cause) => failure(code, to, describe(cause)) })
 
+/** Fails with TRP0510 when it got no lock in all that time (55P03). */
+const patiently = (name: string, apply: () => Promise<unknown>): Effect.Effect<unknown, PostgresError> => {
+  const applied = Effect.tryPromise({ try: apply, catch: (cause) => cause })
+  const locked = (cause: unknown) => sqlState(cause) === "55P03"
+  return applied.pipe(
+    Effect.tapError((cause) =>
+      locked(cause) ? Effect.logInfo(`${name} waits for an open transaction, and gives way meanwhile`) : Effect.void
+    ),
+    Effect.retry({ while: locked, schedule: Schedule.spaced("2 seconds"), times: 30 }),
+    Effect.mapError((cause) => failure(locked(cause) ? "TRP0510" : "TRP0505", name, describe(cause)))
+  )
+}
+
 const read = async (folder: string): Promise<ReadonlyArray<Migration>> => {
   const names = (await readdir(folder)).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort()
   return Promise.all(
@@ -108,6 +125,7 @@ const done = async (sql: postgres.Sql, schema: string, number: number): Promise<
 
 const apply = (sql: postgres.Sql, schema: string, migration: Migration): Promise<unknown> =>
   sql.begin(async (tx) => {
+    await tx`set local lock_timeout = '2s'`
     await tx.unsafe(migration.text)
     await tx`insert into troupe.migration (schema, number, name, sha256)
       values (${schema}, ${migration.number}, ${migration.name}, ${migration.sha256})`
