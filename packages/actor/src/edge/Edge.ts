@@ -1,5 +1,7 @@
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { AnyActor, EdgeOptions } from "../Actor.ts"
 import type { Refused } from "../Handler.ts"
 import * as Body from "./Body.ts"
@@ -92,10 +94,10 @@ const answer = async (
   if (runner === undefined) return refused(409, `it has no ${call.actor}, but ${[...runners.keys()].join(", ")}`)
   const here = Protocol.dialect(runner.actor)
   if (call.dialect !== here) return refused(409, `it runs ${here}; the host ${call.dialect}`)
-  const lines = await Effect.runPromise(
-    Effect.forEach(call.lines, (line) => Turns.run(runner, line), { concurrency: "unbounded" })
-  )
-  const encoded = Protocol.answer.encode({ lines } satisfies Protocol.Answer)
+  // A host that waits no longer will ask again.
+  const ran = await Effect.runPromiseExit(Turns.run(runner, call.lines), { signal: request.signal })
+  if (Exit.isFailure(ran)) return refused(500, String(Cause.squash(ran.cause)))
+  const encoded = Protocol.answer.encode({ lines: ran.value } satisfies Protocol.Answer)
   if (!encoded.ok) return refused(500, encoded.why)
   let bytes = new TextEncoder().encode(encoded.text)
   if (bytes.length > Protocol.limit) bytes = tooLarge

@@ -71,11 +71,11 @@ const Outcome = Schema.Union([
 ])
 
 /**
- * For each line of a call, in its order, what became of its turns: of the first at least. A line ends with the first turn
- * that does not come to its end, and where it takes long; its host asks again for what is left of it.
+ * For each line of a call, in its order, what became of its turns. A line ends with the first turn that does not come to
+ * its end, and where it takes long; one that would begin late has none, but for the first. The host asks again for what is left.
  */
 export interface Answer extends Schema.Schema.Type<typeof Answer> {}
-const Answer = Schema.Struct({ lines: Schema.Array(Schema.NonEmptyArray(Outcome)) })
+const Answer = Schema.Struct({ lines: Schema.Array(Schema.Array(Outcome)) })
 
 /** Said instead, when the answer would have more bytes than `limit`. */
 export interface TooLarge extends Schema.Schema.Type<typeof TooLarge> {}

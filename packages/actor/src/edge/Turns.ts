@@ -25,24 +25,41 @@ export const runner = (actor: AnyActor): Runner => ({
   )
 })
 
-/** No turn of a line is begun that much later than its first, in ns: the host waits for all lines of its call. */
-const patience = 1_000_000_000n
+/**
+ * In ns: no line of a call is begun that much later than its first, and no turn of a line. The host waits for them all, 15 s
+ * at most.
+ */
+const patience = { call: 5_000_000_000n, line: 1_000_000_000n }
 
-/** Runs a line, or what can be run of it. */
-export const run = (
+/** Runs the lines of a call side by side, each as far as it goes. */
+export const run = (runner: Runner, lines: ReadonlyArray<Protocol.Line>): Effect.Effect<Protocol.Answer["lines"]> =>
+  Effect.gen(function* () {
+    const since = yield* Clock.monotonicTimeNanos
+    return yield* Effect.forEach(
+      lines,
+      (line, i) =>
+        Effect.flatMap(Clock.monotonicTimeNanos, (now) =>
+          // Handlers that compute run one after the other.
+          i > 0 && now - since > patience.call ? Effect.succeed([]) : runLine(runner, line)
+        ),
+      { concurrency: "unbounded" }
+    )
+  })
+
+const runLine = (
   runner: Runner,
   { key, state, turns }: Protocol.Line
-): Effect.Effect<Protocol.Answer["lines"][number]> =>
+): Effect.Effect<ReadonlyArray<Protocol.Outcome>> =>
   Effect.gen(function* () {
     const since = yield* Clock.monotonicTimeNanos
     let before = state
-    const outcomes: [Protocol.Outcome, ...Array<Protocol.Outcome>] = [yield* take(runner, key, before, turns[0])]
-    for (const turn of turns.slice(1)) {
-      const last = outcomes.at(-1)!
-      if (last.kind === "died" || last.kind === "failed") break
-      if ((yield* Clock.monotonicTimeNanos) - since > patience) break
-      if (last.kind === "done") before = last.state ?? before
-      outcomes.push(yield* take(runner, key, before, turn))
+    const outcomes: Array<Protocol.Outcome> = []
+    for (const turn of turns) {
+      if (outcomes.length > 0 && (yield* Clock.monotonicTimeNanos) - since > patience.line) break
+      const outcome = yield* take(runner, key, before, turn)
+      outcomes.push(outcome)
+      if (outcome.kind === "died" || outcome.kind === "failed") break
+      if (outcome.kind === "done") before = outcome.state ?? before
     }
     return outcomes
   })

@@ -79,7 +79,8 @@ export const call = (
       const answer = read.value as Protocol.Answer | Protocol.TooLarge
       if ("tooLarge" in answer) return new TooMuch()
       const fits = (line: Protocol.Line, i: number) => answer.lines[i]!.length <= line.turns.length
-      if (answer.lines.length !== lines.length || !lines.every(fits)) return away("it answers what it was not asked")
+      if (answer.lines.length !== lines.length || !lines.every(fits) || answer.lines[0]?.length === 0)
+        return away("it answers what it was not asked")
       return answer
     }
     const posted = Effect.tryPromise({ try: post, catch: (error) => away(causeOf(error)) })

@@ -22,7 +22,7 @@ const portion = 4 * 1024 ** 2
 /**
  * Runs the turns of a batch at the edge. Those that are wanted at the same time go in one call, each with what follows of
  * its key. What came back for what follows counts when its turn has come, if the state is the one that it was made from: a
- * pure handler would say it again. So a batch takes one call, and more where a turn failed.
+ * pure handler would say it again. So a batch takes one call, and more where a turn failed or took long.
  */
 export const make = (
   consumer: Consumer,
@@ -33,16 +33,26 @@ export const make = (
   const ahead = new Map<Incoming, Ahead>()
   const run = (items: ReadonlyArray<Item>): Effect.Effect<ReadonlyArray<Answered>> =>
     Effect.gen(function* () {
-      const answers: Array<Answered> = []
-      for (const some of portions(items, queues)) {
+      const answers = new Map<Incoming, Answered>()
+      const calls = [...portions(items, queues)]
+      for (const some of calls) {
         const exit = yield* Effect.exit(Measures.called(consumer.name, call(actor, some.map(lineOf))))
         const alone = some.length === 1 && some[0]!.deliveries.length === 1
-        if (Exit.isSuccess(exit)) answers.push(...some.map((one, i) => Exit.succeed(kept(ahead, one, exit.value[i]!))))
-        else if (alone && Cause.squash(exit.cause) instanceof TooMuch) answers.push(Exit.succeed(tooLarge))
-        // The batch fails, and is not to wait for each of its calls: that of an edge that hangs takes its time.
-        else return items.map((_, i) => answers[i] ?? Exit.failCause(exit.cause))
+        if (Exit.isSuccess(exit)) {
+          const left = some.filter((one, i) => {
+            const outcome = kept(ahead, one, exit.value[i]!)
+            if (outcome !== undefined) answers.set(one.deliveries[0].incoming, Exit.succeed(outcome))
+            return outcome === undefined
+          })
+          if (left.length > 0) calls.push(left)
+        } else if (alone && Cause.squash(exit.cause) instanceof TooMuch) {
+          answers.set(some[0]!.deliveries[0].incoming, Exit.succeed(tooLarge))
+        } else {
+          // The batch fails, and is not to wait for each of its calls: that of an edge that hangs takes its time.
+          return items.map(({ delivery }) => answers.get(delivery.incoming) ?? Exit.failCause(exit.cause))
+        }
       }
-      return answers
+      return items.map(({ delivery }) => answers.get(delivery.incoming)!)
     })
   return Effect.map(
     Gather.make(run),
@@ -123,12 +133,12 @@ const turnOf = ({ envelope, incoming, name, now }: Delivery): Protocol.Turn => (
   payload: Body.text(incoming.message.data) ?? ""
 })
 
-/** The outcome of the first turn; those that follow are kept with the state that each was made from. */
+/** The outcome of the first turn, if it was begun; those that follow are kept with the state that each was made from. */
 const kept = (
   ahead: Map<Incoming, Ahead>,
   { before, deliveries }: Wanted,
-  outcomes: readonly [Protocol.Outcome, ...Array<Protocol.Outcome>]
-): Protocol.Outcome => {
+  outcomes: ReadonlyArray<Protocol.Outcome>
+): Protocol.Outcome | undefined => {
   let state = before
   for (const [i, outcome] of outcomes.entries()) {
     if (i > 0) ahead.set(deliveries[i]!.incoming, { before: state, outcome })

@@ -5,6 +5,8 @@ import { Actor, State } from "@troupe/actor"
 import { Contract } from "@troupe/contract"
 import type { Commit } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
 import * as Protocol from "../../src/edge/Protocol.ts"
 import * as Signature from "../../src/edge/Signature.ts"
@@ -138,6 +140,23 @@ describe("a turn at the edge", () => {
       const { work } = yield* handled(remote(url), [nap(), nap(), nap()])
       assert.deepStrictEqual(calls, [[3], [1]])
       assert.strictEqual(work.inbox.length, 3)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is asked for again when its edge did not begin it", () =>
+    Effect.gen(function* () {
+      const asked: Array<ReadonlyArray<string>> = []
+      const url = yield* served(
+        lying(({ lines }) => {
+          asked.push(lines.map(({ key, turns }) => `${key} ${turns.length}`))
+          const done = { kind: "done", reply: "", staged: [] }
+          return { lines: lines.map(({ turns }, i) => (i < 2 ? turns.map(() => done) : [])) }
+        })
+      )
+      const batch = ["a", "b", "c", "d", "e"].map((key) => say("rest", {}, key))
+      const { work } = yield* handled(remote(url), [...batch, say("rest", {}, "e")])
+      assert.deepStrictEqual(asked, [["a 1", "b 1", "c 1", "d 1", "e 2"], ["c 1", "d 1", "e 2"], ["e 2"]])
+      assert.strictEqual(work.inbox.length, 6)
     }).pipe(Effect.scoped)
   )
 
@@ -416,7 +435,7 @@ describe("the partition waits, and no message is to blame,", () => {
     ],
     "when turns are missing": [lying(() => ({ lines: [] })), /TRP0309 .* it answers what it was not asked/],
     "when there are more than it was asked": [lying(() => ({ lines: [[none, none]] })), /TRP0309 .* was not asked/],
-    "when a line is empty": [lying(() => ({ lines: [[]] })), /TRP0309 .* cannot be read/],
+    "when it begins nothing": [lying(() => ({ lines: [[]] })), /TRP0309 .* was not asked/],
     "when it is no answer": [lying(() => ({ lines: [[{ kind: "fine" }]] })), /TRP0309 .* cannot be read/],
     "when a code is none of a handler": [
       lying(() => ({ lines: [[{ kind: "failed", code: "TRP0212", reason: "" }]] })),
@@ -524,8 +543,9 @@ describe("an edge refuses", () => {
       readonly body?: Uint8Array<ArrayBuffer>
       readonly method?: string
       readonly headers?: object
+      readonly signal?: AbortSignal
     } = {},
-    { at = Date.now(), by = secret } = {}
+    { at = Date.now(), by = secret, there = edge } = {}
   ) =>
     Effect.promise(async () => {
       const id = "call 1"
@@ -533,9 +553,10 @@ describe("an edge refuses", () => {
       const { headers } = Signature
       const signed = { [headers.time]: String(at), [headers.id]: id, [headers.signature]: signature, ...change.headers }
       const method = change.method ?? "POST"
-      const response = await edge.fetch(
+      const response = await there.fetch(
         new Request(change.to ?? url, {
           method,
+          signal: change.signal ?? null,
           headers: signed,
           ...(method === "GET" ? {} : { body: change.body ?? body })
         })
@@ -549,6 +570,26 @@ describe("an edge refuses", () => {
       assert.deepStrictEqual(yield* post(), [200, JSON.stringify({ lines })])
       assert.deepStrictEqual(yield* post(), [200, JSON.stringify({ lines })])
       assert.strictEqual((yield* post({}, { at: Date.now() - 4 * 60_000 }))[0], 200)
+    })
+  )
+
+  it.live("to go on with what its host waits for no longer", () =>
+    Effect.gen(function* () {
+      const [began, ended] = [Latch.makeUnsafe(), Latch.makeUnsafe()]
+      const hangs = declared.commands({
+        ...handlers,
+        *rest() {
+          yield* began.open
+          yield* Effect.ensuring(Effect.never, ended.open)
+        }
+      })
+      const host = new AbortController()
+      const there = Edge.serve([hangs], { secrets: [secret] })
+      const call = yield* Effect.forkChild(post({ signal: host.signal }, { there }))
+      yield* began.await
+      host.abort()
+      yield* ended.await
+      assert.strictEqual((yield* Fiber.join(call))[0], 500)
     })
   )
   const minutes = 60_000
