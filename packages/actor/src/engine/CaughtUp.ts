@@ -27,7 +27,8 @@ export const isPast = ({ agenda, cursors }: Known, { actor, key, position, servi
 export class CaughtUp {
   private readonly consumer: Consumer
   private readonly p: number
-  private readonly waiting = new Map<string, { readonly place: Consistency.Place; until: number }>()
+  /** Who asked last comes last. */
+  private readonly waiting = new Map<string, { readonly place: Consistency.Place; readonly until: number }>()
 
   constructor(consumer: Consumer, p: number) {
     this.consumer = consumer
@@ -41,15 +42,16 @@ export class CaughtUp {
     if (!this.consumer.lanes.has(`${place.service}.${place.actor}`))
       return refusal("TRP0215", `${this.consumer.name} does not listen to ${place.service}.${place.actor}`)
     if (isPast(known, place)) return "done"
-    if (this.waiting.size >= limit && !this.waiting.has(caller)) this.forget(now)
-    if (this.waiting.size >= limit && !this.waiting.has(caller))
-      return refusal("TRP0311", `${limit} wait for ${this.p}`)
+    this.forget(now)
+    this.waiting.delete(caller)
+    if (this.waiting.size >= limit) return refusal("TRP0311", `${limit} wait for ${this.p}`)
     this.waiting.set(caller, { place, until: now + kept })
     return undefined
   }
 
-  /** After a commit: calls `answer` for everybody for whom it is past, and forgets them. */
-  look(known: Known, answer: (caller: string) => void): void {
+  /** After a commit: calls `answer` for everybody for whom it is past, and forgets them, and those that gave up. */
+  look(known: Known, now: number, answer: (caller: string) => void): void {
+    this.forget(now)
     for (const [caller, { place }] of this.waiting) {
       if (!isPast(known, place)) continue
       this.waiting.delete(caller)
@@ -63,7 +65,10 @@ export class CaughtUp {
   }
 
   private forget(now: number): void {
-    for (const [caller, { until }] of this.waiting) if (until < now) this.waiting.delete(caller)
+    for (const [caller, { until }] of this.waiting) {
+      if (until >= now) return
+      this.waiting.delete(caller)
+    }
   }
 }
 
@@ -101,7 +106,7 @@ export const serve = (
           for (const caller of waits.callers) answer(caller, "again")
         })
     )
-    return () => waits.look(known(), (caller) => answer(caller, "done"))
+    return () => waits.look(known(), performance.now(), (caller) => answer(caller, "done"))
   })
 
 const say = (connection: NatsConnection, to: string, answer: Consistency.Answer): void => {

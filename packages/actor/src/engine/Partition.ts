@@ -116,6 +116,13 @@ export const session = (
     )
     yield* Effect.forkScoped(purgeHandled(progress, commandsKept))
     const caughtUp = yield* CaughtUp.serve(consumer, p, () => memory)
+    const moved = (to: Memory): void => {
+      memory = to
+      progress.cursors = memory.cursors
+      progress.n = memory.fence.n
+      progress.failures = 0
+      caughtUp()
+    }
     const turns = Effect.gen(function* () {
       while (true) {
         yield* relay.room
@@ -126,11 +133,7 @@ export const session = (
           // What waits in Postgres and is due comes in front of what was read.
           items = [...(yield* agenda.due), ...items]
         }
-        if (items.length > 0) memory = yield* settle(progress, memory, items, relay)
-        progress.cursors = memory.cursors
-        progress.n = memory.fence.n
-        progress.failures = 0
-        caughtUp()
+        moved(items.length === 0 ? memory : yield* settle(progress, memory, items, relay, moved))
       }
     })
     return yield* Effect.raceAllFirst([turns, ...readers])
@@ -157,23 +160,25 @@ const purgeHandled = (progress: Progress<Consumer>, kept: Duration.Input): Effec
 
 /**
  * Handles a batch to its end. One that stages too much for a commit, or that Postgres refuses for what it says, is halved;
- * a message that is refused alone is given up.
+ * a message that is refused alone is given up. `moved` is called when a half is done.
  */
 const settle = (
   progress: Progress<Consumer>,
   memory: Memory,
   items: ReadonlyArray<Mailbox.Item>,
-  relay: Relay.Relay
+  relay: Relay.Relay,
+  moved: (to: Memory) => void
 ): Effect.Effect<Memory, CommitLost | Fenced, Services> =>
   Effect.catch(handleBatch(progress, memory, items, relay), (error) =>
     Effect.gen(function* () {
       if (error instanceof CommitLost || error instanceof Fenced) return yield* Effect.fail(error)
       if (items.length > 1) {
         const half = Math.ceil(items.length / 2)
-        const between = yield* settle(progress, memory, items.slice(0, half), relay)
+        const between = yield* settle(progress, memory, items.slice(0, half), relay, moved)
+        moved(between)
         // The first half may have cancelled or set anew what is due here: timers are asked for again.
         const rest = items.slice(half).filter((item) => !Mailbox.isMessage(item) || item.waited?.kind !== "timer")
-        return rest.length === 0 ? between : yield* settle(progress, between, rest, relay)
+        return rest.length === 0 ? between : yield* settle(progress, between, rest, relay, moved)
       }
       const cause = error instanceof CommitRefused ? error.cause : error
       yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)

@@ -20,9 +20,9 @@ const at = (lanes: { readonly [actor: string]: number } | undefined, ...parked: 
     agenda: { key: (token: string) => (parked.includes(token) ? {} : undefined) }
   }) as unknown as Known
 
-const answered = (of: CaughtUp, known: Known): ReadonlyArray<string> => {
+const answered = (of: CaughtUp, known: Known, now = 0): ReadonlyArray<string> => {
   const callers: Array<string> = []
-  of.look(known, (caller) => callers.push(caller))
+  of.look(known, now, (caller) => callers.push(caller))
   return callers
 }
 
@@ -59,6 +59,20 @@ describe("who waits for a subscriber", () => {
     assert.strictEqual(code("shop.Cart.3"), "TRP0214")
     const both = carts.on(Shop.Desk.events.called, () => {})
     assert.strictEqual(waits(both).ask("a", "shop.Desk.3.7.k", at({ Desk: 7 }), 0), "done")
+  })
+
+  it("is forgotten after 5 s without asking again, and not by who still asks", () => {
+    const one = waits()
+    const ask = (caller: string, now: number) => one.ask(caller, "shop.Cart.3.7.k", at({ Cart: 1 }), now)
+    ask("gone", 0)
+    ask("asks", 0)
+    ask("asks", 1_000)
+    assert.isEmpty(answered(one, at({ Cart: 1 }), 5_000))
+    assert.deepStrictEqual([...one.callers], ["gone", "asks"])
+    assert.isEmpty(answered(one, at({ Cart: 1 }), 6_000))
+    assert.deepStrictEqual([...one.callers], ["asks"])
+    ask("late", 6_001)
+    assert.deepStrictEqual([...one.callers], ["late"])
   })
 
   it("is refused as one of too many, until others have given up or been answered", () => {
