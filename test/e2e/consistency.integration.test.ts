@@ -287,3 +287,47 @@ it.live(
     }).pipe(Effect.scoped),
   120_000
 )
+
+it.live(
+  "who waits for an event of a large batch does not wait for the rest of it",
+  () =>
+    Effect.gen(function* () {
+      const world = yield* World.make
+      const { sql } = world
+      // Rows wait for whoever holds the lock of their number.
+      yield* Effect.promise(() =>
+        sql.unsafe(`create function app.hold() returns trigger language plpgsql as $$
+            begin perform pg_advisory_xact_lock_shared(new.nth); return new; end $$;
+          create trigger hold before insert on app.log for each row execute function app.hold()`)
+      )
+      const holder = yield* Effect.acquireRelease(
+        Effect.promise(() => sql.reserve()),
+        (holder) => Effect.sync(() => holder.release())
+      )
+      const [first, last] = [1, 300]
+      yield* Effect.promise(() => holder`select pg_advisory_lock(${first}), pg_advisory_lock(${last})`)
+      const held = (nth: number) =>
+        World.until(
+          () => sql`select from pg_locks where locktype = 'advisory' and objid = ${nth} and not granted`,
+          (rows) => rows.length === 1
+        )
+      yield* world.start(hasty)
+      yield* Effect.gen(function* () {
+        const said = yield* Effect.forEach(Array.from({ length: last }), () => add(world, "k"), { concurrency: 50 })
+        yield* held(first)
+        yield* World.until(
+          () => world.jsm.streams.info(`EVT_${world.name}`),
+          ({ state }) => state.messages >= last
+        )
+        yield* Effect.promise(() => holder`select pg_advisory_unlock(${first})`)
+        yield* held(last)
+        const { token } = said.find(({ reply }) => reply === 100)!
+        yield* after(token, logOf(world), { timeout: "3 seconds" })
+        assert.isAtLeast(yield* shown(world, "k"), 100)
+        assert.isBelow(yield* shown(world, "k"), last, "the rest is not there yet")
+        yield* Effect.promise(() => holder`select pg_advisory_unlock(${last})`)
+        yield* after(said.find(({ reply }) => reply === last)!.token, logOf(world), { timeout: "30 seconds" })
+      }).pipe(Effect.provide(world.client))
+    }).pipe(Effect.scoped),
+  120_000
+)
