@@ -114,7 +114,8 @@ const requestOf = (incoming: IncomingMessage, signal: AbortSignal): Request | un
 
 const write = async (outgoing: ServerResponse, response: Response, last: boolean): Promise<void> => {
   if (outgoing.destroyed) return void response.body?.cancel()
-  if (last) outgoing.setHeader("connection", "close")
+  // The rest of a body that nobody read would stand before the next request of the connection.
+  if (last || !outgoing.req.complete) outgoing.setHeader("connection", "close")
   outgoing.writeHead(response.status, Object.fromEntries(response.headers))
   if (response.body === null || outgoing.req.method === "HEAD") {
     void response.body?.cancel()

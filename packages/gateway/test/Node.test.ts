@@ -1,0 +1,56 @@
+import { once } from "node:events"
+import { connect } from "node:net"
+import { assert, beforeAll, describe, it, vi } from "@effect/vitest"
+import { Gateway } from "@troupe/gateway"
+import { serve } from "@troupe/gateway/node"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { auth, client, Shop, token } from "./shop.ts"
+
+beforeAll(() => void vi.spyOn(console, "log").mockReturnValue())
+
+/** A gateway that listens, over a client without a server; `say` sends bytes on one connection. */
+const listening = async (options: Partial<Parameters<typeof Gateway.make>[0]> = {}) => {
+  const scope = Scope.makeUnsafe()
+  const declared = Gateway.make({ contracts: [Shop], auth, ...options })
+  const over = client([], () => Effect.succeed({ cents: 7 }))
+  const serving = serve(declared, { host: "127.0.0.1", port: 0, client: over })
+  const url = await Effect.runPromise(serving.pipe(Effect.provideService(Scope.Scope, scope)))
+  /** What is answered until the gateway closes the connection. */
+  const say = async (...parts: ReadonlyArray<string>) => {
+    const socket = connect(Number(new URL(url).port), "127.0.0.1").setEncoding("latin1")
+    let said = ""
+    socket.on("data", (data: string) => (said += data)).on("error", () => {})
+    for (const part of parts) socket.write(part)
+    await once(socket, "close")
+    return said
+  }
+  return { say, url, [Symbol.asyncDispose]: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
+}
+
+const statuses = (said: string) => [...said.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status))
+
+describe("a connection", () => {
+  it("ends with the answer to a body that was not read, and else is kept", async () => {
+    await using shop = await listening({ limits: { body: 1_000 } })
+    const bearer = await token("ada", "send:*")
+    const head = (path: string, length: number, type = "application/json") =>
+      `POST ${path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer ${bearer}\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`
+    const place = "/v1/shop/Order/o-1/place"
+    const body = " ".repeat(900_000)
+    const cases = [
+      [head("/nothing", body.length), 404],
+      [head(place, body.length, "text/plain"), 415],
+      [head(place, body.length), 413]
+    ] as const
+    for (const [request, status] of cases) {
+      const said = await shop.say(request, body)
+      assert.deepStrictEqual(statuses(said), [status])
+      assert.match(said, /^connection: close\r$/im)
+    }
+    const good = `${head(place, 11)}{"cents":7}`
+    const last = "GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    assert.deepStrictEqual(statuses(await shop.say(good, good, last)), [200, 200, 200])
+  })
+})
