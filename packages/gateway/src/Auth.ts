@@ -59,9 +59,10 @@ export const make = (auth: Auth | "none" | undefined): Effect.Effect<Check, Gate
     if (token === undefined)
       return Effect.succeed({ unknown: authorization === null ? "absent" : "wrong", why: "there is no bearer token" })
     return Effect.tryPromise(() => verify(token)).pipe(
-      Effect.map(({ exp = 0, sub = "", ...claims }): Principal | Unknown =>
-        sub === "" || sub.length > 255
-          ? { unknown: "wrong", why: "its sub is empty, or longer than 255 characters" }
+      // That `sub` is a text is checked by nobody else.
+      Effect.map(({ exp = 0, sub, ...claims }): Principal | Unknown =>
+        typeof sub !== "string" || sub === "" || sub.length > 255
+          ? { unknown: "wrong", why: "its sub is no text of 1 to 255 characters" }
           : { name: sub, scopes: scopesOf({ ...claims, exp, sub }), until: (exp + tolerance) * 1_000 }
       ),
       Effect.catch(({ cause }) => Effect.succeed(unknown(cause)))

@@ -44,6 +44,16 @@ describe("a token", () => {
     const unsigned = `${btoa('{"alg":"none"}')}.${btoa('{"sub":"ada","exp":9999999999,"scope":"send:*"}')}.`
     assert.strictEqual(await challenge(`Bearer ${unsigned.replaceAll("=", "")}`), invalid("it is not valid"))
     const key = new TextEncoder().encode(auth.secret)
+    for (const sub of [null, 7, { a: 1 }, [], "", "x".repeat(256)]) {
+      const text = await new SignJWT({ scope: "send:*", sub: sub as string })
+        .setProtectedHeader({ alg: "HS256" })
+        .setIssuer(auth.issuer)
+        .setAudience(auth.audience)
+        .setExpirationTime("1m")
+        .sign(key)
+      const why = invalid("its sub is no text of 1 to 255 characters")
+      assert.strictEqual(await challenge(`Bearer ${text}`), why, JSON.stringify(sub))
+    }
     const nobody = await new SignJWT({})
       .setProtectedHeader({ alg: "HS256" })
       .setIssuer(auth.issuer)
