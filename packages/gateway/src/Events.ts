@@ -20,6 +20,8 @@ const mostValues = 100
 const patience = "10 seconds"
 /** Longer than a timer can wait: such a token ends after 24 days at the latest. */
 const longestTimer = 2 ** 31 - 1
+/** nats-server counts ns of Unix time in 64 bits: a later time wraps, and would begin at the start. In ms. */
+const latest = Number(2n ** 63n / 1_000_000n)
 
 /** Which events a request wants, and from where on. */
 interface Wanted {
@@ -190,7 +192,8 @@ const beginning = (from: string | null): Wanted["begin"] | Problem.Problem => {
   const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(from)
     ? new Date(from)
     : new Date(Number.NaN)
-  return Number.isNaN(time.getTime()) ? bad("from is start, a time (RFC 3339), or the id of an event") : { from: time }
+  if (Number.isNaN(time.getTime())) return bad("from is start, a time (RFC 3339), or the id of an event")
+  return time.getTime() >= 0 && time.getTime() <= latest ? { from: time } : bad("from is a time of 1970 to 2262")
 }
 
 /** In its newest version, as a CloudEvent in JSON: one line, since JSON has no line breaks of its own. */
