@@ -42,7 +42,7 @@ export const parameters: { readonly [name: string]: JsonSchema } = {
     name: "from",
     in: "query",
     ...text(
-      "Where to begin, without a Last-Event-ID: `start` for all that is kept, a time (RFC 3339), or the `id` of an event. Default: `now`."
+      "Where to begin, without a Last-Event-ID: `start` for all that is kept, a time (RFC 3339, of 1970 to 2262), or the `id` of an event. Default: `now`."
     ),
     examples: { start: { value: "start" }, time: { value: "2026-01-31T12:00:00Z" } }
   }
@@ -51,7 +51,7 @@ export const parameters: { readonly [name: string]: JsonSchema } = {
 /** The attributes of a CloudEvent in binary mode. */
 export const attributes: ReadonlyArray<JsonSchema> = [
   ["ce-specversion", "Binary mode: `1.0`.", { const: "1.0" }],
-  ["ce-id", "Binary mode: the idempotency key.", { minLength: 1 }],
+  ["ce-id", "Binary mode: with ce-source the idempotency key.", { minLength: 1 }],
   ["ce-source", "Binary mode: who sends it.", { minLength: 1 }],
   ["ce-type", "Binary mode: the command, `<service>.<Actor>.<command>`.", { minLength: 1 }],
   ["ce-subject", "Binary mode: the key of the actor.", { minLength: 1 }]
