@@ -93,15 +93,11 @@ const closed = (server: Server, within: number): Promise<void> =>
     })
   })
 
-/** `undefined` for what the web platform cannot express: `OPTIONS *`, a host that is none, TRACE. */
+/** `undefined` for what the web platform cannot express: `OPTIONS *`, a host that is none or two, TRACE. */
 const requestOf = (incoming: IncomingMessage, signal: AbortSignal): Request | undefined => {
-  const {
-    headers: { host = "localhost" },
-    method = "GET",
-    rawHeaders,
-    url = ""
-  } = incoming
-  if (!url.startsWith("/")) return undefined
+  const { headersDistinct, method = "GET", rawHeaders, url = "" } = incoming
+  const [host = "localhost", ...others] = headersDistinct["host"] ?? []
+  if (!url.startsWith("/") || !isHost.test(host) || others.length > 0) return undefined
   try {
     const headers = new Headers()
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) headers.append(rawHeaders[i] ?? "", rawHeaders[i + 1] ?? "")
@@ -111,6 +107,9 @@ const requestOf = (incoming: IncomingMessage, signal: AbortSignal): Request | un
     return undefined
   }
 }
+
+/** A name or an address, and perhaps a port: anything more would be read as a part of the path, or as a user. */
+const isHost = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i
 
 const write = async (outgoing: ServerResponse, response: Response, last: boolean): Promise<void> => {
   if (outgoing.destroyed) return void response.body?.cancel()

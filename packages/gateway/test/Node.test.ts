@@ -54,3 +54,31 @@ describe("a connection", () => {
     assert.deepStrictEqual(statuses(await shop.say(good, good, last)), [200, 200, 200])
   })
 })
+
+describe("a request", () => {
+  it("has one host, which is nothing but that", async () => {
+    await using shop = await listening()
+    const get = async (...hosts: ReadonlyArray<string>) =>
+      statuses(
+        await shop.say(
+          `GET /nothing HTTP/1.1\r\n${hosts.map((host) => `Host: ${host}\r\n`).join("")}Connection: close\r\n\r\n`
+        )
+      )
+    for (const host of ["h", "shop.example:80", "127.0.0.1:1", "[::1]:8080", "my_host-1.example."])
+      assert.deepStrictEqual(await get(host), [404], host)
+    const strange = [
+      "localhost/livez?",
+      "localhost/livez#",
+      "localhost?",
+      "a@localhost",
+      "a:b@h",
+      "h:x",
+      "h\\livez",
+      ""
+    ]
+    for (const host of [...strange, "a b", "h:99999", "[::1", "[1]", "a, b", "%6c"])
+      assert.deepStrictEqual(await get(host), [400], host)
+    assert.deepStrictEqual(await get("h", "h"), [400])
+    assert.deepStrictEqual(await get("h", "localhost"), [400])
+  })
+})
