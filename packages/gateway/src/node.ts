@@ -59,8 +59,11 @@ export const serve = (
         const left = new AbortController()
         outgoing.once("close", () => left.abort())
         const request = requestOf(incoming, left.signal)
-        if (request === undefined) return void write(outgoing, Problem.response(unreadable), true)
-        void answer(handler.handle(request), left.signal, outgoing)
+        const answered =
+          request === undefined
+            ? write(outgoing, Problem.response(unreadable), true)
+            : answer(handler.handle(request), left.signal, outgoing)
+        answered.catch(() => outgoing.destroy())
       }
     )
     // A connection that sends nothing costs memory as well.

@@ -1,4 +1,5 @@
 import { once } from "node:events"
+import { ServerResponse } from "node:http"
 import { connect } from "node:net"
 import { assert, beforeAll, describe, it, vi } from "@effect/vitest"
 import { Gateway } from "@troupe/gateway"
@@ -52,6 +53,23 @@ describe("a connection", () => {
     const good = `${head(place, 11)}{"cents":7}`
     const last = "GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
     assert.deepStrictEqual(statuses(await shop.say(good, good, last)), [200, 200, 200])
+  })
+
+  it("ends without an answer that cannot be written, and nothing else does", async () => {
+    await using shop = await listening()
+    const unhandled: Array<unknown> = []
+    const hear = (reason: unknown) => unhandled.push(reason)
+    process.on("unhandledRejection", hear)
+    const broken = vi.spyOn(ServerResponse.prototype, "writeHead").mockImplementation(() => {
+      throw new TypeError("a header cannot be written")
+    })
+    const requests = ["GET /livez HTTP/1.1\r\nHost: h\r\n\r\n", "GET /livez HTTP/1.1\r\nHost: a@h\r\n\r\n"]
+    for (const request of requests) assert.strictEqual(await shop.say(request), "")
+    assert.strictEqual(broken.mock.calls.length, 2)
+    broken.mockRestore()
+    process.off("unhandledRejection", hear)
+    assert.deepStrictEqual(unhandled, [])
+    assert.strictEqual((await fetch(`${shop.url}/livez`)).status, 200)
   })
 })
 
