@@ -1,4 +1,4 @@
-import { Client, type ClientError } from "@troupe/client"
+import { Client, ClientError } from "@troupe/client"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -41,19 +41,31 @@ export class Handler extends Context.Service<
 
 /**
  * A gateway as a `fetch` handler: for Deno, Bun, Workers, and tests. `client` is a layer of `@troupe/client`, whose user is
- * the gateway's own. `dispose` ends it.
+ * the gateway's own. It starts with the first request; while the client cannot, requests are answered with 503 and the next
+ * one tries again. `fetch` rejects with TRP0711 when nobody says whose tokens are taken. `dispose` ends it.
  */
 export const toWebHandler = (
   gateway: Gateway,
   client: Layer.Layer<Client, ClientError>
 ): { readonly fetch: Fetch; readonly dispose: () => Promise<void> } => {
-  const runtime = ManagedRuntime.make(Handler.layer(gateway).pipe(Layer.provide(client)))
+  const start = () => ManagedRuntime.make(Handler.layer(gateway).pipe(Layer.provide(client)))
+  let runtime = start()
   return {
     fetch: async (request) => {
+      const mine = runtime
       const handler = Effect.flatMap(Handler, (handler) => handler.handle(request))
-      const exit = await runtime.runPromiseExit(handler, { signal: request.signal })
+      const exit = await mine.runPromiseExit(handler, { signal: request.signal })
       if (Exit.isSuccess(exit)) return exit.value
-      throw Cause.squash(exit.cause)
+      const error = Cause.squash(exit.cause)
+      if (error instanceof ClientError && runtime === mine) {
+        // A runtime keeps that it could not start.
+        runtime = start()
+        Effect.runFork(Effect.logError(`the gateway cannot start: ${error.message}`))
+        await mine.dispose()
+      }
+      // Who waited for the same start may see that it was ended instead.
+      if (runtime === mine) throw error
+      return cors.allow(request, Problem.response(busy("it cannot reach the services")), gateway.origins)
     },
     dispose: () => runtime.dispose()
   }

@@ -1,10 +1,11 @@
 import { assert, beforeAll, describe, it, vi } from "@effect/vitest"
-import { ClientError, NotConnected, type Reason, Rejected, StreamFull, TooLarge } from "@troupe/client"
+import { Client, ClientError, NotConnected, type Reason, Rejected, StreamFull, TooLarge } from "@troupe/client"
 import { Gateway, toWebHandler } from "@troupe/gateway"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { client, gateway, late, OutOfStock, Shop, token } from "./shop.ts"
+import * as Layer from "effect/Layer"
+import { auth, client, gateway, late, OutOfStock, Shop, token } from "./shop.ts"
 
 const place = "/v1/shop/Order/o-1/place"
 const order = JSON.stringify({ cents: 7 })
@@ -433,6 +434,33 @@ describe("a gateway itself", () => {
       { origins: ["https://shop.example/"] }
     ])
       assert.throws(() => Gateway.make({ contracts: [Shop], ...options }), TypeError)
+  })
+
+  it("that could not start does with a later request, and says 503 until then", async () => {
+    let starts = 0
+    let ends = 0
+    const away = new ClientError({ to: "nats", reason: new NotConnected({ detail: "10.0.0.7" }) })
+    const flaky = Layer.unwrap(
+      Effect.gen(function* () {
+        yield* Effect.addFinalizer(() => Effect.sync(() => void ends++))
+        yield* Effect.yieldNow
+        return ++starts < 3 ? Layer.effect(Client, Effect.fail(away)) : client([], () => Effect.succeed({ cents: 7 }))
+      })
+    )
+    const { dispose, fetch } = toWebHandler(Gateway.make({ contracts: [Shop], auth, origins: ["https://a.b"] }), flaky)
+    const get = () => fetch(new Request("http://h/readyz", { headers: { origin: "https://a.b" } }))
+    const [first, second, third] = await Promise.all([get(), get(), get()])
+    for (const answer of [first, second, third]) {
+      assert.isTrue(answer.headers.has("retry-after"))
+      assert.strictEqual(answer.headers.get("access-control-allow-origin"), "https://a.b")
+      assert.notInclude(await answer.clone().text(), "10.0.0.7")
+      assert.deepStrictEqual(await refused(Promise.resolve(answer)), [503, "TRP0709"])
+    }
+    assert.deepStrictEqual([starts, ends], [1, 1], "what had begun was ended")
+    assert.deepStrictEqual(await refused(get()), [503, "TRP0709"])
+    assert.deepStrictEqual([(await get()).status, (await get()).status, starts], [200, 200, 3])
+    await dispose()
+    assert.strictEqual(ends, 3)
   })
 
   it("does not start when nothing says whose tokens it takes", async () => {
