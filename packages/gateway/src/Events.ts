@@ -8,6 +8,7 @@ import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Principal } from "./Auth.ts"
+import { Counts } from "./Counts.ts"
 import type { Limits } from "./Limits.ts"
 import * as Measures from "./Measures.ts"
 import { Outlet } from "./Outlet.ts"
@@ -38,7 +39,7 @@ export class Events {
   private readonly limits: Limits
   private readonly scope: Scope.Scope
   /** Of each principal. */
-  private readonly counts = new Map<string, number>()
+  private readonly counts = new Counts()
   private readonly fibers = new Set<Fiber.Fiber<void>>()
   private all = 0
 
@@ -56,7 +57,7 @@ export class Events {
       if (!permits.hearing(principal, service)) return yield* Effect.fail(permits.refused(`hear:${service}`))
       const wanted = read(request, contract)
       if (Problem.isProblem(wanted)) return yield* Effect.fail(wanted)
-      const mine = this.counts.get(principal.name) ?? 0
+      const mine = this.counts.of(principal.name)
       if (mine >= this.limits.streams.perPrincipal)
         return yield* Effect.fail(full(429, "TRP0708", `${mine} event streams at once`))
       if (this.all >= this.limits.streams.all) return yield* Effect.fail(full(503, "TRP0709", "too many event streams"))
@@ -142,9 +143,7 @@ export class Events {
 
   private count(name: string, by: 1 | -1): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const now = (this.counts.get(name) ?? 0) + by
-      if (now === 0) this.counts.delete(name)
-      else this.counts.set(name, now)
+      this.counts.add(name, by)
       this.all += by
       return Metric.update(Measures.open, this.all)
     })

@@ -10,6 +10,7 @@ import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as Scope from "effect/Scope"
 import * as Auth from "./Auth.ts"
 import * as Command from "./Command.ts"
+import { Counts } from "./Counts.ts"
 import * as cors from "./cors.ts"
 import { Documents } from "./Documents.ts"
 import { Events } from "./Events.ts"
@@ -84,6 +85,8 @@ const make = (
     const events = new Events(gateway.contracts, limits, yield* Effect.scope)
     const documents = new Documents(gateway, auth === "none" ? "none" : "jwt")
     let underWay = 0
+    const underWayOf = new Counts()
+    const share = Math.max(1, Math.floor(limits.concurrent / 4))
     let ending = false
 
     const known = Effect.fnUntraced(function* (request: Request): Effect.fn.Return<Auth.Principal, Problem.Problem> {
@@ -91,7 +94,7 @@ const make = (
       const principal = yield* check(request.headers.get("authorization"))
       if ("unknown" in principal) return yield* Effect.fail(unauthenticated(principal))
       const wait = rates.take(principal.name, yield* Clock.currentTimeMillis)
-      return wait === 0 ? principal : yield* Effect.fail(tooMany(wait))
+      return wait === 0 ? principal : yield* Effect.fail(tooMany(wait, ""))
     })
 
     const answer = Effect.fnUntraced(function* (
@@ -108,14 +111,27 @@ const make = (
       if (underWay >= limits.concurrent) return yield* Effect.fail(busy(`${limits.concurrent} requests at once`))
       underWay++
       return yield* Effect.ensuring(
+        Effect.flatMap(known(request), (principal) => ofPrincipal(request, route, principal)),
+        Effect.sync(() => void underWay--)
+      )
+    })
+
+    const ofPrincipal = Effect.fnUntraced(function* (
+      request: Request,
+      route: Exclude<Routes.Route, { kind: "livez" | "readyz" | "document" }>,
+      principal: Auth.Principal
+    ): Effect.fn.Return<Response, Problem.Problem, Client> {
+      const { name, scopes } = principal
+      if (underWayOf.of(name) >= share) return yield* Effect.fail(tooMany(1, `${share} requests at once`))
+      underWayOf.add(name, 1)
+      return yield* Effect.ensuring(
         Effect.gen(function* () {
-          const principal = yield* known(request)
           if (route.kind === "events") return yield* events.answer(request, route.service, principal)
           if (route.kind !== "metrics") return yield* Command.answer(request, route, principal, commands, limits)
-          if (!principal.scopes.includes("metrics")) return yield* Effect.fail(permits.refused("metrics"))
+          if (!scopes.includes("metrics")) return yield* Effect.fail(permits.refused("metrics"))
           return new Response(yield* PrometheusMetrics.format(), { headers: { "content-type": prometheus } })
         }),
-        Effect.sync(() => void underWay--)
+        Effect.sync(() => underWayOf.add(name, -1))
       )
     })
 
@@ -181,10 +197,10 @@ const unauthenticated = ({ unknown, why }: Auth.Unknown): Problem.Problem => {
   return { status: 401, code: "TRP0706", why, headers: { "www-authenticate": `Bearer realm="troupe"${error}` } }
 }
 
-const tooMany = (wait: number): Problem.Problem => ({
+const tooMany = (wait: number, why: string): Problem.Problem => ({
   status: 429,
   code: "TRP0708",
-  why: "",
+  why,
   headers: { "retry-after": String(Math.max(1, Math.ceil(wait))) }
 })
 const busy = (why: string): Problem.Problem => ({ status: 503, code: "TRP0709", why, headers: { "retry-after": "1" } })

@@ -334,6 +334,22 @@ describe("limits", () => {
     assert.strictEqual((await shop.post(place, order)).status, 200, "there is a place again")
   })
 
+  it("leave three quarters of the requests at once to others", async () => {
+    const gate = Deferred.makeUnsafe<void>()
+    await using shop = await gateway({ limits: { concurrent: 8 } }, () => Effect.as(Deferred.await(gate), { cents: 7 }))
+    const mine = [shop.post(place, order), shop.post(place, order)]
+    await vi.waitUntil(() => shop.asked.length === 2)
+    const third = await shop.post(place, order)
+    assert.strictEqual(third.headers.get("retry-after"), "1")
+    assert.deepStrictEqual(await refused(Promise.resolve(third)), [429, "TRP0708"])
+    const eve = await token("eve", "send:*")
+    const hers = shop.post(place, order, { authorization: `Bearer ${eve}` })
+    await vi.waitUntil(() => shop.asked.length === 3)
+    Deferred.doneUnsafe(gate, Effect.void)
+    for (const answer of await Promise.all([...mine, hers, shop.post(place, order)]))
+      assert.strictEqual(answer.status, 200)
+  })
+
   it("give a place back when the caller leaves", async () => {
     const began = Deferred.makeUnsafe<void>()
     await using shop = await gateway({ limits: { concurrent: 1 } }, ({ message }) =>
