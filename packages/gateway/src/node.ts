@@ -100,12 +100,16 @@ const closed = (server: Server, within: number): Promise<void> =>
 const requestOf = (incoming: IncomingMessage, signal: AbortSignal): Request | undefined => {
   const { headersDistinct, method = "GET", rawHeaders, url = "" } = incoming
   const [host = "localhost", ...others] = headersDistinct["host"] ?? []
-  if (!url.startsWith("/") || !isHost.test(host) || others.length > 0) return undefined
+  // In its absolute form the target has a host of its own, which counts (RFC 9112, 3.2.2).
+  const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url)
+  if (absolute === null && !url.startsWith("/")) return undefined
+  const [, authority = host, target = url] = absolute ?? []
+  if (others.length > 0 || ![host, authority].every((one) => isHost.test(one))) return undefined
   try {
     const headers = new Headers()
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) headers.append(rawHeaders[i] ?? "", rawHeaders[i + 1] ?? "")
     const body = method === "GET" || method === "HEAD" ? {} : { body: Readable.toWeb(incoming), duplex: "half" }
-    return new Request(new URL(`http://${host}${url}`), { method, headers, signal, ...body } as RequestInit)
+    return new Request(new URL(`http://${authority}${target}`), { method, headers, signal, ...body } as RequestInit)
   } catch {
     return undefined
   }

@@ -266,14 +266,13 @@ describe("a body", () => {
       { "content-type": "text/plain" },
       { "content-type": "application/cloudevents+json" },
       { "content-type": "application/json; charset=latin1" },
+      { "content-type": "application/json; charset=utf-80" },
       { "content-encoding": "gzip" }
     ]
     for (const headers of types)
       assert.deepStrictEqual(await refused(shop.post(place, order, headers)), [415, "TRP0703"], JSON.stringify(headers))
-    assert.strictEqual(
-      (await shop.post(place, order, { "content-type": 'Application/JSON; charset="UTF-8"' })).status,
-      200
-    )
+    for (const type of ['Application/JSON; charset="UTF-8"', "application/json;charset=utf8"])
+      assert.strictEqual((await shop.post(place, order, { "content-type": type })).status, 200, type)
   })
 })
 
@@ -388,10 +387,10 @@ describe("pages of other origins", () => {
       )
     const preflight = await ask("https://shop.example", "OPTIONS")
     assert.strictEqual(preflight.headers.get("access-control-allow-origin"), "https://shop.example")
-    assert.match(preflight.headers.get("access-control-allow-headers") ?? "", /authorization.*idempotency-key/)
+    assert.match(preflight.headers.get("access-control-allow-headers") ?? "", /authorization.*idempotency-key.*ce-time/)
     const answer = await ask("https://shop.example")
     assert.strictEqual(answer.headers.get("access-control-allow-origin"), "https://shop.example")
-    assert.match(answer.headers.get("access-control-expose-headers") ?? "", /troupe-message-id/)
+    assert.match(answer.headers.get("access-control-expose-headers") ?? "", /troupe-message-id.*ce-subject/)
     for (const method of ["OPTIONS", "POST"])
       assert.isNull((await ask("https://evil.example", method)).headers.get("access-control-allow-origin"))
     assert.strictEqual(answer.headers.get("vary"), "origin")

@@ -99,4 +99,28 @@ describe("a request", () => {
     assert.deepStrictEqual(await get("h", "h"), [400])
     assert.deepStrictEqual(await get("h", "localhost"), [400])
   })
+
+  it("may name its host in its target, which then counts", async () => {
+    await using shop = await listening({ auth: "none" })
+    const close = "Connection: close\r\n\r\n"
+    const ask = async (target: string, host = "evil") =>
+      statuses(await shop.say(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${close}`))
+    for (const target of ["http://h/livez", "HTTPS://h:1/livez?x", "http://h", "http://h?x"])
+      assert.deepStrictEqual(await ask(target), [200], target)
+    assert.deepStrictEqual(await ask("http://h/livez", "h"), [200])
+    // Who comes without a token must have asked for this machine.
+    assert.deepStrictEqual(await ask("http://localhost/metrics"), [200])
+    assert.deepStrictEqual(await ask("http://evil/metrics", "localhost"), [403])
+    for (const target of ["http://a@h/livez", "http:///livez", "ftp://h/livez", "h:80", "http://h\\livez"])
+      assert.deepStrictEqual(await ask(target), [400], target)
+    assert.deepStrictEqual(await ask("http://h/livez", "a@h"), [400])
+  })
+
+  it("that is none is told so in an answer that nobody takes for a page", async () => {
+    await using shop = await listening()
+    const said = await shop.say("GET /livez HTTP/1.1\r\nHost: a@h\r\n\r\n")
+    assert.match(said, /^content-type: application\/problem\+json\r$/m)
+    assert.match(said, /^x-content-type-options: nosniff\r$/m)
+    assert.include(said, '"code":"TRP0710"')
+  })
 })
