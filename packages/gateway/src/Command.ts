@@ -1,5 +1,5 @@
 import { Client, ClientError } from "@troupe/client"
-import { Envelope, Message } from "@troupe/contract"
+import { Consistency, Envelope, Message } from "@troupe/contract"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -56,9 +56,11 @@ export const answer = (
     const client = yield* Client
     const done = async
       ? Effect.as(client.send(message, { id }), Response.json({ id }, { status: 202, headers }))
-      : Effect.map(client.ask(message, { id, timeout: Duration.seconds(wait) }), (reply) =>
+      : Effect.map(client.askWithToken(message, { id, timeout: Duration.seconds(wait) }), ({ reply, token }) =>
           replied(asked, reply, {
             ...headers,
+            // A host of older code says none.
+            ...(token === "" ? {} : { [Consistency.header]: token }),
             ...(asked.isEvent ? CloudEvent.replyHeaders(command.type, key, id) : {})
           })
         )

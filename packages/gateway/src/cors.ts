@@ -15,6 +15,7 @@ const sent = [
 ].join(", ")
 const seen = [
   "troupe-message-id",
+  "troupe-consistency",
   "preference-applied",
   "retry-after",
   "www-authenticate",

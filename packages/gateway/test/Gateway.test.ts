@@ -43,6 +43,16 @@ describe("a command over HTTP", () => {
     assert.strictEqual(answer.headers.get("troupe-message-id"), asked?.id)
   })
 
+  it("is answered with its consistency token, where there is one", async () => {
+    await using shop = await gateway()
+    assert.strictEqual((await shop.post(place, order)).headers.get("troupe-consistency"), "shop.Order.7.42.o-1")
+    for (const [path, prefer] of [
+      ["/v1/shop/Order/o-1/clear", "wait=1"],
+      [place, "respond-async"]
+    ] as const)
+      assert.isNull((await shop.post(path, order, { prefer })).headers.get("troupe-consistency"), path)
+  })
+
   it("without a reply is answered with 204, and without a body has the empty payload", async () => {
     await using shop = await gateway({}, () => Effect.void)
     const answer = await shop.fetch(

@@ -63,6 +63,9 @@ export const attributes: ReadonlyArray<JsonSchema> = [
 
 export const headers: { readonly [name: string]: JsonSchema } = {
   Attribute: text("CloudEvents 1.0, binary mode: an attribute, percent-encoded.", { minLength: 1 }),
+  Consistency: text(
+    "The consistency token: a program with Troupe's client waits by it until a projection shows what the command did."
+  ),
   MessageId: text("The id that the command has in Troupe.", { format: "uuid" }),
   PreferenceApplied: text("RFC 7240: which preference was applied."),
   RetryAfter: { description: "After how many seconds to try again.", schema: { type: "integer", minimum: 0 } },
@@ -79,6 +82,8 @@ export const answered: JsonSchema = {
   "Troupe-Message-Id": header("MessageId"),
   "Preference-Applied": header("PreferenceApplied")
 }
+/** On the reply. */
+export const done: JsonSchema = { ...answered, "Troupe-Consistency": header("Consistency") }
 
 const problem = (description: string, headers: JsonSchema = {}): JsonSchema => ({
   description,
