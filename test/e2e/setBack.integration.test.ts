@@ -149,11 +149,17 @@ it.live(
       yield* Effect.promise(() => add(world.nats, world.name, 2))
       yield* counted(world, 2)
       const last = yield* Effect.promise(() => lastOf(world.nats, stream))
-      // All partitions of the subscriber move to the stream's end, also those without any event.
-      yield* World.until(
-        () => cursors(world, "log", stream),
-        (seqs) => seqs.length === 16 && seqs.every((seq) => seq === last)
-      )
+      // All partitions move to the stream's end, also those without any message.
+      for (const [consumer, read] of [
+        ["Counter", `CMD_${world.name}`],
+        ["log", stream]
+      ] as const) {
+        const end = yield* Effect.promise(() => lastOf(world.nats, read))
+        yield* World.until(
+          () => cursors(world, consumer, read),
+          (seqs) => seqs.length === 16 && seqs.every((seq) => seq === end)
+        )
+      }
       const marks = () => world.sql`select consumer, p, n from troupe.mark order by 1, 2, 3`
       const written = yield* Effect.promise(marks)
       host.kill("SIGTERM")

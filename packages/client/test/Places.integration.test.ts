@@ -298,6 +298,54 @@ describe("a durable subscription", () => {
     assert.deepStrictEqual((await read(shop, 2, durable)).seen, [2, 3])
   })
 
+  it("that is begun by two at once under a new name leaves out nothing", async () => {
+    await using it = await world()
+    const { service, shop } = it
+    await take(service, 1)
+    // Both find no place; the one that asks later begins where the other one did, not where the stream is by then.
+    const begun = Array.from({ length: 8 }, () => shop.subscribe(taken, { durable: "both" })[Symbol.asyncIterator]())
+    const firsts = begun.map((one) => one.next().catch((error: unknown) => error))
+    const places = async () => (await it.events.info("PLACE_shop")).state.last_seq
+    while ((await places()) === 0) await new Promise(setImmediate)
+    await take(service, 2)
+    const seen = await Promise.all(firsts)
+    const numbers = seen.flatMap((one) =>
+      "value" in (one as object) ? [(one as { value: { payload: { n: number } } }).value.payload.n] : []
+    )
+    assert.isNotEmpty(numbers)
+    assert.deepStrictEqual(new Set(numbers), new Set([2]))
+    for (const one of begun) await one.return?.()
+    assert.deepStrictEqual((await read(shop, 1, { durable: "both" })).seen, [2])
+  })
+
+  it("that is interrupted while it begins leaves nothing behind", async () => {
+    await using it = await world()
+    await take(it.service, 1)
+    for (let n = 0; n < 10; n++) {
+      const one = it.shop.subscribe(taken, { durable: `d${n}`, from: "start" })[Symbol.asyncIterator]()
+      const first = one.next().catch(() => {})
+      for (let turns = 0; turns < n; turns++) await new Promise(setImmediate)
+      await one.return?.()
+      await first
+    }
+    while ((await it.service.listeners()) > 0) await new Promise(setImmediate)
+  })
+
+  it("ends when its service keeps places no longer", async () => {
+    await using it = await world()
+    const all = it.shop.subscribe(taken, { durable: "gone", from: "start" })[Symbol.asyncIterator]()
+    await take(it.service, 1)
+    await all.next()
+    await it.events.delete("PLACE_shop")
+    await take(it.service, 2)
+    await all.next()
+    const reason = await reasonOf(all.next())
+    assert.deepInclude(reason, {
+      _tag: "NotConnected",
+      detail: "there is no stream PLACE_shop: is the service deployed, and new enough?"
+    })
+  })
+
   it("says what is missing when its service keeps no places, or its name is none", async () => {
     await using it = await world()
     await it.events.delete("PLACE_shop")

@@ -66,6 +66,7 @@ export class ShelfService implements AsyncDisposable {
     await jsm.streams.add({
       name: Subject.stream("place", "shop"),
       subjects: [Subject.place("shop", "*", "*")],
+      discard: "new",
       max_msgs_per_subject: 1,
       allow_direct: true
     })

@@ -80,6 +80,8 @@ export const ensurePlaces = (service: string, replicas: number): Effect.Effect<S
       discard: DiscardPolicy.New,
       max_age: 0,
       max_msgs_per_subject: 1,
+      // One place is a fourth of it.
+      max_msg_size: 1_024,
       allow_direct: true
     }
     const found = yield* find(name)

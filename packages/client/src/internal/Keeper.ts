@@ -10,8 +10,8 @@ const events = 100
 const pause = 1_000
 /** More than so many events are not handled on top of the place that is saved: so many come again after a crash. */
 const most = 256
-/** How often a place is claimed, while others save theirs. */
-const claims = 5
+/** So many saves in a row that no stream takes end the subscription: a second apart. */
+const untaken = 10
 
 /** Keeps the place of one durable subscription in one service: one message, replaced by compare-and-set. */
 export class Keeper {
@@ -31,6 +31,8 @@ export class Keeper {
   private ahead = 0
   private timer: ReturnType<typeof setTimeout> | undefined
   private saving: Promise<void> | undefined
+  private refusals = 0
+  private closed = false
 
   constructor(link: Link, service: string, caller: string, durable: string, wake: () => void) {
     this.link = link
@@ -47,13 +49,10 @@ export class Keeper {
     return kept?.place
   }
 
-  /** Makes the place ours: whoever had it hears so when it saves its own. */
-  async claim(place: Place.Place): Promise<void> {
+  /** Makes the place that was loaded ours: whoever had it hears so when it saves its own. False when it is another by now. */
+  claim(place: Place.Place): Promise<boolean> {
     this.place = place
-    for (let left = claims; !(await this.write(place)); left--) {
-      if (left === 0) throw this.taken()
-      await this.load()
-    }
+    return this.write(place)
   }
 
   /** All up to `place` is handled, with so many events. */
@@ -72,6 +71,7 @@ export class Keeper {
 
   /** Saves what is not saved yet, 2 s at most. */
   async close(): Promise<void> {
+    this.closed = true
     const done = this.timer === undefined && this.unsaved === 0 ? this.saving : this.save()
     await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 2_000))])
     clearTimeout(this.timer)
@@ -91,11 +91,14 @@ export class Keeper {
     try {
       if (!(await this.write(place))) return this.fail(this.taken())
       this.ahead -= ahead
+      this.refusals = 0
       this.wake()
     } catch (cause) {
-      if (cause instanceof ClientError) this.fail(cause)
+      this.refusals = cause instanceof Api.Unserved ? this.refusals + 1 : 0
+      if (this.refusals === untaken) this.fail(Api.unserved(this.subject, "place", this.service))
+      else if (cause instanceof ClientError) this.fail(cause)
       // Not acknowledged: it is tried again, and until then read again by whoever begins.
-      else this.timer ??= setTimeout(() => void this.save(), pause)
+      else if (!this.closed) this.timer ??= setTimeout(() => void this.save(), pause)
     }
   }
 
@@ -106,6 +109,7 @@ export class Keeper {
       this.revision = ack.seq ?? 0
       return true
     }
+    if (ack.error.code >= 500) throw new Api.Passing(ack.error.description)
     if (ack.error.err_code !== wrongLast && ack.error.err_code !== wrongLastConstant)
       throw new ClientError({ to: this.subject, reason: new NotConnected({ detail: ack.error.description }) })
     // It may be our own, whose acknowledgement was lost.
@@ -137,7 +141,7 @@ export class Keeper {
     return { place: found, by, revision }
   }
 
-  private taken(): ClientError {
+  taken(): ClientError {
     return new ClientError({ to: this.subject, reason: new TakenOver({ durable: this.durable }) })
   }
 
@@ -149,7 +153,7 @@ export class Keeper {
 
 interface PubAck {
   readonly seq?: number
-  readonly error?: { readonly err_code: number; readonly description: string }
+  readonly error?: { readonly code: number; readonly err_code: number; readonly description: string }
 }
 interface Kept {
   readonly place: Place.Place

@@ -88,6 +88,7 @@ export class Link {
   private readonly underway = new Map<Signals, string>()
   private readonly violated = new Set<(subject: string) => void>()
   private readonly reconnected = new Set<() => void>()
+  private readonly ended = new Set<() => void>()
   /** By service. */
   private readonly mergers: Map<string, Merger> | undefined
   private count = 0
@@ -102,6 +103,7 @@ export class Link {
     this.prefix = createInbox(inboxPrefix)
     this.maxPayload = nc.info?.max_payload ?? 1_048_576
     this.listen()
+    void this.end()
   }
 
   /** Where the JetStream API of a stream is. */
@@ -193,6 +195,18 @@ export class Link {
   onReconnect(tell: () => void): () => void {
     this.reconnected.add(tell)
     return () => this.reconnected.delete(tell)
+  }
+
+  /** Calls `tell` once the connection is closed, at once when it is, unless the returned function was called before. */
+  onClosed(tell: () => void): () => void {
+    if (this.nc.isClosed()) tell()
+    else this.ended.add(tell)
+    return () => this.ended.delete(tell)
+  }
+
+  private async end(): Promise<void> {
+    await this.nc.closed()
+    for (const tell of this.ended) tell()
   }
 
   /** Follows the connection; ends when it is closed. The server reports refused subjects here and nowhere else. */

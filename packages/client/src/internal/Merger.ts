@@ -1,4 +1,4 @@
-import { type Msg, type MsgHdrs, nuid } from "@nats-io/nats-core"
+import { InvalidArgumentError, type Msg, type MsgHdrs, nuid } from "@nats-io/nats-core"
 import { MsgHdrsImpl } from "@nats-io/nats-core/internal"
 import type { Envelope } from "@troupe/contract"
 import type { Link } from "./Link.ts"
@@ -7,7 +7,8 @@ import type { Link } from "./Link.ts"
 export interface Outgoing {
   readonly subject: string
   readonly body: string
-  readonly headers: Envelope.Headers
+  /** As they are when it goes. */
+  readonly headers: () => Envelope.Headers
   readonly reply: string
 }
 
@@ -87,19 +88,28 @@ export class Merger {
     for (const [i, { body, headers, subject }] of batch.entries()) {
       const last = i === batch.length - 1
       const more = alone
-        ? headers
+        ? headers()
         : {
-            ...headers,
+            ...headers(),
             "Nats-Batch-Id": id,
             "Nats-Batch-Sequence": String(i + 1),
             ...(last ? { "Nats-Batch-Commit": "1" } : {})
           }
-      this.link.publish(subject, body, { headers: natsHeaders(more), ...(last ? { reply: inbox } : {}) })
+      this.put(subject, body, more, last ? inbox : undefined)
     }
   }
 
   private single({ body, headers, reply, subject }: Outgoing): void {
-    if (this.link.expects(reply)) this.link.publish(subject, body, { headers: natsHeaders(headers), reply })
+    if (this.link.expects(reply)) this.put(subject, body, headers(), reply)
+  }
+
+  /** What the server takes no more, since it came back with a smaller limit, its sender hears when it sends it again. */
+  private put(subject: string, body: string, headers: Envelope.Headers, reply: string | undefined): void {
+    try {
+      this.link.publish(subject, body, { headers: natsHeaders(headers), ...(reply === undefined ? {} : { reply }) })
+    } catch (cause) {
+      if (!(cause instanceof InvalidArgumentError)) throw cause
+    }
   }
 
   private over(): void {

@@ -68,6 +68,7 @@ export class Reader {
   private wakeUp: () => void = () => {}
   private closed = false
   private readonly leave: () => void
+  private unclosed: () => void = () => {}
 
   constructor(link: Link, options: Options) {
     this.link = link
@@ -75,7 +76,8 @@ export class Reader {
     const { stream } = options
     this.api = `${link.api(stream)}.CONSUMER`
     this.leave = link.onViolation((subject) => {
-      const mine = subject === this.inbox || (subject.startsWith(`${this.api}.`) && subject.includes(`.${stream}.`))
+      const ofConsumer = this.name !== "" && `${subject}.`.includes(`.${stream}.${this.name}.`)
+      const mine = subject === this.inbox || (subject.startsWith(`${this.api}.`) && ofConsumer)
       if (mine) this.fail(new ClientError({ to: stream, reason: new NotAllowed({ subject }) }))
     })
   }
@@ -94,11 +96,12 @@ export class Reader {
         await this.begin(true)
         break
       } catch (cause) {
-        if (!(cause instanceof Api.Passing) || cause instanceof Api.NoStream || Date.now() - since > patience)
-          throw cause
+        if (!(cause instanceof Api.Passing) || cause instanceof Api.NoStream) throw cause
+        if (this.closed || Date.now() - since > patience) throw cause
       }
     }
-    void this.link.nc.closed().then(() => this.fail(undefined))
+    if (this.closed) return
+    this.unclosed = this.link.onClosed(() => this.fail(undefined))
     void this.goOn().catch((cause: unknown) => this.fail(cause))
   }
 
@@ -106,6 +109,7 @@ export class Reader {
   close(): void {
     this.closed = true
     this.leave()
+    this.unclosed()
     this.end()
   }
 
@@ -130,7 +134,9 @@ export class Reader {
           await this.begin(false)
           break
         } catch (cause) {
-          if (!(cause instanceof Api.Passing) || (this.link.connected && left-- === 0)) throw cause
+          if (!(cause instanceof Api.Passing)) throw cause
+          // One that says nothing may be behind a dead link, which is noticed and replaced.
+          if (!(cause instanceof Api.Silent) && this.link.connected && left-- === 0) throw cause
           await pause()
         }
       }
@@ -141,6 +147,8 @@ export class Reader {
   private async begin(first: boolean): Promise<void> {
     const { filter, from, stream, whenLost } = this.options
     const { link } = this
+    // One that was made, and could not be used.
+    if (this.name !== "") this.end()
     const log = await Api.look(link, stream)
     const known = first ? (isPlace(from) ? from : undefined) : this.received
     const missing = known && (Api.lost(stream, known, log) ?? (await Api.replaced(link, stream, known, log)))
@@ -268,9 +276,10 @@ export class Reader {
   private end(): void {
     this.quit()
     this.subscription?.unsubscribe()
-    if (this.subscription !== undefined && !this.link.nc.isClosed())
-      this.link.nc.publish(`${this.api}.DELETE.${this.options.stream}.${this.name}`)
     this.subscription = undefined
+    if (this.name !== "" && !this.link.nc.isClosed())
+      this.link.nc.publish(`${this.api}.DELETE.${this.options.stream}.${this.name}`)
+    this.name = ""
   }
 
   private fail(cause: unknown): void {

@@ -1,10 +1,15 @@
 import { type EventWire, Key, Subject } from "@troupe/contract"
-import { ClientError, NotConnected } from "../ClientError.ts"
+import type { ClientError } from "../ClientError.ts"
 import { Keeper } from "./Keeper.ts"
 import type { Link } from "./Link.ts"
 import type * as Place from "./Place.ts"
 import { type Options as ReaderOptions, type Read, Reader } from "./Reader.ts"
-import { Passing } from "./streamApi.ts"
+import { Passing, Unserved, unserved as noStream } from "./streamApi.ts"
+
+/** How often a place is claimed, while others save theirs. */
+const claims = 5
+/** How long a server that starts is asked for the place, ms. */
+const patience = { silent: 10_000, unserved: 3_000 }
 
 /** From where on a service is read, and how. */
 export interface Options extends Pick<ReaderOptions, "from" | "whenLost" | "wake"> {
@@ -26,6 +31,7 @@ export class Source {
   private reader: Reader | undefined
   /** The one at `at` is not handled yet. */
   private waits = false
+  private closed = false
 
   constructor(link: Link, service: string, wires: ReadonlyMap<string, EventWire.EventWire>, options: Options) {
     this.link = link
@@ -37,20 +43,39 @@ export class Source {
     this.keeper = durable && new Keeper(link, service, durable.caller, durable.name, wake)
   }
 
-  /** Rejects with `ClientError`, or `Passing` when the server does not answer. */
+  /** Rejects with `ClientError`, or `Passing` when the server does not answer. Closed meanwhile, it leaves nothing behind. */
   async open(): Promise<void> {
     const { from, token, wake, whenLost } = this.options
-    const kept = await this.keeper?.load().catch((cause: unknown) => {
-      if (!(cause instanceof Passing)) throw cause
-      const detail = `there is no stream ${Subject.stream("place", this.service)}: is the service deployed, and new enough?`
-      throw new ClientError({ to: this.service, reason: new NotConnected({ detail }) })
-    })
+    const { keeper } = this
     const filter = (partitions: number) =>
       token === undefined ? undefined : ofKey(this.service, [...this.wires.keys()], token, partitions)
-    this.reader = new Reader(this.link, { stream: this.stream, filter, from: kept ?? from, whenLost, wake })
-    await this.reader.open()
-    this.at = this.reader.received
-    await this.keeper?.claim(this.at)
+    for (let left = claims; ; left--) {
+      const kept = keeper && (await this.patiently(() => keeper.load()))
+      if (this.closed) return
+      const reader = new Reader(this.link, { stream: this.stream, filter, from: kept ?? from, whenLost, wake })
+      this.reader = reader
+      await reader.open()
+      this.at = reader.received
+      if (this.closed || keeper === undefined) return
+      if (await this.patiently(() => keeper.claim(this.at))) return
+      // Somebody else has saved meanwhile: it goes on there, and nowhere else.
+      reader.close()
+      if (left === 0) throw keeper.taken()
+    }
+  }
+
+  /** A server that starts is asked again. */
+  private async patiently<A>(ask: () => Promise<A>): Promise<A> {
+    for (const since = Date.now(); ; await new Promise((resolve) => setTimeout(resolve, 250))) {
+      try {
+        return await ask()
+      } catch (cause) {
+        if (!(cause instanceof Passing)) throw cause
+        const unserved = cause instanceof Unserved
+        if (!this.closed && Date.now() - since < (unserved ? patience.unserved : patience.silent)) continue
+        throw unserved ? noStream(this.service, "place", this.service) : cause
+      }
+    }
   }
 
   /** The next message, if there is one; why there will be none any more, if so. */
@@ -80,6 +105,7 @@ export class Source {
   }
 
   async close(): Promise<void> {
+    this.closed = true
     this.reader?.close()
     await this.keeper?.close()
   }

@@ -86,6 +86,9 @@ const attempts = Effect.fnUntraced(function* (
     let until = now() + wait
     if (!link.connected) last = link.away
     else if (link.isHeard) {
+      // A server that came back may take less than the one before.
+      const bytes = link.maxPayload < sending.limit ? sending.over(link.maxPayload) : undefined
+      if (bytes !== undefined) return yield* fail(new TooLarge({ bytes, limit: link.maxPayload }))
       sending.publish(end - now())
       wait = Math.min(wait * 2, patience.longest)
     } else {
@@ -117,6 +120,8 @@ const attempts = Effect.fnUntraced(function* (
 /** One message on its way: what each of its publishes needs, and where its signals arrive. */
 class Sending {
   readonly signals = new Signals()
+  /** What the server took when it was checked, bytes. */
+  readonly limit: number
   published = 0
   private readonly link: Link
   private readonly service: string
@@ -132,6 +137,7 @@ class Sending {
   constructor(link: Link, { answer, id, message, source, traceparent }: Delivery, token: string, body: string) {
     const { actor, command, contract, service } = message.target
     this.link = link
+    this.limit = link.maxPayload
     this.body = body
     this.answer = answer
     this.service = service
@@ -169,13 +175,19 @@ class Sending {
 
   /** `left`: ms until nobody waits any more. */
   publish(left: number): void {
-    const headers: Record<string, string> = { ...this.headers }
-    headers["Nats-Msg-Id"] = this.answer && this.published > 0 ? `${this.msgId}.${nuid.next()}` : this.msgId
-    if (this.answer && Number.isFinite(left)) headers["Troupe-Deadline-Ms"] = String(Math.max(1, Math.ceil(left)))
-    this.published++
+    const until = performance.now() + left
+    const repeated = this.published++ > 0 && this.answer
+    const id = repeated ? `${this.msgId}.${nuid.next()}` : this.msgId
+    /** Written when it goes: what waits for a batch has less time left. */
+    const headers = (): Envelope.Headers => {
+      const all: Record<string, string> = { ...this.headers, "Nats-Msg-Id": id }
+      if (this.answer && Number.isFinite(until))
+        all["Troupe-Deadline-Ms"] = String(Math.max(1, Math.ceil(until - performance.now())))
+      return all
+    }
     const reply = this.hear(this.acknowledged)
     const merger = this.link.merger(this.service)
-    if (merger === undefined) this.link.publish(this.subject, this.body, { headers: natsHeaders(headers), reply })
+    if (merger === undefined) this.link.publish(this.subject, this.body, { headers: natsHeaders(headers()), reply })
     else merger.publish({ subject: this.subject, body: this.body, headers, reply })
   }
 

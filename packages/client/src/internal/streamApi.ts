@@ -1,5 +1,6 @@
-import { type Msg, type MsgHdrs, PermissionViolationError } from "@nats-io/nats-core"
+import { type Msg, type MsgHdrs, NoRespondersError, PermissionViolationError } from "@nats-io/nats-core"
 import { MsgHdrsImpl } from "@nats-io/nats-core/internal"
+import { Subject } from "@troupe/contract"
 import { ClientError, NotAllowed, NotConnected, PlaceLost, type Reason } from "../ClientError.ts"
 import type { Link } from "./Link.ts"
 import * as Place from "./Place.ts"
@@ -34,6 +35,17 @@ export interface Progress {
 /** It may be gone in a moment: a server that starts, or a connection that is away. */
 export class Passing extends Error {}
 
+/** No answer came. */
+export class Silent extends Passing {}
+/** Nobody is there to answer: no stream, or a server that starts. */
+export class Unserved extends Passing {}
+
+/** Why nothing can be read or kept, when that lasts. */
+export const unserved = (to: string, kind: Parameters<typeof Subject.stream>[0], service: string): ClientError => {
+  const detail = `there is no stream ${Subject.stream(kind, service)}: is the service deployed, and new enough?`
+  return new ClientError({ to, reason: new NotConnected({ detail }) })
+}
+
 /** What is answered to `subject`. Throws `ClientError`, or `Passing` when nobody answers. */
 export const request = async (
   link: Link,
@@ -50,7 +62,9 @@ export const request = async (
     const violation = find(cause, PermissionViolationError)
     if (violation !== undefined) throw refuse(new NotAllowed({ subject: violation.subject }))
     const closed = link.refusal()
-    throw closed === undefined ? new Passing(cause instanceof Error ? cause.message : String(cause)) : refuse(closed)
+    if (closed !== undefined) throw refuse(closed)
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw find(cause, NoRespondersError) === undefined ? new Silent(why) : new Unserved(why)
   })
 }
 
