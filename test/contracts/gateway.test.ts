@@ -67,8 +67,9 @@ const gateway = (
       Client,
       Client.of({
         connected: Effect.succeed(true),
-        ask: answer as never,
-        askWithToken: () => Effect.die("a gateway asks without"),
+        ask: () => Effect.die("a gateway asks with a token"),
+        askWithToken: ((message: Message) =>
+          Effect.map(answer(message), (reply) => ({ reply, token: "orders.Order.7.42.o-1" }))) as never,
         after: () => Effect.die("a gateway waits for no subscriber"),
         send: (() => Effect.void) as never,
         subscribe: hear as never

@@ -66,7 +66,7 @@ describe("a subscription begins", () => {
     assert.deepStrictEqual((await read(shop, 3, { from: 2 })).seen, [2, 3, 4])
     await events.purge("EVT_shop", { seq: 4 })
     assert.deepStrictEqual((await read(shop, 1, { from: 2 })).seen, [4])
-    for (const from of [0, -1, 1.5, Number.NaN, new Date(Number.NaN)])
+    for (const from of [0, -1, 1.5, Number.NaN, new Date(Number.NaN), new Date(-1), new Date(9_223_372_036_855)])
       assert.match(String(await read(shop, 1, { from }).catch((error: unknown) => error)), /no time and no sequence/)
   })
 
@@ -103,6 +103,16 @@ describe("a subscription to one key", () => {
     }
     assert.deepStrictEqual(rest, ["a.b é shop.Shelf.taken", "a.b é shop.Shelf.cleared"])
     assert.deepInclude(await reasonOf(read(shop, 1, { key: "" })), { _tag: "BadKey" })
+  })
+
+  it("is refused by a stream that somebody else has made", async () => {
+    await using it = await world()
+    await it.events.delete("EVT_shop")
+    await (await jetstreamManager(it.service.nc)).streams.add({ name: "EVT_shop", subjects: ["evt.shop.>"] })
+    assert.deepInclude(await reasonOf(read(it.shop, 1, { key: "tea" })), {
+      _tag: "NotConnected",
+      detail: "EVT_shop spreads its keys over no partitions: only a service makes it"
+    })
   })
 })
 

@@ -9,12 +9,12 @@ import { ShelfService, Shop } from "./shelf.ts"
 
 const { cleared, taken } = Shop.Shelf.events
 
-/** The next `n` events; resolves once the server knows of the subscription, so that what is emitted then is heard. */
-const hear = async (shop: Connection, service: ShelfService, n: number) => {
-  const before = await service.listeners()
+/** The next `n` events; resolves once it reads, so that what is emitted then is heard. */
+const hear = async (shop: Connection, n: number) => {
+  const opened = Promise.withResolvers<string>()
   const heard = (async () => {
     const seen: Array<string> = []
-    for await (const event of shop.subscribe([taken, cleared])) {
+    for await (const event of shop.subscribe([taken, cleared], { onOpen: opened.resolve })) {
       seen.push(
         event.type === "shop.Shelf.taken"
           ? `${event.key} ${event.payload.n} ${event.payload.by}`
@@ -24,7 +24,7 @@ const hear = async (shop: Connection, service: ShelfService, n: number) => {
     }
     return seen
   })()
-  while ((await service.listeners()) <= before) await new Promise(setImmediate)
+  await opened.promise
   return { heard }
 }
 
@@ -34,7 +34,7 @@ describe("a subscription", () => {
     await using service = await ShelfService.start(server.url)
     await using shop = await connect({ servers: server.url })
     await service.emit("cleared", "before", {})
-    const { heard } = await hear(shop, service, 4)
+    const { heard } = await hear(shop, 4)
     await service.emit("taken", "téa", { n: 1 }, { version: 1 })
     await service.emit("taken", "téa", { n: 2, by: "me" }, { version: 2 })
     await service.emit("other", "téa", {})
@@ -102,7 +102,7 @@ describe("a subscription", () => {
     await using service = await ShelfService.start(server.url)
     await using shop = await connect({ servers: server.url })
     await service.emit("cleared", "before", {})
-    const first = await hear(shop, service, 2)
+    const first = await hear(shop, 2)
     await server.kill()
     await server.start()
     await service.emit("cleared", "after 1", {})

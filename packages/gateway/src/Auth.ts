@@ -1,5 +1,15 @@
 import * as Effect from "effect/Effect"
-import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose"
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  errors,
+  type FetchImplementation,
+  type JSONWebKeySet,
+  type JWTPayload,
+  jwtVerify,
+  type JWTVerifyGetKey
+} from "jose"
 import { failure, type GatewayError } from "./GatewayError.ts"
 
 /** Where the keys are: an HS256 secret of 32 bytes or more, the url of a JWK set, or a JWK set. */
@@ -45,31 +55,41 @@ const anybody: Principal = {
   until: Number.POSITIVE_INFINITY
 }
 
-/** Fails with TRP0711 when nothing says whom to believe, or when a secret can be guessed. */
+/** Fails with TRP0711 when nothing says whom to believe, when a secret can be guessed, and for keys that are none. */
 export const make = (auth: Auth | "none" | undefined): Effect.Effect<Check, GatewayError> => {
   if (auth === undefined) return Effect.fail(failure("TRP0711", "auth", "nothing says whose tokens it takes"))
   if (auth === "none") return Effect.succeed(() => Effect.succeed(anybody))
   if ("secret" in auth && new TextEncoder().encode(auth.secret).length < 32)
     return Effect.fail(failure("TRP0711", "auth", "a secret has 32 bytes or more (RFC 7518, 3.2)"))
-  const verify = verifier(auth)
+  if ("jwksUrl" in auth && !/^https?:$/.test(URL.parse(auth.jwksUrl)?.protocol ?? ""))
+    return Effect.fail(failure("TRP0711", "auth", "jwksUrl is no http or https url"))
   const tolerance = auth.clockTolerance ?? 5
   const scopesOf = auth.permissions ?? scopes
-  return Effect.succeed((authorization) => {
-    const token = /^Bearer +([\w.~+/-]+=*) *$/i.exec(authorization ?? "")?.[1]
-    if (token === undefined)
-      return Effect.succeed({ unknown: authorization === null ? "absent" : "wrong", why: "there is no bearer token" })
-    return Effect.tryPromise(() => verify(token)).pipe(
-      Effect.map(({ exp = 0, sub = "", ...claims }): Principal | Unknown =>
-        sub === "" || sub.length > 255
-          ? { unknown: "wrong", why: "its sub is empty, or longer than 255 characters" }
-          : { name: sub, scopes: scopesOf({ ...claims, exp, sub }), until: (exp + tolerance) * 1_000 }
-      ),
-      Effect.catch(({ cause }) => Effect.succeed(unknown(cause)))
-    )
+  const checked =
+    (verify: Verify): Check =>
+    (authorization) => {
+      const token = /^Bearer +([\w.~+/-]+=*) *$/i.exec(authorization ?? "")?.[1]
+      if (token === undefined)
+        return Effect.succeed({ unknown: authorization === null ? "absent" : "wrong", why: "there is no bearer token" })
+      return Effect.tryPromise(() => verify(token)).pipe(
+        // That `sub` is a text is checked by nobody else.
+        Effect.map(({ exp = 0, sub, ...claims }): Principal | Unknown =>
+          typeof sub !== "string" || sub === "" || sub.length > 255
+            ? { unknown: "wrong", why: "its sub is no text of 1 to 255 characters" }
+            : { name: sub, scopes: scopesOf({ ...claims, exp, sub }), until: (exp + tolerance) * 1_000 }
+        ),
+        Effect.catch(({ cause }) => Effect.succeed(unknown(cause)))
+      )
+    }
+  return Effect.try({
+    try: () => checked(verifier(auth)),
+    catch: () => failure("TRP0711", "auth", "jwks is no JWK set")
   })
 }
 
-const verifier = (auth: Auth): ((token: string) => Promise<JWTPayload>) => {
+type Verify = (token: string) => Promise<JWTPayload>
+
+const verifier = (auth: Auth): Verify => {
   const options = {
     algorithms: "secret" in auth ? ["HS256"] : ["RS256", "PS256", "ES256", "EdDSA"],
     clockTolerance: auth.clockTolerance ?? 5,
@@ -81,8 +101,25 @@ const verifier = (auth: Auth): ((token: string) => Promise<JWTPayload>) => {
     const key = new TextEncoder().encode(auth.secret)
     return async (token) => (await jwtVerify(token, key, options)).payload
   }
-  const keys = "jwksUrl" in auth ? createRemoteJWKSet(new URL(auth.jwksUrl)) : createLocalJWKSet(auth.jwks)
+  const keys = "jwksUrl" in auth ? remote(new URL(auth.jwksUrl)) : createLocalJWKSet(auth.jwks)
   return async (token) => (await jwtVerify(token, keys, options)).payload
+}
+
+/** Keys that were fetched are kept; that they could not be had is remembered for a second. */
+const remote = (url: URL): JWTVerifyGetKey => {
+  const justFailed = new Error("it failed a moment ago")
+  let failed = Number.NEGATIVE_INFINITY
+  const sparing: FetchImplementation = (url, options) =>
+    performance.now() - failed < 1_000 ? Promise.reject(justFailed) : fetch(url, options)
+  const keys = createRemoteJWKSet(url, { [customFetch]: sparing })
+  return async (header, token) => {
+    try {
+      return await keys(header, token)
+    } catch (cause) {
+      if (cause !== justFailed && unknown(cause).unknown === "away") failed = performance.now()
+      throw cause
+    }
+  }
 }
 
 /** Of what is in a token it says nothing: only what is the matter with it. */
@@ -93,6 +130,6 @@ const unknown = (cause: unknown): Unknown => {
   if (cause instanceof errors.JOSEError && !away.has(cause.code)) return { unknown: "wrong", why: "it is not valid" }
   return { unknown: "away", why: "the keys of tokens cannot be had" }
 }
-const away = new Set(["ERR_JWKS_TIMEOUT", "ERR_JOSE_GENERIC"])
+const away = new Set(["ERR_JWKS_TIMEOUT", "ERR_JWKS_INVALID", "ERR_JOSE_GENERIC"])
 
 const scopes = ({ scope }: JWTPayload): ReadonlyArray<string> => (typeof scope === "string" ? scope.split(" ") : [])

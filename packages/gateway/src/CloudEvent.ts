@@ -6,7 +6,8 @@ export interface CloudEvent {
   readonly type: string
   /** The actor's key. */
   readonly subject: string
-  /** The idempotency key. */
+  /** With `id` the idempotency key: an id is its source's own (CloudEvents 1.0, `id`). */
+  readonly source: string
   readonly id: string
   /** JSON. */
   readonly data: string
@@ -39,7 +40,7 @@ const checked = (attribute: (name: string) => unknown, data: string): CloudEvent
   for (const [name, value] of Object.entries({ type, source, subject, id }))
     if (typeof value !== "string" || value === "" || value.length > 255)
       return bad(`${name} of the CloudEvent is no text of 1 to 255 characters`)
-  return { type: type as string, subject: subject as string, id: id as string, data }
+  return { type, source, subject, id, data } as CloudEvent
 }
 
 const parse = (text: string): Record<string, unknown> | undefined => {

@@ -1,5 +1,5 @@
 import { Client, ClientError } from "@troupe/client"
-import { Envelope, Message } from "@troupe/contract"
+import { Consistency, Envelope, Message } from "@troupe/contract"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -19,7 +19,8 @@ interface Asked {
   readonly command: Command
   readonly key: string
   readonly payload: string
-  readonly idempotencyKey: string | undefined
+  /** What the caller calls it: its idempotency key, or source and id of the CloudEvent. */
+  readonly name: ReadonlyArray<string> | undefined
   readonly isEvent: boolean
 }
 
@@ -42,11 +43,11 @@ export const answer = (
     const payload = command.target.payload.decode(asked.payload === "" ? "{}" : asked.payload)
     if (!payload.ok) return yield* Effect.fail({ status: 400, code: "TRP0201", why: payload.why } as const)
     const message = new Message(command.type, key, payload.value, command.target)
-    const { idempotencyKey } = asked
+    const { name } = asked
     const id =
-      idempotencyKey === undefined
+      name === undefined
         ? SecureRandom.uuidV7Unsafe()
-        : yield* Effect.promise(() => Id.ofRequest(principal.name, command.type, key, idempotencyKey))
+        : yield* Effect.promise(() => Id.ofRequest(principal.name, command.type, key, name))
     const { applied, async, wait } = preferences(request.headers.get("prefer"), limits.maxWait)
     const headers = {
       "troupe-message-id": id,
@@ -55,9 +56,11 @@ export const answer = (
     const client = yield* Client
     const done = async
       ? Effect.as(client.send(message, { id }), Response.json({ id }, { status: 202, headers }))
-      : Effect.map(client.ask(message, { id, timeout: Duration.seconds(wait) }), (reply) =>
+      : Effect.map(client.askWithToken(message, { id, timeout: Duration.seconds(wait) }), ({ reply, token }) =>
           replied(asked, reply, {
             ...headers,
+            // A host of older code says none.
+            ...(token === "" ? {} : { [Consistency.header]: token }),
             ...(asked.isEvent ? CloudEvent.replyHeaders(command.type, key, id) : {})
           })
         )
@@ -82,7 +85,7 @@ const plain = Effect.fnUntraced(function* (
   const own = idempotencyKey(request.headers.get("idempotency-key"))
   if (typeof own === "object") return yield* Effect.fail(own)
   const payload = yield* json(request, limits)
-  return { command, key, payload, idempotencyKey: own, isEvent: false }
+  return { command, key, payload, name: own === undefined ? undefined : [own], isEvent: false }
 })
 
 /** A command as a CloudEvent. */
@@ -100,7 +103,7 @@ const event = Effect.fnUntraced(function* (
   if (Problem.isProblem(found)) return yield* Effect.fail(found)
   if (!found.type.startsWith(`${service}.`)) return yield* Effect.fail(nothing)
   const command = yield* permitted(found.type, principal, commands)
-  return { command, key: found.subject, payload: found.data, idempotencyKey: found.id, isEvent: true }
+  return { command, key: found.subject, payload: found.data, name: [found.source, found.id], isEvent: true }
 })
 
 const nothing: Problem.Problem = { status: 404, code: "TRP0701", why: "" }

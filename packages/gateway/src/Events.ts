@@ -8,6 +8,7 @@ import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Principal } from "./Auth.ts"
+import { Counts } from "./Counts.ts"
 import type { Limits } from "./Limits.ts"
 import * as Measures from "./Measures.ts"
 import { Outlet } from "./Outlet.ts"
@@ -20,6 +21,8 @@ const mostValues = 100
 const patience = "10 seconds"
 /** Longer than a timer can wait: such a token ends after 24 days at the latest. */
 const longestTimer = 2 ** 31 - 1
+/** nats-server counts ns of Unix time in 64 bits: a later time wraps, and would begin at the start. In ms. */
+const latest = Number(2n ** 63n / 1_000_000n)
 
 /** Which events a request wants, and from where on. */
 interface Wanted {
@@ -36,7 +39,7 @@ export class Events {
   private readonly limits: Limits
   private readonly scope: Scope.Scope
   /** Of each principal. */
-  private readonly counts = new Map<string, number>()
+  private readonly counts = new Counts()
   private readonly fibers = new Set<Fiber.Fiber<void>>()
   private all = 0
 
@@ -54,7 +57,7 @@ export class Events {
       if (!permits.hearing(principal, service)) return yield* Effect.fail(permits.refused(`hear:${service}`))
       const wanted = read(request, contract)
       if (Problem.isProblem(wanted)) return yield* Effect.fail(wanted)
-      const mine = this.counts.get(principal.name) ?? 0
+      const mine = this.counts.of(principal.name)
       if (mine >= this.limits.streams.perPrincipal)
         return yield* Effect.fail(full(429, "TRP0708", `${mine} event streams at once`))
       if (this.all >= this.limits.streams.all) return yield* Effect.fail(full(503, "TRP0709", "too many event streams"))
@@ -140,9 +143,7 @@ export class Events {
 
   private count(name: string, by: 1 | -1): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const now = (this.counts.get(name) ?? 0) + by
-      if (now === 0) this.counts.delete(name)
-      else this.counts.set(name, now)
+      this.counts.add(name, by)
       this.all += by
       return Metric.update(Measures.open, this.all)
     })
@@ -190,7 +191,8 @@ const beginning = (from: string | null): Wanted["begin"] | Problem.Problem => {
   const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(from)
     ? new Date(from)
     : new Date(Number.NaN)
-  return Number.isNaN(time.getTime()) ? bad("from is start, a time (RFC 3339), or the id of an event") : { from: time }
+  if (Number.isNaN(time.getTime())) return bad("from is start, a time (RFC 3339), or the id of an event")
+  return time.getTime() >= 0 && time.getTime() <= latest ? { from: time } : bad("from is a time of 1970 to 2262")
 }
 
 /** In its newest version, as a CloudEvent in JSON: one line, since JSON has no line breaks of its own. */

@@ -1,4 +1,4 @@
-import { Client, type ClientError } from "@troupe/client"
+import { Client, ClientError } from "@troupe/client"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -10,6 +10,7 @@ import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as Scope from "effect/Scope"
 import * as Auth from "./Auth.ts"
 import * as Command from "./Command.ts"
+import { Counts } from "./Counts.ts"
 import * as cors from "./cors.ts"
 import { Documents } from "./Documents.ts"
 import { Events } from "./Events.ts"
@@ -41,19 +42,31 @@ export class Handler extends Context.Service<
 
 /**
  * A gateway as a `fetch` handler: for Deno, Bun, Workers, and tests. `client` is a layer of `@troupe/client`, whose user is
- * the gateway's own. `dispose` ends it.
+ * the gateway's own. It starts with the first request; while the client cannot, requests are answered with 503 and the next
+ * one tries again. `fetch` rejects with TRP0711 when nobody says whose tokens are taken. `dispose` ends it.
  */
 export const toWebHandler = (
   gateway: Gateway,
   client: Layer.Layer<Client, ClientError>
 ): { readonly fetch: Fetch; readonly dispose: () => Promise<void> } => {
-  const runtime = ManagedRuntime.make(Handler.layer(gateway).pipe(Layer.provide(client)))
+  const start = () => ManagedRuntime.make(Handler.layer(gateway).pipe(Layer.provide(client)))
+  let runtime = start()
   return {
     fetch: async (request) => {
+      const mine = runtime
       const handler = Effect.flatMap(Handler, (handler) => handler.handle(request))
-      const exit = await runtime.runPromiseExit(handler, { signal: request.signal })
+      const exit = await mine.runPromiseExit(handler, { signal: request.signal })
       if (Exit.isSuccess(exit)) return exit.value
-      throw Cause.squash(exit.cause)
+      const error = Cause.squash(exit.cause)
+      if (error instanceof ClientError && runtime === mine) {
+        // A runtime keeps that it could not start.
+        runtime = start()
+        Effect.runFork(Effect.logError(`the gateway cannot start: ${error.message}`))
+        await mine.dispose()
+      }
+      // Who waited for the same start may see that it was ended instead.
+      if (runtime === mine) throw error
+      return cors.allow(request, Problem.response(busy("it cannot reach the services")), gateway.origins)
     },
     dispose: () => runtime.dispose()
   }
@@ -72,6 +85,8 @@ const make = (
     const events = new Events(gateway.contracts, limits, yield* Effect.scope)
     const documents = new Documents(gateway, auth === "none" ? "none" : "jwt")
     let underWay = 0
+    const underWayOf = new Counts()
+    const share = Math.max(1, Math.floor(limits.concurrent / 4))
     let ending = false
 
     const known = Effect.fnUntraced(function* (request: Request): Effect.fn.Return<Auth.Principal, Problem.Problem> {
@@ -79,7 +94,7 @@ const make = (
       const principal = yield* check(request.headers.get("authorization"))
       if ("unknown" in principal) return yield* Effect.fail(unauthenticated(principal))
       const wait = rates.take(principal.name, yield* Clock.currentTimeMillis)
-      return wait === 0 ? principal : yield* Effect.fail(tooMany(wait))
+      return wait === 0 ? principal : yield* Effect.fail(tooMany(wait, ""))
     })
 
     const answer = Effect.fnUntraced(function* (
@@ -96,14 +111,27 @@ const make = (
       if (underWay >= limits.concurrent) return yield* Effect.fail(busy(`${limits.concurrent} requests at once`))
       underWay++
       return yield* Effect.ensuring(
+        Effect.flatMap(known(request), (principal) => ofPrincipal(request, route, principal)),
+        Effect.sync(() => void underWay--)
+      )
+    })
+
+    const ofPrincipal = Effect.fnUntraced(function* (
+      request: Request,
+      route: Exclude<Routes.Route, { kind: "livez" | "readyz" | "document" }>,
+      principal: Auth.Principal
+    ): Effect.fn.Return<Response, Problem.Problem, Client> {
+      const { name, scopes } = principal
+      if (underWayOf.of(name) >= share) return yield* Effect.fail(tooMany(1, `${share} requests at once`))
+      underWayOf.add(name, 1)
+      return yield* Effect.ensuring(
         Effect.gen(function* () {
-          const principal = yield* known(request)
           if (route.kind === "events") return yield* events.answer(request, route.service, principal)
           if (route.kind !== "metrics") return yield* Command.answer(request, route, principal, commands, limits)
-          if (!principal.scopes.includes("metrics")) return yield* Effect.fail(permits.refused("metrics"))
+          if (!scopes.includes("metrics")) return yield* Effect.fail(permits.refused("metrics"))
           return new Response(yield* PrometheusMetrics.format(), { headers: { "content-type": prometheus } })
         }),
-        Effect.sync(() => void underWay--)
+        Effect.sync(() => underWayOf.add(name, -1))
       )
     })
 
@@ -169,10 +197,10 @@ const unauthenticated = ({ unknown, why }: Auth.Unknown): Problem.Problem => {
   return { status: 401, code: "TRP0706", why, headers: { "www-authenticate": `Bearer realm="troupe"${error}` } }
 }
 
-const tooMany = (wait: number): Problem.Problem => ({
+const tooMany = (wait: number, why: string): Problem.Problem => ({
   status: 429,
   code: "TRP0708",
-  why: "",
+  why,
   headers: { "retry-after": String(Math.max(1, Math.ceil(wait))) }
 })
 const busy = (why: string): Problem.Problem => ({ status: 503, code: "TRP0709", why, headers: { "retry-after": "1" } })

@@ -4,7 +4,10 @@ export interface Limits {
   readonly body: number
   /** The longest time that a caller may have a request wait for its answer, in seconds. Default: 60. */
   readonly maxWait: number
-  /** Requests under way at once, without event streams; more are refused with 503. Default: 1,024. */
+  /**
+   * Requests under way at once, without event streams: in all (more are refused with 503), and a quarter of them of each
+   * principal (429). Default: 1,024.
+   */
   readonly concurrent: number
   /** Of each principal: so many at once after a rest, and so many a second for ever; more are refused with 429. Default: 200 and 100. */
   readonly rate: { readonly burst: number; readonly perSecond: number }

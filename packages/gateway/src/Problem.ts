@@ -47,7 +47,13 @@ export const ofError = (
   })
 
 const problemJson = (status: number, body: object, headers: Readonly<Record<string, string>> = {}): Response =>
-  new Response(JSON.stringify(body), { status, headers: { "content-type": "application/problem+json", ...headers } })
+  new Response(JSON.stringify(body), { status, headers: { ...always, ...headers } })
+
+const always = {
+  "content-type": "application/problem+json",
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff"
+}
 
 /** Why a message did not get through. What only the operator of the service may know is left to the codes. */
 export const ofClientError = ({ reason }: ClientError): Problem => {

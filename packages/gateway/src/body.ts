@@ -51,12 +51,10 @@ export const isTooDeep = (json: string): boolean => {
 export const mediaType = (headers: Headers): string =>
   (headers.get("content-type") ?? "").split(";", 1).join().trim().toLowerCase()
 
-/** 415 for what is compressed, or in another character set. */
+/** 415 for what is compressed, or in another character set than UTF-8, which the Encoding standard calls `utf8` as well. */
 export const unsupported = (headers: Headers): Problem | undefined => {
   const encoding = headers.get("content-encoding") ?? "identity"
   const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(headers.get("content-type") ?? "")?.[1] ?? "utf-8"
   if (encoding.toLowerCase() !== "identity") return { status: 415, code: "TRP0703", why: "it is compressed" }
-  return charset.toLowerCase() === "utf-8"
-    ? undefined
-    : { status: 415, code: "TRP0703", why: "its character set is not UTF-8" }
+  return /^utf-?8$/i.test(charset) ? undefined : { status: 415, code: "TRP0703", why: "its character set is not UTF-8" }
 }

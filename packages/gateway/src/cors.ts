@@ -1,4 +1,4 @@
-/** What pages of other origins may send and see (Fetch standard, CORS). */
+/** What pages of other origins may send and see (Fetch standard, CORS): CloudEvents often have a time, which is not read. */
 const sent = [
   "authorization",
   "content-type",
@@ -10,11 +10,21 @@ const sent = [
   "ce-source",
   "ce-specversion",
   "ce-subject",
+  "ce-time",
   "ce-type"
 ].join(", ")
-const seen = ["troupe-message-id", "preference-applied", "retry-after", "www-authenticate", "ce-id", "ce-type"].join(
-  ", "
-)
+const seen = [
+  "troupe-message-id",
+  "troupe-consistency",
+  "preference-applied",
+  "retry-after",
+  "www-authenticate",
+  "ce-specversion",
+  "ce-id",
+  "ce-source",
+  "ce-type",
+  "ce-subject"
+].join(", ")
 
 /** Adds to an answer what lets the page of an allowed origin see it. */
 export const allow = (request: Request, response: Response, origins: ReadonlyArray<string>): Response => {

@@ -59,8 +59,11 @@ export const serve = (
         const left = new AbortController()
         outgoing.once("close", () => left.abort())
         const request = requestOf(incoming, left.signal)
-        if (request === undefined) return void write(outgoing, Problem.response(unreadable), true)
-        void answer(handler.handle(request), left.signal, outgoing)
+        const answered =
+          request === undefined
+            ? write(outgoing, Problem.response(unreadable), true)
+            : answer(handler.handle(request), left.signal, outgoing)
+        answered.catch(() => outgoing.destroy())
       }
     )
     // A connection that sends nothing costs memory as well.
@@ -93,28 +96,32 @@ const closed = (server: Server, within: number): Promise<void> =>
     })
   })
 
-/** `undefined` for what the web platform cannot express: `OPTIONS *`, a host that is none, TRACE. */
+/** `undefined` for what the web platform cannot express: `OPTIONS *`, a host that is none or two, TRACE. */
 const requestOf = (incoming: IncomingMessage, signal: AbortSignal): Request | undefined => {
-  const {
-    headers: { host = "localhost" },
-    method = "GET",
-    rawHeaders,
-    url = ""
-  } = incoming
-  if (!url.startsWith("/")) return undefined
+  const { headersDistinct, method = "GET", rawHeaders, url = "" } = incoming
+  const [host = "localhost", ...others] = headersDistinct["host"] ?? []
+  // In its absolute form the target has a host of its own, which counts (RFC 9112, 3.2.2).
+  const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url)
+  if (absolute === null && !url.startsWith("/")) return undefined
+  const [, authority = host, target = url] = absolute ?? []
+  if (others.length > 0 || ![host, authority].every((one) => isHost.test(one))) return undefined
   try {
     const headers = new Headers()
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) headers.append(rawHeaders[i] ?? "", rawHeaders[i + 1] ?? "")
     const body = method === "GET" || method === "HEAD" ? {} : { body: Readable.toWeb(incoming), duplex: "half" }
-    return new Request(new URL(`http://${host}${url}`), { method, headers, signal, ...body } as RequestInit)
+    return new Request(new URL(`http://${authority}${target}`), { method, headers, signal, ...body } as RequestInit)
   } catch {
     return undefined
   }
 }
 
+/** A name or an address, and perhaps a port: anything more would be read as a part of the path, or as a user. */
+const isHost = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i
+
 const write = async (outgoing: ServerResponse, response: Response, last: boolean): Promise<void> => {
   if (outgoing.destroyed) return void response.body?.cancel()
-  if (last) outgoing.setHeader("connection", "close")
+  // The rest of a body that nobody read would stand before the next request of the connection.
+  if (last || !outgoing.req.complete) outgoing.setHeader("connection", "close")
   outgoing.writeHead(response.status, Object.fromEntries(response.headers))
   if (response.body === null || outgoing.req.method === "HEAD") {
     void response.body?.cancel()

@@ -44,6 +44,16 @@ describe("a token", () => {
     const unsigned = `${btoa('{"alg":"none"}')}.${btoa('{"sub":"ada","exp":9999999999,"scope":"send:*"}')}.`
     assert.strictEqual(await challenge(`Bearer ${unsigned.replaceAll("=", "")}`), invalid("it is not valid"))
     const key = new TextEncoder().encode(auth.secret)
+    for (const sub of [null, 7, { a: 1 }, [], "", "x".repeat(256)]) {
+      const text = await new SignJWT({ scope: "send:*", sub: sub as string })
+        .setProtectedHeader({ alg: "HS256" })
+        .setIssuer(auth.issuer)
+        .setAudience(auth.audience)
+        .setExpirationTime("1m")
+        .sign(key)
+      const why = invalid("its sub is no text of 1 to 255 characters")
+      assert.strictEqual(await challenge(`Bearer ${text}`), why, JSON.stringify(sub))
+    }
     const nobody = await new SignJWT({})
       .setProtectedHeader({ alg: "HS256" })
       .setIssuer(auth.issuer)
@@ -168,6 +178,48 @@ describe("keys", () => {
       await status({ jwksUrl: "http://127.0.0.1:2/jwks.json" }, await signed("ES256", privateKey)),
       503
     )
+  })
+
+  it("that cannot be had are asked for once a second, and had when they are there", async () => {
+    const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true })
+    const set = { keys: [{ ...(await exportJWK(publicKey)), kid: "1" }] }
+    const answers: ReadonlyArray<readonly [number, object]> = [
+      [200, {}],
+      [500, set],
+      [200, set]
+    ]
+    let fetched = 0
+    const server = createServer((_, response) => {
+      const [status, body] = answers[fetched++] ?? [404, {}]
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
+    }).listen(0, "127.0.0.1")
+    await once(server, "listening")
+    await using shop = await gateway({
+      auth: { jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json` }
+    })
+    const clock = vi.spyOn(performance, "now")
+    const bearer = await signed("ES256", privateKey)
+    const send = async (ms: number) => {
+      clock.mockReturnValue(ms)
+      return (await shop.post(place, order, { authorization: `Bearer ${bearer}` })).status
+    }
+    assert.deepStrictEqual([await send(0), await send(999), fetched], [503, 503, 1])
+    assert.deepStrictEqual([await send(1_000), await send(1_999), fetched], [503, 503, 2])
+    assert.deepStrictEqual([await send(2_000), await send(2_001), fetched], [200, 200, 3])
+    clock.mockRestore()
+    server.close().closeAllConnections()
+  })
+
+  it("that are none are told when it starts", async () => {
+    for (const keys of [{ jwksUrl: "foo" }, { jwksUrl: "file:///keys" }, { jwks: {} as { keys: [] } }]) {
+      const declared = Gateway.make({ contracts: [Shop], auth: keys })
+      const { fetch } = toWebHandler(
+        declared,
+        client([], () => Effect.void)
+      )
+      const error = await fetch(new Request("http://h/livez")).catch((error: unknown) => error)
+      assert.match(String((error as Error).message), /^TRP0711 /)
+    }
   })
 })
 

@@ -21,7 +21,7 @@ const binary = {
 }
 
 describe("a CloudEvent", () => {
-  it("is a command, in structured and in binary mode, with its id as idempotency key", async () => {
+  it("is a command, in structured and in binary mode, with its source and id as idempotency key", async () => {
     await using shop = await gateway()
     const byPath = await shop.post("/v1/shop/Order/tea%2Fgr%C3%BCn/place", '{"cents":7}', { "idempotency-key": "k-1" })
     assert.strictEqual(byPath.status, 200)
@@ -33,7 +33,8 @@ describe("a CloudEvent", () => {
       assert.deepStrictEqual([answer.status, await answer.json()], [200, { cents: 7 }])
       const { id, message } = shop.asked.at(-1)!
       assert.deepStrictEqual([message.to, message.key, message.payload], ["shop.Order.place", "tea/grün", { cents: 7 }])
-      assert.strictEqual(id, shop.asked[0]?.id)
+      assert.notStrictEqual(id, shop.asked[0]?.id)
+      assert.strictEqual(id, shop.asked[1]?.id)
       const said = Object.fromEntries([...answer.headers].filter(([name]) => name.startsWith("ce-")))
       assert.deepStrictEqual(said, {
         "ce-specversion": "1.0",
@@ -44,6 +45,15 @@ describe("a CloudEvent", () => {
       })
     }
     assert.isNull(byPath.headers.get("ce-id"))
+  })
+
+  it("of another source is another one, though its id is the same", async () => {
+    await using shop = await gateway()
+    for (const source of ["/till/1", "/till/2", "/till/1"])
+      await shop.post("/v1/shop", JSON.stringify({ ...event, source }), structured)
+    const [first, other, again] = shop.asked.map(({ id }) => id)
+    assert.notStrictEqual(first, other)
+    assert.strictEqual(first, again)
   })
 
   it("without data has the empty payload", async () => {

@@ -88,6 +88,8 @@ describe("an event stream", () => {
       ["", {}, everything, { from: "now" }],
       ["?from=start", {}, everything, { from: "start" }],
       ["?from=2026-01-02T00:00:00Z", {}, everything, { from: new Date("2026-01-02") }],
+      ["?from=1970-01-01T00:00:00Z", {}, everything, { from: new Date(0) }],
+      ["?from=2262-04-11T23:47:16.854Z", {}, everything, { from: new Date("2262-04-11T23:47:16.854Z") }],
       ["?from=shop.1", {}, everything, { after: "shop.1" }],
       ["?from=start", { "last-event-id": "shop.7" }, everything, { after: "shop.7" }],
       ["?from=start", { "last-event-id": "" }, everything, { from: "start" }],
@@ -115,7 +117,9 @@ describe("an event stream", () => {
     await using shop = await events(Stream.empty)
     for (const query of ["?actor=Nobody", "?event=nothing", "?actor=Shelf&event=placed"])
       assert.deepStrictEqual(await code(await shop.get(query)), [404, "TRP0701"], query)
-    for (const query of ["?from=2026-99-99T00:00:00Z", "?from=2026-01-02", `?${"key=a&".repeat(101)}`])
+    const outside = ["9999-12-31T23:59:59Z", "2262-04-11T23:47:16.855Z", "1969-12-31T23:59:59.999Z"]
+    const times = ["2026-99-99T00:00:00Z", "2026-01-02", ...outside].map((time) => `?from=${time}`)
+    for (const query of [...times, `?${"key=a&".repeat(101)}`])
       assert.deepStrictEqual(await code(await shop.get(query)), [400, "TRP0710"], query)
     assert.deepStrictEqual(await code(await shop.get("?key=")), [400, "TRP0204"])
     const sender = await token("ada", "send:* hear:other")

@@ -1,10 +1,11 @@
 import { assert, beforeAll, describe, it, vi } from "@effect/vitest"
-import { ClientError, NotConnected, type Reason, Rejected, StreamFull, TooLarge } from "@troupe/client"
+import { Client, ClientError, NotConnected, type Reason, Rejected, StreamFull, TooLarge } from "@troupe/client"
 import { Gateway, toWebHandler } from "@troupe/gateway"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { client, gateway, late, OutOfStock, Shop, token } from "./shop.ts"
+import * as Layer from "effect/Layer"
+import { auth, client, gateway, late, OutOfStock, Shop, token } from "./shop.ts"
 
 const place = "/v1/shop/Order/o-1/place"
 const order = JSON.stringify({ cents: 7 })
@@ -40,6 +41,16 @@ describe("a command over HTTP", () => {
     assert.strictEqual(asked?.message.key, "tea/grün .x")
     assert.deepStrictEqual(asked?.message.payload, { cents: 7, at: new Date("2026-01-01") })
     assert.strictEqual(answer.headers.get("troupe-message-id"), asked?.id)
+  })
+
+  it("is answered with its consistency token, where there is one", async () => {
+    await using shop = await gateway()
+    assert.strictEqual((await shop.post(place, order)).headers.get("troupe-consistency"), "shop.Order.7.42.o-1")
+    for (const [path, prefer] of [
+      ["/v1/shop/Order/o-1/clear", "wait=1"],
+      [place, "respond-async"]
+    ] as const)
+      assert.isNull((await shop.post(path, order, { prefer })).headers.get("troupe-consistency"), path)
   })
 
   it("without a reply is answered with 204, and without a body has the empty payload", async () => {
@@ -265,14 +276,13 @@ describe("a body", () => {
       { "content-type": "text/plain" },
       { "content-type": "application/cloudevents+json" },
       { "content-type": "application/json; charset=latin1" },
+      { "content-type": "application/json; charset=utf-80" },
       { "content-encoding": "gzip" }
     ]
     for (const headers of types)
       assert.deepStrictEqual(await refused(shop.post(place, order, headers)), [415, "TRP0703"], JSON.stringify(headers))
-    assert.strictEqual(
-      (await shop.post(place, order, { "content-type": 'Application/JSON; charset="UTF-8"' })).status,
-      200
-    )
+    for (const type of ['Application/JSON; charset="UTF-8"', "application/json;charset=utf8"])
+      assert.strictEqual((await shop.post(place, order, { "content-type": type })).status, 200, type)
   })
 })
 
@@ -333,6 +343,22 @@ describe("limits", () => {
     assert.strictEqual((await shop.post(place, order)).status, 200, "there is a place again")
   })
 
+  it("leave three quarters of the requests at once to others", async () => {
+    const gate = Deferred.makeUnsafe<void>()
+    await using shop = await gateway({ limits: { concurrent: 8 } }, () => Effect.as(Deferred.await(gate), { cents: 7 }))
+    const mine = [shop.post(place, order), shop.post(place, order)]
+    await vi.waitUntil(() => shop.asked.length === 2)
+    const third = await shop.post(place, order)
+    assert.strictEqual(third.headers.get("retry-after"), "1")
+    assert.deepStrictEqual(await refused(Promise.resolve(third)), [429, "TRP0708"])
+    const eve = await token("eve", "send:*")
+    const hers = shop.post(place, order, { authorization: `Bearer ${eve}` })
+    await vi.waitUntil(() => shop.asked.length === 3)
+    Deferred.doneUnsafe(gate, Effect.void)
+    for (const answer of await Promise.all([...mine, hers, shop.post(place, order)]))
+      assert.strictEqual(answer.status, 200)
+  })
+
   it("give a place back when the caller leaves", async () => {
     const began = Deferred.makeUnsafe<void>()
     await using shop = await gateway({ limits: { concurrent: 1 } }, ({ message }) =>
@@ -371,10 +397,10 @@ describe("pages of other origins", () => {
       )
     const preflight = await ask("https://shop.example", "OPTIONS")
     assert.strictEqual(preflight.headers.get("access-control-allow-origin"), "https://shop.example")
-    assert.match(preflight.headers.get("access-control-allow-headers") ?? "", /authorization.*idempotency-key/)
+    assert.match(preflight.headers.get("access-control-allow-headers") ?? "", /authorization.*idempotency-key.*ce-time/)
     const answer = await ask("https://shop.example")
     assert.strictEqual(answer.headers.get("access-control-allow-origin"), "https://shop.example")
-    assert.match(answer.headers.get("access-control-expose-headers") ?? "", /troupe-message-id/)
+    assert.match(answer.headers.get("access-control-expose-headers") ?? "", /troupe-message-id.*ce-subject/)
     for (const method of ["OPTIONS", "POST"])
       assert.isNull((await ask("https://evil.example", method)).headers.get("access-control-allow-origin"))
     assert.strictEqual(answer.headers.get("vary"), "origin")
@@ -433,6 +459,33 @@ describe("a gateway itself", () => {
       { origins: ["https://shop.example/"] }
     ])
       assert.throws(() => Gateway.make({ contracts: [Shop], ...options }), TypeError)
+  })
+
+  it("that could not start does with a later request, and says 503 until then", async () => {
+    let starts = 0
+    let ends = 0
+    const away = new ClientError({ to: "nats", reason: new NotConnected({ detail: "10.0.0.7" }) })
+    const flaky = Layer.unwrap(
+      Effect.gen(function* () {
+        yield* Effect.addFinalizer(() => Effect.sync(() => void ends++))
+        yield* Effect.yieldNow
+        return ++starts < 3 ? Layer.effect(Client, Effect.fail(away)) : client([], () => Effect.succeed({ cents: 7 }))
+      })
+    )
+    const { dispose, fetch } = toWebHandler(Gateway.make({ contracts: [Shop], auth, origins: ["https://a.b"] }), flaky)
+    const get = () => fetch(new Request("http://h/readyz", { headers: { origin: "https://a.b" } }))
+    const [first, second, third] = await Promise.all([get(), get(), get()])
+    for (const answer of [first, second, third]) {
+      assert.isTrue(answer.headers.has("retry-after"))
+      assert.strictEqual(answer.headers.get("access-control-allow-origin"), "https://a.b")
+      assert.notInclude(await answer.clone().text(), "10.0.0.7")
+      assert.deepStrictEqual(await refused(Promise.resolve(answer)), [503, "TRP0709"])
+    }
+    assert.deepStrictEqual([starts, ends], [1, 1], "what had begun was ended")
+    assert.deepStrictEqual(await refused(get()), [503, "TRP0709"])
+    assert.deepStrictEqual([(await get()).status, (await get()).status, starts], [200, 200, 3])
+    await dispose()
+    assert.strictEqual(ends, 3)
   })
 
   it("does not start when nothing says whose tokens it takes", async () => {

@@ -103,7 +103,6 @@ export class Link {
     this.prefix = createInbox(inboxPrefix)
     this.maxPayload = nc.info?.max_payload ?? 1_048_576
     this.listen()
-    void this.end()
   }
 
   /** Where the JetStream API of a stream is. */
@@ -204,11 +203,6 @@ export class Link {
     return () => this.ended.delete(tell)
   }
 
-  private async end(): Promise<void> {
-    await this.nc.closed()
-    for (const tell of this.ended) tell()
-  }
-
   /** Follows the connection; ends when it is closed. The server reports refused subjects here and nowhere else. */
   async watch(): Promise<void> {
     for await (const status of this.nc.status()) {
@@ -228,6 +222,8 @@ export class Link {
         this.away = new NotAuthorized({ detail: status.error.message })
       }
     }
+    await this.nc.closed()
+    for (const tell of this.ended) tell()
   }
 
   private refused({ operation, subject }: PermissionViolationError): void {

@@ -1,5 +1,5 @@
 import { type EventWire, Key, Subject } from "@troupe/contract"
-import type { ClientError } from "../ClientError.ts"
+import { ClientError, NotConnected } from "../ClientError.ts"
 import { Keeper } from "./Keeper.ts"
 import type { Link } from "./Link.ts"
 import type * as Place from "./Place.ts"
@@ -91,7 +91,7 @@ export class Source {
     }
     const received = this.reader?.received
     // Nothing came, but others' events did: the place moves along, lest they are deleted behind it.
-    if (!this.waits && received !== undefined && received.seq > this.at.seq) {
+    if (!this.waits && received !== undefined && isAfter(received, this.at)) {
       this.at = received
       this.keeper?.handled(received, 0)
     }
@@ -111,8 +111,14 @@ export class Source {
   }
 }
 
+const isAfter = (a: Place.Place, b: Place.Place): boolean => a.created !== b.created || a.seq > b.seq
+
 /** The subject of a key's events, as narrow as one string can be. */
 const ofKey = (service: string, types: ReadonlyArray<string>, token: string, partitions: number): string => {
+  if (partitions === 0) {
+    const detail = `${Subject.stream("evt", service)} spreads its keys over no partitions: only a service makes it`
+    throw new ClientError({ to: service, reason: new NotConnected({ detail }) })
+  }
   const only = (at: number): string => {
     const tokens = new Set(types.map((type) => type.split(".")[at]))
     return tokens.size === 1 ? [...tokens].join("") : "*"

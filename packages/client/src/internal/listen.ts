@@ -15,7 +15,7 @@ export interface SubscribeOptions {
   readonly key?: string
   /**
    * Where to begin when there is no place to go on from: `now` (the default), the first event that is there, or the first
-   * one at a time or at a sequence of the stream, from 1, and after it.
+   * one at a time, of 1970 to 2262, or at a sequence of the stream, from 1, and after it.
    */
   readonly from?: "now" | "start" | Date | number
   /** Goes on after the event that had this `place`, of a subscription to the same services. */
@@ -59,7 +59,7 @@ export const listen = (
   Stream.unwrap(
     Effect.gen(function* () {
       const { after, durable, from = "now", key, onOpen, whenLost = "fail" } = options
-      if (from instanceof Date ? Number.isNaN(from.getTime()) : typeof from === "number" && !isSequence(from))
+      if (from instanceof Date ? !isTime(from.getTime()) : typeof from === "number" && !isSequence(from))
         return yield* Effect.die(new TypeError(`${from} is no time and no sequence to subscribe from`))
       if (durable !== undefined) yield* named("durable", durable)
       if (durable !== undefined) yield* named("name", caller)
@@ -107,6 +107,9 @@ const byService = (
   }
   return services
 }
+
+/** nats-server counts ns of Unix time in 64 bits: what is beyond wraps, and would begin at the start. */
+const isTime = (ms: number): boolean => ms >= 0 && ms <= Number(2n ** 63n / 1_000_000n)
 
 const isSequence = (from: number): boolean => Number.isSafeInteger(from) && from >= 1
 

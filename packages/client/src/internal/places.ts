@@ -43,11 +43,11 @@ class Place {
     this.wake?.()
   }
 
-  /** Whether it is given within `ms` (at most 2^31). The platform's timer, as for `Signals`. */
+  /** Whether it is given within `ms`; from 2^31 on there is no limit, since no timer counts so far. The platform's timer, as for `Signals`. */
   within(ms: number): Effect.Effect<boolean> {
     return Effect.callback((resume) => {
       if (this.given || !(ms > 0)) return resume(Effect.succeed(this.given))
-      const timer = Number.isFinite(ms) ? setTimeout(() => resume(Effect.succeed(false)), ms) : undefined
+      const timer = ms < 2 ** 31 ? setTimeout(() => resume(Effect.succeed(false)), ms) : undefined
       this.wake = () => {
         clearTimeout(timer)
         resume(Effect.succeed(true))

@@ -17,12 +17,12 @@ const attributes = (type: string): JsonSchema => ({
   datacontenttype: { type: "string", const: "application/json" }
 })
 
-/** A command as a CloudEvent in structured mode (CloudEvents 1.0, JSON format). Its `id` is the idempotency key. */
+/** A command as a CloudEvent in structured mode (CloudEvents 1.0, JSON format). `source` and `id` are the idempotency key. */
 export const ofCommand = ({ id, payload }: Command): JsonSchema => {
   const empty = !isNeeded(payload.schema)
   return {
     type: "object",
-    description: `The command ${id} as a CloudEvent. The id is its idempotency key.`,
+    description: `The command ${id} as a CloudEvent. Its source and id are its idempotency key.`,
     properties: { ...attributes(id), data: { $ref: reference(`${id}.payload`) } },
     required: ["specversion", "id", "source", "type", "subject", ...(empty ? [] : ["data"])],
     additionalProperties: true

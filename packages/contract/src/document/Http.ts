@@ -42,7 +42,7 @@ export const parameters: { readonly [name: string]: JsonSchema } = {
     name: "from",
     in: "query",
     ...text(
-      "Where to begin, without a Last-Event-ID: `start` for all that is kept, a time (RFC 3339), or the `id` of an event. Default: `now`."
+      "Where to begin, without a Last-Event-ID: `start` for all that is kept, a time (RFC 3339, of 1970 to 2262), or the `id` of an event. Default: `now`."
     ),
     examples: { start: { value: "start" }, time: { value: "2026-01-31T12:00:00Z" } }
   }
@@ -51,7 +51,7 @@ export const parameters: { readonly [name: string]: JsonSchema } = {
 /** The attributes of a CloudEvent in binary mode. */
 export const attributes: ReadonlyArray<JsonSchema> = [
   ["ce-specversion", "Binary mode: `1.0`.", { const: "1.0" }],
-  ["ce-id", "Binary mode: the idempotency key.", { minLength: 1 }],
+  ["ce-id", "Binary mode: with ce-source the idempotency key.", { minLength: 1 }],
   ["ce-source", "Binary mode: who sends it.", { minLength: 1 }],
   ["ce-type", "Binary mode: the command, `<service>.<Actor>.<command>`.", { minLength: 1 }],
   ["ce-subject", "Binary mode: the key of the actor.", { minLength: 1 }]
@@ -63,6 +63,9 @@ export const attributes: ReadonlyArray<JsonSchema> = [
 
 export const headers: { readonly [name: string]: JsonSchema } = {
   Attribute: text("CloudEvents 1.0, binary mode: an attribute, percent-encoded.", { minLength: 1 }),
+  Consistency: text(
+    "The consistency token: a program with Troupe's client waits by it until a projection shows what the command did."
+  ),
   MessageId: text("The id that the command has in Troupe.", { format: "uuid" }),
   PreferenceApplied: text("RFC 7240: which preference was applied."),
   RetryAfter: { description: "After how many seconds to try again.", schema: { type: "integer", minimum: 0 } },
@@ -79,6 +82,8 @@ export const answered: JsonSchema = {
   "Troupe-Message-Id": header("MessageId"),
   "Preference-Applied": header("PreferenceApplied")
 }
+/** On the reply. */
+export const done: JsonSchema = { ...answered, "Troupe-Consistency": header("Consistency") }
 
 const problem = (description: string, headers: JsonSchema = {}): JsonSchema => ({
   description,

@@ -125,11 +125,11 @@ const key = ({ key: { example, schema } }: Catalog.Actor): JsonSchema => ({
 
 const answer = ({ id, reply }: Catalog.Command): JsonSchema =>
   reply === undefined
-    ? { "204": { description: "It is done.", headers: Http.answered } }
+    ? { "204": { description: "It is done.", headers: Http.done } }
     : {
         "200": {
           description: "The reply.",
-          headers: Http.answered,
+          headers: Http.done,
           content: { "application/json": { schema: { $ref: reference(`${id}.reply`) }, ...exampled(reply.example) } }
         }
       }
@@ -175,10 +175,10 @@ const cloudEvents = (service: Catalog.Service): Operation => ({
   responses: {
     "200": {
       description: "The reply, as the command declares it.",
-      headers: { ...Http.answered, ...Http.replied },
+      headers: { ...Http.done, ...Http.replied },
       content: { "application/json": { schema: {} } }
     },
-    "204": { description: "It is done.", headers: { ...Http.answered, ...Http.replied } },
+    "204": { description: "It is done.", headers: { ...Http.done, ...Http.replied } },
     ...refused,
     "422": {
       description: "It was refused: nothing was changed.",
