@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module"
 import { NodeRuntime } from "@effect/platform-node"
 import { Host, type HostOptions, type Service } from "@troupe/service"
 import * as Cause from "effect/Cause"
@@ -28,6 +29,8 @@ export const run = (service: Service.Service, settings: Settings, faults: Layer.
       const { health, url } = yield* Host
       yield* Effect.repeat(health, { until: ({ ready }) => ready, schedule: Schedule.spaced("20 millis") })
       process.stdout.write(`ready ${url}\n`)
+      // Most hosts are killed.
+      flushCompileCache()
     })
   )
   ready.pipe(
