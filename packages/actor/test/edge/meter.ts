@@ -1,17 +1,11 @@
 import { Actor } from "@troupe/actor"
 import { Contract, Envelope, Key } from "@troupe/contract"
-import { Db } from "@troupe/postgres"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
-import type { Agenda } from "../../src/engine/Agenda.ts"
-import * as Batch from "../../src/engine/Batch.ts"
-import { Brake } from "../../src/engine/Brake.ts"
-import * as Cache from "../../src/engine/Cache.ts"
 import * as Consumer from "../../src/engine/Consumer.ts"
-import { Loader } from "../../src/engine/Loader.ts"
-import * as Parking from "../../src/engine/Parking.ts"
+import { handled as inMemory } from "../engine/handled.ts"
 import { incoming } from "../engine/incoming.ts"
 import { Bank } from "../till.ts"
 
@@ -93,16 +87,6 @@ export interface Said {
 /** Runs one batch of a partition in memory: what it would commit, or why it would not. */
 export const handled = (actor: Actor.AnyActor | Actor.AnyRemote, said: ReadonlyArray<Said>) => {
   const consumer = Consumer.ofActor(Meters, actor, 1)
-  const agenda = { policy: Parking.policy, size: 0, key: () => undefined } as Partial<Agenda> as Agenda
-  const memory: Batch.Memory = {
-    fence: { consumer: 1, p: 0, token: "", n: 0 },
-    pos: 0,
-    cursors: {},
-    cache: Cache.make({ entries: 100, size: 10_000 }),
-    agenda,
-    brake: new Brake(),
-    wary: 0
-  }
   const items = said.map(({ command, id, key, payload }) =>
     incoming({
       subject: `cmd.meters.0.Meter.${command}.${Key.encode(key)}`,
@@ -116,11 +100,5 @@ export const handled = (actor: Actor.AnyActor | Actor.AnyRemote, said: ReadonlyA
       data: JSON.stringify(payload)
     })
   )
-  const options = { maxPayload: 1_048_576, transaction: false, check: false, watermarks: () => [] }
-  return Batch.handle(consumer, memory, items, options).pipe(
-    Effect.provideService(Loader, {
-      load: () => Effect.succeed({ copies: [], inbox: new Map(), states: new Map() })
-    } as never),
-    Effect.provideService(Db, {} as never)
-  )
+  return inMemory(consumer, items)
 }
