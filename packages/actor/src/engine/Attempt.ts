@@ -1,4 +1,4 @@
-import { Codes, Declaration, Envelope, Key, type Reply, Subject } from "@troupe/contract"
+import { Codes, Declaration, Key, type Reply, Subject } from "@troupe/contract"
 import { type Db } from "@troupe/postgres"
 import { Commit, Lease, passes, sqlState } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
@@ -15,32 +15,8 @@ import type { Consumer } from "./Consumer.ts"
 import { Deadlines } from "./Deadlines.ts"
 import type { Delivery } from "./Delivery.ts"
 import * as Id from "./id.ts"
+import { type Staged, staged } from "./Staged.ts"
 import type * as Timers from "./Timers.ts"
-
-/** What a turn staged, encoded: a row of the outbox but for its position. */
-export interface Staged {
-  readonly stream: string
-  readonly subject: string
-  readonly id: string
-  /** An event's are without its position in the lane, which its commit gives out. */
-  readonly headers: Envelope.Headers
-  /** The headers, as JSON. */
-  readonly text: string
-  readonly body: string
-  readonly event: boolean
-}
-
-/** A message of a turn's, as it is sent. */
-export const staged = (
-  stream: string,
-  subject: string,
-  envelope: Envelope.Envelope,
-  body: string,
-  event: boolean
-): Staged => {
-  const headers = Envelope.toHeaders(envelope)
-  return { stream, subject, id: envelope.id, headers, text: JSON.stringify(headers), body, event }
-}
 
 /** A turn that ran to its end, encoded: nothing of it can fail any more but the commit. */
 export interface Done {

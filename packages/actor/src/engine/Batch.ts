@@ -18,6 +18,7 @@ import { isMessage, type Item } from "./Mailbox.ts"
 import * as Parking from "./Parking.ts"
 import { type Sorted, sorted } from "./Queues.ts"
 import * as Remote from "./Remote.ts"
+import type { Staged } from "./Staged.ts"
 import * as Stored from "./Stored.ts"
 import * as Timers from "./Timers.ts"
 import { TooMuch } from "./TooMuch.ts"
@@ -86,7 +87,7 @@ const handleWith = (
     const parking = { ...agenda.policy, blocks: consumer.blocks }
     const moves = new Parking.Moves()
     let broken = false
-    const sent: Array<Attempt.Staged> = []
+    const sent: Array<Staged> = []
     const done = new Map<string, Attempt.Done>()
     let bytes = 0
     const transact = options.transaction ? inSavepoint(yield* Db) : pure
@@ -188,7 +189,7 @@ const handleWith = (
     ]
     const replies = refusals.flatMap((refusal) => Answers.rejection(consumer, refusal) ?? [])
     let pos = memory.pos
-    const stage = ({ body, event, headers, id, stream, subject, text }: Attempt.Staged): void => {
+    const stage = ({ body, event, headers, id, stream, subject, text }: Staged): void => {
       pos++
       if (!event) return void rows.push({ pos, stream, id, subject, headers: text, parsed: headers, body })
       const parsed = { ...headers, [Envelope.position]: String(pos) }

@@ -1,9 +1,9 @@
 import { type Codes, Envelope, Key, Subject } from "@troupe/contract"
 import * as Body from "../edge/Body.ts"
-import { type Staged, staged } from "./Attempt.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Id from "./id.ts"
 import type { Incoming } from "./Mailbox.ts"
+import { type Staged, staged } from "./Staged.ts"
 
 /** A message that a handler can be run for. */
 export interface Delivery {
