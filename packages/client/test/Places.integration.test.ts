@@ -363,6 +363,28 @@ describe("a durable subscription", () => {
     while ((await it.service.listeners()) > 0) await new Promise(setImmediate)
   })
 
+  it("ends its loop when the connection is closed under it", async () => {
+    await using it = await world()
+    for (let n = 0; n < 300; n++) await take(it.service, n)
+    const shop = await connect({ servers: it.server.url, name: "app" })
+    let read = 0
+    let closing: PromiseLike<void> | undefined
+    // More than are read before a place is saved: the connection that it is saved by is closed by then.
+    for await (const _ of shop.subscribe(taken, { from: "start", durable: "closed" }))
+      if (++read === 10) closing = shop[Symbol.asyncDispose]()
+    await closing
+    assert.isAtLeast(read, 10)
+  })
+
+  it("leaves no timer, which would keep a program from its end", async () => {
+    await using it = await world()
+    for (const n of [1, 2]) await take(it.service, n)
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length
+    const before = timers()
+    await read(it.shop, 2, { from: "start", durable: "timers" })
+    assert.isAtMost(timers(), before)
+  })
+
   it("ends when its service keeps places no longer", async () => {
     await using it = await world()
     const all = it.shop.subscribe(taken, { durable: "gone", from: "start" })[Symbol.asyncIterator]()

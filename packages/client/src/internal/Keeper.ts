@@ -73,7 +73,9 @@ export class Keeper {
   async close(): Promise<void> {
     this.closed = true
     const done = this.timer === undefined && this.unsaved === 0 ? this.saving : this.save()
-    await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 2_000))])
+    let patience: ReturnType<typeof setTimeout> | undefined
+    await Promise.race([done, new Promise((resolve) => (patience = setTimeout(resolve, 2_000)))])
+    clearTimeout(patience)
     clearTimeout(this.timer)
   }
 

@@ -85,7 +85,7 @@ export class Source {
   /** The next message, if there is one; why there will be none any more, if so. */
   take(): Read | ClientError | "closed" | undefined {
     const failed = this.keeper?.failed
-    if (failed !== undefined) return failed
+    if (failed !== undefined) return this.link.nc.isClosed() ? "closed" : failed
     if (this.keeper?.isBehind) return undefined
     const read = this.reader?.take()
     if (read !== undefined) {
