@@ -99,6 +99,23 @@ describe("what changed in a contract", () => {
     assert.deepStrictEqual(told(answers(circle("even")), answers(circle("odd"))), [])
   })
 
+  it("is seen where Effect's JSON Schema is silent: flags, patterns with words of their own, records with checked names", () => {
+    const pattern = (is: RegExp, expected?: string) =>
+      takes({ sku: S.String.check(S.isPattern(is, expected === undefined ? {} : { expected })) })
+    for (const [old, now] of [
+      [pattern(/^a$/i), pattern(/^a$/)],
+      [pattern(/^a$/i), pattern(/^a$/im)],
+      [pattern(/^a$/, "a code"), pattern(/^b$/, "a code")]
+    ] as const)
+      assert.deepStrictEqual(told(old, now), ["senders carts.Cart.add.payload.sku"])
+    assert.deepStrictEqual(told(pattern(/^a$/i), pattern(/^a$/i)), [])
+    const counts = (count: Contract.Codec, least = 1) =>
+      takes({ counts: S.Record(S.String.check(S.isMinLength(least)), count) })
+    assert.deepStrictEqual(told(counts(S.String), counts(S.Int)), ["senders carts.Cart.add.payload.counts.*"])
+    // Nobody is refused for a name: it is passed over.
+    assert.deepStrictEqual(told(counts(S.String), counts(S.String, 2)), [])
+  })
+
   it("is for senders where they get answers", () => {
     const few = answers(S.Literals(["a", "b"]))
     const more = answers(S.Literals(["a", "b", "c"]))
