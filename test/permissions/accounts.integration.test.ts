@@ -231,6 +231,38 @@ describe("the accounts of the committed policy", () => {
     }
 
     it.effect(
+      ...test("accounts cannot prevent: who reads events has them pushed to where a program of that account listens, and nothing else", async (users) => {
+        const heard: Array<string> = []
+        const target = "_INBOX.payments.known"
+        const hearing = users.payments.subscribe(target, { callback: (_, msg) => void heard.push(msg.subject) })
+        await users.payments.flush()
+        // It may not say it itself: orders imports no inbox, and payments publishes events only.
+        const jsm = await jetstreamManager(users.orders, { apiPrefix: "JS.payments.API", checkAPI: false })
+        const filter = "evt.payments.*.Payment.>"
+        await jsm.consumers.add("EVT_payments", {
+          name: "known",
+          deliver_subject: target,
+          ack_policy: AckPolicy.None,
+          deliver_policy: DeliverPolicy.New,
+          filter_subject: filter
+        })
+        users.orders.publish(target, "forged")
+        users.payments.publish(event, "{}", { headers: Guarded.forged() })
+        await Effect.runPromise(
+          until(
+            async () => heard,
+            (heard) => heard.length > 0
+          )
+        )
+        await settled(users)
+        assert.lengthOf(heard, 1)
+        assert.match(heard[0] ?? "", /^evt\.payments\.\d+\.Payment\.authorized\.k$/)
+        hearing.unsubscribe()
+        await users.payer.consumers.delete("EVT_payments", "known")
+      })
+    )
+
+    it.effect(
       ...test("a schedule that points at a foreign event is refused: no stream of ours takes schedules", async (users) => {
         const before = await messages(users)
         const said = Guarded.forged()
