@@ -4,7 +4,9 @@ import { cp, rm } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { jetstreamManager } from "@nats-io/jetstream"
+import { Contract } from "@troupe/contract"
 import { type Connection, connect, type SubscribeOptions } from "@troupe/client/node"
+import * as Schema from "effect/Schema"
 import { reasonOf, startNats } from "./natsServer.ts"
 import { ShelfService, Shop } from "./shelf.ts"
 
@@ -306,6 +308,26 @@ describe("a durable subscription", () => {
     assert.strictEqual((await second.next()).value?.payload.n, 2)
     await second.return?.()
     assert.deepStrictEqual((await read(shop, 2, durable)).seen, [2, 3])
+  })
+
+  it("is not taken over by one that cannot read all that it asks for", async () => {
+    await using it = await world()
+    class Box extends Contract.actor({ key: Schema.String, commands: {}, events: { opened: Contract.event({}) } }) {}
+    const { opened } = Contract.make("absent", { Box }).Box.events
+    const durable = { durable: "mine", from: "start" } as const
+    await take(it.service, 1)
+    const mine = it.shop.subscribe(taken, durable)[Symbol.asyncIterator]()
+    assert.strictEqual((await mine.next()).value?.payload.n, 1)
+    const other = it.shop.subscribe([taken, opened], durable)[Symbol.asyncIterator]()
+    assert.strictEqual((await reasonOf(other.next()))._tag, "NotConnected")
+    const place = async () => (await it.events.info("PLACE_shop")).state.last_seq
+    const before = await place()
+    await take(it.service, 2)
+    assert.strictEqual((await mine.next()).value?.payload.n, 2)
+    while ((await place()) === before) await new Promise(setImmediate)
+    await take(it.service, 3)
+    assert.strictEqual((await mine.next()).value?.payload.n, 3)
+    await mine.return?.()
   })
 
   it("that is begun by two at once under a new name leaves out nothing", async () => {

@@ -49,18 +49,22 @@ export class Source {
     const { keeper } = this
     const filter = (partitions: number) =>
       token === undefined ? undefined : ofKey(this.service, [...this.wires.keys()], token, partitions)
-    for (let left = claims; ; left--) {
-      const kept = keeper && (await this.patiently(() => keeper.load()))
-      if (this.closed) return
-      const reader = new Reader(this.link, { stream: this.stream, filter, from: kept ?? from, whenLost, wake })
-      this.reader = reader
-      await reader.open()
-      this.at = reader.received
-      if (this.closed || keeper === undefined) return
-      if (await this.patiently(() => keeper.claim(this.at))) return
+    const kept = keeper && (await this.patiently(() => keeper.load()))
+    if (this.closed) return
+    this.reader = new Reader(this.link, { stream: this.stream, filter, from: kept ?? from, whenLost, wake })
+    await this.reader.open()
+    this.at = this.reader.received
+  }
+
+  /** Takes its place over from whoever had it, before anything is taken. Rejects as `open`. */
+  async claim(): Promise<void> {
+    const { keeper } = this
+    if (keeper === undefined) return
+    for (let left = claims; !this.closed && !(await this.patiently(() => keeper.claim(this.at))); left--) {
       // Somebody else has saved meanwhile: it goes on there, and nowhere else.
-      reader.close()
+      this.reader?.close()
       if (left === 0) throw keeper.taken()
+      await this.open()
     }
   }
 

@@ -88,6 +88,9 @@ export const listen = (
         yield* Effect.tryPromise({ try: () => source.open(), catch: (cause) => failure(source.stream, cause) })
         sources.push(source)
       }
+      // Not before all can be read: whoever had a place goes on where this one fails.
+      for (const source of sources)
+        yield* Effect.tryPromise({ try: () => source.claim(), catch: (cause) => failure(source.stream, cause) })
       onOpen?.(placeOf(sources))
       return Stream.fromEffectRepeat(events(link, sources, bell))
     })

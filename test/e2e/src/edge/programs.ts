@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { createRequire } from "node:module"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { until } from "@troupe/test-world"
+import { binary } from "@troupe/test-world/binary"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { rolldown } from "rolldown"
@@ -114,19 +114,6 @@ const worker :Workerd.Worker = (
   bindings = [ ( name = "SECRET", text = "${secret}" ) ]
 );
 `
-
-/** Binaries are in packages of their platform; the package of the runtime's name would pick one when it is installed. */
-const binary = (runtime: Runtime): string => {
-  const { arch, platform } = process
-  const of = {
-    deno: [`@deno/${platform}-${arch}${platform === "linux" ? "-glibc" : ""}`, "deno"],
-    bun: [`@oven/bun-${platform}-${arch === "arm64" ? "aarch64" : arch}`, "bin/bun"],
-    workerd: [`@cloudflare/workerd-${platform}-${arch === "x64" ? "64" : arch}`, "bin/workerd"]
-  } as const
-  const [name, path] = of[runtime]
-  const here = createRequire(createRequire(import.meta.url).resolve(`${runtime}/package.json`))
-  return join(dirname(here.resolve(`${name}/package.json`)), path)
-}
 
 const freePort = (): Promise<number> =>
   new Promise((resolve) => {
