@@ -47,6 +47,9 @@ describe("troupe permissions", () => {
       assert.notInclude(check.out, "README")
       // As its error says.
       assert.match(check.err, /^TRP0606 .*troupe permissions --write/)
+      // Who names some of the services says nothing of the others.
+      assert.strictEqual((yield* troupe([...write, "services/alpha/src/main.ts"], {}, cwd)).code, 0)
+      assert.include(readdirSync(join(cwd, "infra/policy")), "gone.sql")
       assert.strictEqual((yield* troupe(write, {}, cwd)).code, 0)
       assert.deepInclude(yield* troupe(["permissions", "--check"], {}, cwd), { code: 0, err: "" })
       assert.include(readdirSync(join(cwd, "infra/policy")), "README.md")

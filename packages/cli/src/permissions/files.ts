@@ -22,10 +22,10 @@ export const rendered = (format: Format, policies: ReadonlyArray<Policy.Policy>)
 export const all = (policies: ReadonlyArray<Policy.Policy>): ReadonlyMap<string, string> =>
   new Map(formats.flatMap((format) => [...rendered(format, policies)]))
 
-/** Writes the files, and removes those of services that are no more. */
-export const write = async (files: ReadonlyMap<string, string>): Promise<void> => {
+/** Writes the files; with `alone` it removes those of a policy that are not among them: of services that are no more. */
+export const write = async (files: ReadonlyMap<string, string>, alone: boolean): Promise<void> => {
   await mkdir(folder, { recursive: true })
-  for (const name of await names()) if (!files.has(name)) await rm(join(folder, name))
+  if (alone) for (const name of await names()) if (!files.has(name)) await rm(join(folder, name))
   for (const [name, text] of files) await writeFile(join(folder, name), text)
 }
 
