@@ -1,5 +1,6 @@
 import { AckPolicy, DeliverPolicy, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream"
-import { headers, type NatsConnection } from "@nats-io/nats-core"
+import { credsAuthenticator, errors, headers, type NatsConnection } from "@nats-io/nats-core"
+import { connect } from "@nats-io/transport-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Account, Envelope } from "@troupe/contract"
 import { Nats, Topology } from "@troupe/nats"
@@ -323,4 +324,31 @@ describe("the accounts of the committed policy", () => {
       })
     )
   })
+})
+
+describe("credentials", () => {
+  it.live("are refused that expired, or that the keys of another account signed, of its operator too", () =>
+    Effect.gen(function* () {
+      const world = yield* Accounts.world
+      const answer = Effect.fnUntraced(function* (creds: string) {
+        const authenticator = credsAuthenticator(new TextEncoder().encode(creds))
+        const servers = `127.0.0.1:${world.server.port}`
+        return yield* Effect.promise(() =>
+          connect({ servers, authenticator, reconnect: false }).then(
+            (nc) => nc.close().then(() => "connected"),
+            (cause: unknown) => (cause instanceof errors.AuthorizationError ? "refused" : String(cause))
+          )
+        )
+      })
+      const creds = (options: Parameters<typeof world.creds>[1]) =>
+        Effect.flatMap(
+          Effect.promise(() => world.creds("payments", options)),
+          answer
+        )
+      assert.strictEqual(yield* creds({}), "connected")
+      assert.strictEqual(yield* creds({ expires: Date.now() - 2_000 }), "refused")
+      assert.strictEqual(yield* creds({ by: "orders" }), "refused")
+      assert.strictEqual(yield* creds({ by: "orders", operator: true }), "refused")
+    }).pipe(Effect.scoped)
+  )
 })
