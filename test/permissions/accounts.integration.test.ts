@@ -1,5 +1,6 @@
 import { AckPolicy, DeliverPolicy, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream"
-import { headers, type NatsConnection } from "@nats-io/nats-core"
+import { credsAuthenticator, errors, headers, type NatsConnection } from "@nats-io/nats-core"
+import { connect } from "@nats-io/transport-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Account, Envelope } from "@troupe/contract"
 import { Nats, Topology } from "@troupe/nats"
@@ -231,6 +232,38 @@ describe("the accounts of the committed policy", () => {
     }
 
     it.effect(
+      ...test("accounts cannot prevent: who reads events has them pushed to where a program of that account listens, and nothing else", async (users) => {
+        const heard: Array<string> = []
+        const target = "_INBOX.payments.known"
+        const hearing = users.payments.subscribe(target, { callback: (_, msg) => void heard.push(msg.subject) })
+        await users.payments.flush()
+        // It may not say it itself: orders imports no inbox, and payments publishes events only.
+        const jsm = await jetstreamManager(users.orders, { apiPrefix: "JS.payments.API", checkAPI: false })
+        const filter = "evt.payments.*.Payment.>"
+        await jsm.consumers.add("EVT_payments", {
+          name: "known",
+          deliver_subject: target,
+          ack_policy: AckPolicy.None,
+          deliver_policy: DeliverPolicy.New,
+          filter_subject: filter
+        })
+        users.orders.publish(target, "forged")
+        users.payments.publish(event, "{}", { headers: Guarded.forged() })
+        await Effect.runPromise(
+          until(
+            async () => heard,
+            (heard) => heard.length > 0
+          )
+        )
+        await settled(users)
+        assert.lengthOf(heard, 1)
+        assert.match(heard[0] ?? "", /^evt\.payments\.\d+\.Payment\.authorized\.k$/)
+        hearing.unsubscribe()
+        await users.payer.consumers.delete("EVT_payments", "known")
+      })
+    )
+
+    it.effect(
       ...test("a schedule that points at a foreign event is refused: no stream of ours takes schedules", async (users) => {
         const before = await messages(users)
         const said = Guarded.forged()
@@ -291,4 +324,31 @@ describe("the accounts of the committed policy", () => {
       })
     )
   })
+})
+
+describe("credentials", () => {
+  it.live("are refused that expired, or that the keys of another account signed, of its operator too", () =>
+    Effect.gen(function* () {
+      const world = yield* Accounts.world
+      const answer = Effect.fnUntraced(function* (creds: string) {
+        const authenticator = credsAuthenticator(new TextEncoder().encode(creds))
+        const servers = `127.0.0.1:${world.server.port}`
+        return yield* Effect.promise(() =>
+          connect({ servers, authenticator, reconnect: false }).then(
+            (nc) => nc.close().then(() => "connected"),
+            (cause: unknown) => (cause instanceof errors.AuthorizationError ? "refused" : String(cause))
+          )
+        )
+      })
+      const creds = (options: Parameters<typeof world.creds>[1]) =>
+        Effect.flatMap(
+          Effect.promise(() => world.creds("payments", options)),
+          answer
+        )
+      assert.strictEqual(yield* creds({}), "connected")
+      assert.strictEqual(yield* creds({ expires: Date.now() - 2_000 }), "refused")
+      assert.strictEqual(yield* creds({ by: "orders" }), "refused")
+      assert.strictEqual(yield* creds({ by: "orders", operator: true }), "refused")
+    }).pipe(Effect.scoped)
+  )
 })

@@ -3,6 +3,7 @@ import { headers, type NatsConnection } from "@nats-io/nats-core"
 import { assert, describe, it } from "@effect/vitest"
 import { Envelope } from "@troupe/contract"
 import { Nats, Topology } from "@troupe/nats"
+import { until } from "@troupe/test-world"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -176,6 +177,68 @@ describe("the users of the committed policy", () => {
         assert.match(subject, /^evt\.orders\./)
       })
     )
+
+    for (const target of [
+      "evt.payments.Payment.authorized.k",
+      "cmd.payments.Payment.refund.k",
+      "$JS.API.STREAM.PURGE.EVT_payments"
+    ]) {
+      it.effect(
+        ...test(`a consumer that is to push to ${target} delivers nothing: neither a stream nor the API listens for that`, async (users) => {
+          const state = () => Promise.all(["EVT_payments", "CMD_payments"].map((stream) => messages(users, stream)))
+          users.orders.publish("evt.orders.Order.placed.k", "{}", { headers: Guarded.forged() })
+          const jsm = await jetstreamManager(users.orders, { checkAPI: false })
+          const before = await state()
+          await jsm.consumers.add("EVT_orders", {
+            name: "push",
+            deliver_subject: target,
+            ack_policy: AckPolicy.None,
+            deliver_policy: DeliverPolicy.Last,
+            filter_subject: "evt.orders.*.Order.>"
+          })
+          // What comes later wakes a consumer that has somebody to deliver to.
+          const events = await messages(users, "EVT_orders")
+          users.orders.publish("evt.orders.Order.placed.k", "{}", { headers: Guarded.forged() })
+          await grown(users, "EVT_orders", events)
+          const { delivered, num_pending: pending } = await users.operator.consumers.info("EVT_orders", "push")
+          await users.operator.consumers.delete("EVT_orders", "push")
+          assert.deepStrictEqual({ delivered: delivered.consumer_seq, pending }, { delivered: 0, pending: 2 })
+          assert.deepStrictEqual(await state(), before)
+        })
+      )
+    }
+
+    for (const [target, body] of [
+      ["$JS.API.STREAM.PURGE.EVT_payments", "{}"],
+      ["$JS.API.STREAM.DELETE.EVT_payments", ""],
+      ["$JS.API.STREAM.CREATE.EVIL", `{"name":"EVIL","subjects":["evil"]}`]
+    ] as const) {
+      it.effect(
+        ...test(`a reply subject asks nothing of JetStream: not ${target}, by a publish nor by a pull`, async (users) => {
+          const streams = async () => (await users.operator.streams.names().next()).sort()
+          const before = [await streams(), await messages(users, "EVT_payments")]
+          const stored = await messages(users, "EVT_orders")
+          users.orders.publish("evt.orders.Order.placed.k", body, { headers: Guarded.forged(), reply: target })
+          await grown(users, "EVT_orders", stored)
+          const jsm = await jetstreamManager(users.orders, { checkAPI: false })
+          await jsm.consumers.add("EVT_orders", {
+            name: "asking",
+            ack_policy: AckPolicy.None,
+            deliver_policy: DeliverPolicy.Last,
+            filter_subject: "evt.orders.*.Order.>"
+          })
+          users.orders.publish("$JS.API.CONSUMER.MSG.NEXT.EVT_orders.asking", "1", { reply: target })
+          await Effect.runPromise(
+            until(
+              () => users.operator.consumers.info("EVT_orders", "asking"),
+              ({ delivered }) => delivered.consumer_seq === 1
+            )
+          )
+          await users.operator.consumers.delete("EVT_orders", "asking")
+          assert.deepStrictEqual([await streams(), await messages(users, "EVT_payments")], before)
+        })
+      )
+    }
 
     it.effect(
       ...test("one account cannot prevent: who sends commands to a service may read those of others, one by one", async (users) => {

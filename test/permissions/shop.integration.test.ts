@@ -8,6 +8,16 @@ import * as Effect from "effect/Effect"
 import * as Guarded from "./src/guarded.ts"
 import * as Shop from "./src/shop.ts"
 
+/** What PostgreSQL lets every role do, whatever it was granted: docs/permissions.md names it. */
+const anybody: ReadonlyArray<string> = [
+  "select lo_unlink(lo_create(0))",
+  "alter role orders set work_mem = '4MB'",
+  "alter role orders reset work_mem",
+  "alter role orders password 'secret'",
+  "select pg_notify('any', '')",
+  "select pg_advisory_xact_lock(1)"
+]
+
 /** The service's database with the committed role, which may log in with its name and is dropped at the end. */
 const guarded = (service: string) =>
   Effect.gen(function* () {
@@ -53,7 +63,13 @@ const denied: ReadonlyArray<string> = [
   "insert into troupe.wish (consumer, p, kind, dead, by) values (1, 0, 'discard', 1, '')",
   "create or replace function troupe.host_lock(_host uuid) returns bigint language sql immutable return 0",
   "set role postgres",
-  "copy troupe.host to program 'true'"
+  "copy troupe.host to program 'true'",
+  "reindex table troupe.state",
+  "alter role orders createdb",
+  "create publication mine",
+  "select pg_create_logical_replication_slot('mine', 'pgoutput')",
+  "select pg_read_file('postgresql.conf')",
+  "comment on table troupe.state is ''"
 ]
 
 it.live(
@@ -125,6 +141,7 @@ it.live(
         )
         assert.strictEqual(said, "42501", statement)
       }
+      for (const statement of anybody) yield* Effect.promise(() => role.unsafe(statement))
       const other = Object.assign(new URL(orders.url), { pathname: `/${Shop.run}_payments` }).href
       const foreign = yield* connected(other)
       const said = yield* Effect.promise(() =>

@@ -36,6 +36,63 @@ describe("troupe permissions", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("removes the files of a service that is gone, and leaves what is none of its own", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      const write = ["permissions", "--write"]
+      assert.strictEqual((yield* troupe(write, {}, cwd)).code, 0)
+      for (const name of ["gone.sql", "gone.deno", "README.md"]) writeFileSync(join(cwd, "infra/policy", name), "x\n")
+      const check = yield* troupe(["permissions", "--check"], {}, cwd)
+      assert.match(check.out, /^gone\.deno\n- x\n(.*\n)?gone\.sql\n- x\n/)
+      assert.notInclude(check.out, "README")
+      // As its error says.
+      assert.match(check.err, /^TRP0606 .*troupe permissions --write/)
+      // Who names some of the services says nothing of the others.
+      assert.strictEqual((yield* troupe([...write, "services/alpha/src/main.ts"], {}, cwd)).code, 0)
+      assert.include(readdirSync(join(cwd, "infra/policy")), "gone.sql")
+      assert.strictEqual((yield* troupe(write, {}, cwd)).code, 0)
+      assert.deepInclude(yield* troupe(["permissions", "--check"], {}, cwd), { code: 0, err: "" })
+      assert.include(readdirSync(join(cwd, "infra/policy")), "README.md")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("makes one set of keys when several make it at a time", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      const accounts = troupe(["permissions", "--format", "jwt", "--keys", "keys"], {}, cwd)
+      const made = yield* Effect.all([accounts, accounts, accounts], { concurrency: 3 })
+      for (const { code, err } of made) assert.deepStrictEqual({ code, err }, { code: 0, err: "" })
+      const keys = made.map(({ out }) => out.match(/[OA][A-Z2-7]{55}|^operator: \S+/gm))
+      assert.deepStrictEqual(keys[1], keys[0])
+      assert.deepStrictEqual(keys[2], keys[0])
+      const left = readdirSync(join(cwd, "keys"), { recursive: true, encoding: "utf8" })
+      assert.deepStrictEqual(
+        left.filter((name) => /\.\d+$/.test(name)),
+        []
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("says what is wrong with keys that cannot be read, are empty, or revoke nobody", () =>
+    Effect.gen(function* () {
+      const cwd = yield* folder
+      const accounts = ["permissions", "--format", "jwt", "--keys", "keys"]
+      const token = ["permissions", "token", "cli-alpha", "--keys"]
+      assert.strictEqual((yield* troupe(accounts, {}, cwd)).code, 0)
+      const file = "keys/operator.jwt"
+      assert.match((yield* troupe([...token, file], {}, cwd)).err, /^TRP0607 .*ENOTDIR/)
+      assert.match((yield* troupe(["permissions", "revoke", "cli-alpha", "--keys", file], {}, cwd)).err, /^TRP0607 /)
+      assert.match((yield* troupe([...accounts.slice(0, -1), file], {}, cwd)).err, /^TRP0026 .*ENOTDIR/)
+      writeFileSync(join(cwd, "keys/cli-alpha/revoked"), "yesterday")
+      assert.match((yield* troupe(accounts, {}, cwd)).err, /^TRP0607 .*revoked says "yesterday", which is no time/)
+      rmSync(join(cwd, "keys/cli-alpha/revoked"))
+      writeFileSync(join(cwd, file), "")
+      const empty = yield* troupe(accounts, {}, cwd)
+      assert.match(empty.err, /^TRP0607 .*operator\.jwt is empty/)
+      assert.strictEqual(empty.out, "")
+    }).pipe(Effect.scoped)
+  )
+
   it.live("prints one service's role, and refuses what is no service and what says nothing to do", () =>
     Effect.gen(function* () {
       const sql = yield* troupe(["permissions", "services/alpha/src/main.ts", "--format", "sql"])

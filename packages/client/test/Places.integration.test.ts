@@ -3,7 +3,7 @@ import { once } from "node:events"
 import { cp, rm } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
-import { jetstreamManager } from "@nats-io/jetstream"
+import { jetstreamManager, type StreamAPI } from "@nats-io/jetstream"
 import { Contract } from "@troupe/contract"
 import { type Connection, connect, type SubscribeOptions } from "@troupe/client/node"
 import * as Schema from "effect/Schema"
@@ -385,19 +385,27 @@ describe("a durable subscription", () => {
     assert.isAtMost(timers(), before)
   })
 
-  it("ends when its service keeps places no longer", async () => {
-    await using it = await world()
-    const all = it.shop.subscribe(taken, { durable: "gone", from: "start" })[Symbol.asyncIterator]()
-    await take(it.service, 1)
-    await all.next()
-    await it.events.delete("PLACE_shop")
-    await take(it.service, 2)
-    await all.next()
-    const reason = await reasonOf(all.next())
-    assert.deepInclude(reason, {
-      _tag: "NotConnected",
-      detail: "there is no stream PLACE_shop: is the service deployed, and new enough?"
+  it("ends when its service keeps places no longer, or has no room for them", async () => {
+    const endings: ReadonlyArray<readonly [(events: StreamAPI) => Promise<unknown>, string]> = [
+      [
+        (events) => events.delete("PLACE_shop"),
+        "there is no stream PLACE_shop: is the service deployed, and new enough?"
+      ],
+      [(events) => events.update("PLACE_shop", { max_bytes: 1 }), "maximum bytes exceeded"]
+    ]
+    // Side by side: it waits some seconds for a server that starts.
+    const reasons = endings.map(async ([end]) => {
+      await using it = await world()
+      const all = it.shop.subscribe(taken, { durable: "gone", from: "start" })[Symbol.asyncIterator]()
+      await take(it.service, 1)
+      await all.next()
+      await end(it.events)
+      await take(it.service, 2)
+      await all.next()
+      return await reasonOf(all.next())
     })
+    for (const [i, [, detail]] of endings.entries())
+      assert.deepInclude(await reasons[i], { _tag: "NotConnected", detail })
   })
 
   it("says what is missing when its service keeps no places, or its name is none", async () => {

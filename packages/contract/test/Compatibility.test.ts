@@ -71,6 +71,51 @@ describe("what changed in a contract", () => {
     assert.deepStrictEqual(told(takes({ tree: tree({}) }), takes({ tree: tree({ leaf: optional }) })), at("tree.leaf"))
   })
 
+  it("ends where a schema refers to itself through a union, or by definitions that lie elsewhere", () => {
+    interface List {
+      readonly next: List | null
+    }
+    const list = (fields: Fields, identifier = "List"): Contract.Codec => {
+      const next = S.NullOr(S.suspend((): Schema.Codec<List> => self as never))
+      const self: Contract.Codec = S.Struct({ ...fields, next }).annotate({ identifier }) as never
+      return self
+    }
+    const old = takes({ list: list({ name: S.String }) })
+    assert.deepStrictEqual(told(old, takes({ list: list({ name: S.String }, "Other") })), [])
+    assert.deepStrictEqual(told(old, takes({ list: list({ name: S.String, note: S.optionalKey(S.String) }) })), [
+      "nobody carts.Cart.add.payload.list.note"
+    ])
+    assert.deepStrictEqual(told(old, takes({ list: list({ name: S.Int }) })), [
+      "senders carts.Cart.add.payload.list.name"
+    ])
+    // The same values, two steps in a circle, each time with the other one as the definition.
+    const circle = (named: "even" | "odd"): Contract.Codec => {
+      const name = (at: string) => (schema: { annotate(of: { readonly identifier: string }): unknown }) =>
+        (named === at ? schema.annotate({ identifier: "Named" }) : schema) as Contract.Codec
+      const even: Contract.Codec = name("even")(S.Struct({ odd: S.NullOr(S.suspend(() => odd as never)) }) as never)
+      const odd: Contract.Codec = name("odd")(S.Struct({ even: S.NullOr(S.suspend(() => even as never)) }) as never)
+      return even
+    }
+    assert.deepStrictEqual(told(answers(circle("even")), answers(circle("odd"))), [])
+  })
+
+  it("is seen where Effect's JSON Schema is silent: flags, patterns with words of their own, records with checked names", () => {
+    const pattern = (is: RegExp, expected?: string) =>
+      takes({ sku: S.String.check(S.isPattern(is, expected === undefined ? {} : { expected })) })
+    for (const [old, now] of [
+      [pattern(/^a$/i), pattern(/^a$/)],
+      [pattern(/^a$/i), pattern(/^a$/im)],
+      [pattern(/^a$/, "a code"), pattern(/^b$/, "a code")]
+    ] as const)
+      assert.deepStrictEqual(told(old, now), ["senders carts.Cart.add.payload.sku"])
+    assert.deepStrictEqual(told(pattern(/^a$/i), pattern(/^a$/i)), [])
+    const counts = (count: Contract.Codec, least = 1) =>
+      takes({ counts: S.Record(S.String.check(S.isMinLength(least)), count) })
+    assert.deepStrictEqual(told(counts(S.String), counts(S.Int)), ["senders carts.Cart.add.payload.counts.*"])
+    // Nobody is refused for a name: it is passed over.
+    assert.deepStrictEqual(told(counts(S.String), counts(S.String, 2)), [])
+  })
+
   it("is for senders where they get answers", () => {
     const few = answers(S.Literals(["a", "b"]))
     const more = answers(S.Literals(["a", "b", "c"]))

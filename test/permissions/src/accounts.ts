@@ -12,10 +12,10 @@ import { committed } from "./guarded.ts"
 /** A nats-server with accounts, and the keys that sign their users. */
 export interface World {
   readonly server: NatsServer.NatsServer
-  /** A creds file of a program, for 1 minute unless it says another time, ms since 1970. */
+  /** A creds file of a program, for 1 minute unless it says another time, ms since 1970. `by`: with the keys of that account. */
   readonly creds: (
     account: string,
-    options?: { readonly operator?: boolean; readonly expires?: number }
+    options?: { readonly operator?: boolean; readonly expires?: number; readonly by?: string }
   ) => Promise<string>
   /** Has all users of an account refused that were made up to this second. */
   readonly revoke: (account: string) => Promise<void>
@@ -54,8 +54,9 @@ export const of = Effect.fnUntraced(function* (
   return {
     server,
     folder,
-    creds: async (account, { expires = Date.now() + 60_000, operator = false } = {}) => {
-      const { account: seed, operator: all, program } = own.get(account)!
+    creds: async (account, { by = account, expires = Date.now() + 60_000, operator = false } = {}) => {
+      const { account: seed } = own.get(account)!
+      const { operator: all, program } = own.get(by)!
       const signer = operator ? all : program
       return Credentials.make({
         account,

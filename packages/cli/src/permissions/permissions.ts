@@ -38,7 +38,8 @@ export const permissions = (options: Options) =>
     const wanted = yield* declared(() => Files.all(found))
     if (write) {
       yield* Effect.tryPromise({
-        try: () => Files.write(wanted),
+        // Files that are named may be some of the services.
+        try: () => Files.write(wanted, options.files.length === 0),
         catch: (cause) => failure("TRP0026", Files.folder, reason(cause))
       })
       return yield* Console.log(json ? JSON.stringify({ written: [...wanted.keys()] }) : `wrote ${Files.folder}`)

@@ -3,6 +3,7 @@ import { Subject } from "@troupe/contract"
 import { ClientError, NotConnected, TakenOver } from "../ClientError.ts"
 import type { Link } from "./Link.ts"
 import * as Place from "./Place.ts"
+import { failure } from "./Reader.ts"
 import * as Api from "./streamApi.ts"
 
 /** A place is saved after so many events, and after so many ms. */
@@ -10,7 +11,7 @@ const events = 100
 const pause = 1_000
 /** More than so many events are not handled on top of the place that is saved: so many come again after a crash. */
 const most = 256
-/** So many saves in a row that no stream takes end the subscription: a second apart. */
+/** So many saves in a row that are refused end the subscription: a second apart. */
 const untaken = 10
 
 /** Keeps the place of one durable subscription in one service: one message, replaced by compare-and-set. */
@@ -96,9 +97,9 @@ export class Keeper {
       this.refusals = 0
       this.wake()
     } catch (cause) {
-      this.refusals = cause instanceof Api.Unserved ? this.refusals + 1 : 0
-      if (this.refusals === untaken) this.fail(Api.unserved(this.subject, "place", this.service))
-      else if (cause instanceof ClientError) this.fail(cause)
+      this.refusals = cause instanceof Api.Silent ? 0 : this.refusals + 1
+      if (cause instanceof ClientError) this.fail(cause)
+      else if (this.refusals === untaken) this.fail(this.refused(cause))
       // Not acknowledged: it is tried again, and until then read again by whoever begins.
       else if (!this.closed) this.timer ??= setTimeout(() => void this.save(), pause)
     }
@@ -141,6 +142,12 @@ export class Keeper {
     if (found === undefined || !Number.isSafeInteger(revision))
       throw new ClientError({ to: this.subject, reason: new NotConnected({ detail: `it keeps no place: ${place}` }) })
     return { place: found, by, revision }
+  }
+
+  private refused(cause: unknown): ClientError {
+    return cause instanceof Api.Unserved
+      ? Api.unserved(this.subject, "place", this.service)
+      : failure(this.subject, cause)
   }
 
   taken(): ClientError {

@@ -117,12 +117,39 @@ const isEmptyText = ({ ast }: Codec): boolean => ast._tag === "Void" || ast._tag
 const write = (schemas: ReadonlyArray<Codec>, into: Array<JsonSchema>): Document["$defs"] => {
   const [first, ...rest] = schemas.map((schema) => Schema.toCodecJson(schema as Schema.Codec<unknown>).ast)
   if (first === undefined) return {}
-  const all = SchemaRepresentation.toJsonSchemaMultiDocument(SchemaRepresentation.toRepresentations([first, ...rest]), {
-    includeAnnotationKey: (key) => key === "expected"
-  })
+  const all = SchemaRepresentation.toJsonSchemaMultiDocument(
+    told(SchemaRepresentation.toRepresentations([first, ...rest])),
+    { includeAnnotationKey: (key) => key === "expected" }
+  )
   into.push(...all.schemas.map((schema) => tidy(schema as JsonSchema)))
   return mapped(sorted(Object.entries(all.definitions)), (schema) => tidy(schema as JsonSchema))
 }
+
+/**
+ * The same schemas, where Effect's JSON Schema would leave out what tells them apart: the flags of a pattern, the pattern
+ * behind words of one's own, and what a record holds whose names are checked by anything but a pattern.
+ */
+const told = <A>(node: A): A => {
+  if (Array.isArray(node)) return node.map(told) as A
+  if (!isRecord(node)) return node
+  const all = Object.fromEntries(
+    Object.entries(node).map(([name, value]) => [name, opaque.has(name) ? value : told(value)])
+  )
+  const { annotations, parameter, representation } = all
+  if (idOf(all) === pattern && isRecord(annotations) && isRecord(representation)) {
+    const { flags, source } = representation["payload"] as { readonly flags: string; readonly source: string }
+    const expected = String(annotations["expected"])
+    if (flags !== "" || !expected.includes(source))
+      all["annotations"] = { ...annotations, expected: `${expected}: /${source}/${flags}` }
+  }
+  if (isRecord(parameter) && Array.isArray(parameter["checks"]))
+    all["parameter"] = { ...parameter, checks: parameter["checks"].filter((check) => idOf(check) === pattern) }
+  return all as A
+}
+const pattern = "effect/schema/isPattern"
+/** What of a node is no node. */
+const opaque = new Set(["annotations", "representation"])
+const idOf = ({ representation }: JsonSchema): unknown => isRecord(representation) && representation["id"]
 
 const sorted = <A>(entries: ReadonlyArray<readonly [string, A]>): { readonly [name: string]: A } =>
   Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : 1)))

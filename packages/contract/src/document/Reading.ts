@@ -31,7 +31,7 @@ export const meant = ({ $defs, node }: Rooted): JsonSchema => resolved(node, $de
 interface Context {
   readonly w: Definitions
   readonly r: Definitions
-  /** The pairs of definitions that are being compared: a recursive schema meets itself. */
+  /** The pairs of schemas that are being compared, as text: a recursive schema meets itself, be it in a union or beside other names. */
   readonly open: ReadonlyArray<string>
 }
 
@@ -47,15 +47,15 @@ const resolved = (node: JsonSchema, $defs: Definitions): JsonSchema => {
   return found === undefined ? { not: {} } : resolved(found, $defs)
 }
 
-/** The context below a pair of definitions; `undefined` when that pair is open already. */
+/** The context below a pair of schemas, references followed; `undefined` when that pair is open already. */
 const entered = (writer: JsonSchema, reader: JsonSchema, context: Context): Context | undefined => {
-  if (typeof writer["$ref"] !== "string" || typeof reader["$ref"] !== "string") return context
-  const pair = `${writer["$ref"]} ${reader["$ref"]}`
+  const pair = JSON.stringify([writer, reader])
   return context.open.includes(pair) ? undefined : { ...context, open: [...context.open, pair] }
 }
 
 const alike = (a: JsonSchema, b: JsonSchema, outer: Context): boolean => {
-  const context = entered(a, b, outer)
+  const [one, other] = [resolved(a, outer.w), resolved(b, outer.r)]
+  const context = entered(one, other, outer)
   if (context === undefined) return true
   const below = (keyword: string, x: unknown, y: unknown): boolean => {
     if (Array.isArray(x) && Array.isArray(y)) {
@@ -64,8 +64,7 @@ const alike = (a: JsonSchema, b: JsonSchema, outer: Context): boolean => {
     if (!isRecord(x) || !isRecord(y)) return equal(x, y)
     return isNamed(keyword) ? keysAlike(x, y, (name) => below("", x[name], y[name])) : alike(x, y, context)
   }
-  const [x, y] = [resolved(a, context.w), resolved(b, context.r)]
-  return keysAlike(x, y, (keyword) => below(keyword, x[keyword], y[keyword]))
+  return keysAlike(one, other, (keyword) => below(keyword, one[keyword], other[keyword]))
 }
 const keysAlike = (x: JsonSchema, y: JsonSchema, values: (key: string) => boolean): boolean => {
   const keys = Object.keys(x)
@@ -73,9 +72,9 @@ const keysAlike = (x: JsonSchema, y: JsonSchema, values: (key: string) => boolea
 }
 
 const reads = (writer: JsonSchema, reader: JsonSchema, at: string, outer: Context): ReadonlyArray<Problem> => {
-  const context = entered(writer, reader, outer)
+  const [w, r] = [resolved(writer, outer.w), resolved(reader, outer.r)]
+  const context = entered(w, r, outer)
   if (context === undefined) return []
-  const [w, r] = [resolved(writer, context.w), resolved(reader, context.r)]
   const problem = (why: string): ReadonlyArray<Problem> => [{ at, why }]
   if (isEmpty(r) || isNever(w)) return []
   if (isNever(r)) return problem(`${shown(w)} may come, and nothing is taken`)
