@@ -112,8 +112,6 @@ const handleWith = (
           for (const next of queue) {
             // Nothing interrupts a transaction; what is left of it would not be committed any more.
             if (options.transaction) yield* Effect.mapError(Lease.check, (cause) => new CommitLost({ cause }))
-            if (ran > 0 && (yield* Clock.monotonicTimeNanos) - since > patience)
-              return yield* Effect.fail(new Slow(ran))
             const { waited } = next.incoming
             // Cancelled or set anew by an earlier turn of this batch.
             if (waited?.kind === "timer" && reset.has(waited.name)) continue
@@ -142,6 +140,8 @@ const handleWith = (
               refusals.push(next)
               continue
             }
+            if (ran > 0 && (yield* Clock.monotonicTimeNanos) - since > patience)
+              return yield* Effect.fail(new Slow(ran))
             const one =
               options.condemned !== undefined
                 ? Attempt.given(next, options.condemned)
