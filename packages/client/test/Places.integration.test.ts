@@ -82,6 +82,12 @@ describe("a subscription begins", () => {
     assert.deepStrictEqual((await next).seen, [2])
   })
 
+  it("nowhere when there is no kind of event to hear", async () => {
+    await using it = await world()
+    const next = it.shop.subscribe([])[Symbol.asyncIterator]().next()
+    assert.match(String(await next.catch((error: unknown) => error)), /no kind of event/)
+  })
+
   it("nowhere when the place is none of these services", async () => {
     await using it = await world()
     for (const after of ["", "now", "other.1.1.1.1"])

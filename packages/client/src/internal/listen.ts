@@ -59,6 +59,7 @@ export const listen = (
   Stream.unwrap(
     Effect.gen(function* () {
       const { after, durable, from = "now", key, onOpen, whenLost = "fail" } = options
+      if (refs.length === 0) return yield* Effect.die(new TypeError("there is no kind of event to subscribe to"))
       if (from instanceof Date ? !isTime(from.getTime()) : typeof from === "number" && !isSequence(from))
         return yield* Effect.die(new TypeError(`${from} is no time and no sequence to subscribe from`))
       if (durable !== undefined) yield* named("durable", durable)
