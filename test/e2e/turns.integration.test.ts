@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { ask, send } from "@troupe/client"
+import { ask } from "@troupe/client"
 import { Outbox } from "@troupe/outbox"
 import { Db } from "@troupe/postgres"
 import { drizzle } from "drizzle-orm/postgres-js"
@@ -138,43 +138,6 @@ it.live(
       assert.strictEqual(yield* Effect.promise(count), 200)
       const { state } = yield* Effect.promise(() => world.jsm.streams.info(`CMD_${world.name}`))
       assert.strictEqual(state.messages, 201)
-    }).pipe(Effect.scoped),
-  60_000
-)
-
-it.live(
-  "turns that are slow are committed in parts, once and in order, and their host stays alive",
-  () =>
-    Effect.gen(function* () {
-      const world = yield* World.make
-      const slow = world.contract.Counter.at("slow")
-      const first = yield* world.start()
-      yield* Effect.provide(ask(slow.add({ n: 100 })), world.client)
-      first.kill("SIGTERM")
-      yield* first.ended
-      yield* Effect.provide(
-        Effect.forEach(Array.from({ length: 7 }), () => send(slow.dwell({ ms: 1_200 }))),
-        world.client
-      )
-      const host = yield* world.start()
-      const seen = new Set<number>()
-      yield* World.until(
-        async () => {
-          assert.strictEqual((await fetch(`${host.url}/livez`)).status, 200)
-          const [row] = await world.sql`select body::int as total from troupe.state
-            where consumer = (select id from troupe.consumer where name = ${`${world.name}.Counter`})`
-          return row!["total"] as number
-        },
-        (total) => seen.add(total).has(107)
-      )
-      assert.isAtLeast(seen.size, 4, [...seen].join())
-      assert.deepStrictEqual([...seen], [...seen].toSorted())
-      yield* World.settled(world)
-      const [row] = yield* Effect.promise(
-        () => world.sql`select count(*)::int as n, count(distinct id)::int as ids from troupe.inbox`
-      )
-      assert.isAtLeast(row!["n"], 8)
-      assert.strictEqual(row!["n"], row!["ids"])
     }).pipe(Effect.scoped),
   60_000
 )

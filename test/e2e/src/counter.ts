@@ -22,8 +22,6 @@ class Counter extends Contract.actor({
     /** Stages an event of so many characters. */
     shout: Contract.command({ payload: { length: Schema.Int } }),
     hang: Contract.command({}),
-    /** Takes so long, and then counts one. */
-    dwell: Contract.command({ payload: { ms: Schema.Int } }),
     /** Does by `Db` what no handler should. */
     abuse: Contract.command({ payload: { statement: Schema.String } }),
     /** Stages what no type allows. */
@@ -51,7 +49,7 @@ class Counter extends Contract.actor({
   }
 }) {}
 
-type Pure = "add" | "flaky" | "shout" | "hang" | "dwell" | "junk" | "float" | "dice" | "later" | "spread"
+type Pure = "add" | "flaky" | "shout" | "hang" | "junk" | "float" | "dice" | "later" | "spread"
 
 /** The counters under a name of their own, so that tests share one server, and the handlers that need no database. */
 export const counter = <const Name extends string>(name: Name) => {
@@ -82,10 +80,6 @@ export const counter = <const Name extends string>(name: Name) => {
     },
     // Nor can it be interrupted.
     hang: () => Effect.uninterruptible(Effect.never),
-    *dwell({ ms }, self) {
-      yield* Effect.sleep(ms)
-      self.set(self.state + 1)
-    },
     junk(_, self) {
       self.send(undefined as never)
     },

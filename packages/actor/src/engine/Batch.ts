@@ -1,7 +1,6 @@
 import { Codes, Envelope } from "@troupe/contract"
 import { Db } from "@troupe/postgres"
 import { type Commit, Lease } from "@troupe/postgres/internal"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Agenda } from "./Agenda.ts"
@@ -16,7 +15,6 @@ import type { Delivery } from "./Delivery.ts"
 import { type Answer, Loader } from "./Loader.ts"
 import * as Cursor from "./Cursor.ts"
 import { isMessage, type Item } from "./Mailbox.ts"
-import { type Pace, patience, Slow } from "./Pace.ts"
 import * as Parking from "./Parking.ts"
 import { type Sorted, sorted } from "./Queues.ts"
 import * as Remote from "./Remote.ts"
@@ -34,7 +32,6 @@ export interface Memory {
   readonly cache: Cache
   readonly agenda: Agenda
   readonly brake: Brake
-  readonly pace: Pace
   /** For so many batches the inbox is asked before handlers run: lately messages came again. */
   readonly wary: number
 }
@@ -68,7 +65,7 @@ const mendable: ReadonlySet<Codes.Code> = new Set(["TRP0301", "TRP0302", "TRP030
 /**
  * Runs the turns of a batch: in order within a key, keys side by side. A message that fails is parked, and those of its
  * key behind it. Nothing is written here. Fails with `NeedsTransaction` when a handler asks for `Db` in a pure run, with
- * `Braked` when too many keys fail, or its edge is away, and with `Slow` when it takes long.
+ * `Braked` when too many keys fail, or its edge is away.
  */
 export const handle = (
   consumer: Consumer,
@@ -93,8 +90,6 @@ const handleWith = (
     const sent: Array<Staged> = []
     const done = new Map<string, Attempt.Done>()
     let bytes = 0
-    const since = yield* Clock.monotonicTimeNanos
-    let ran = 0
     const transact = options.transaction ? inSavepoint(yield* Db) : pure
     const { part } = consumer
     const take = "edge" in part ? yield* Remote.make(consumer, part, queues) : Attempt.here(part)
@@ -140,8 +135,6 @@ const handleWith = (
               refusals.push(next)
               continue
             }
-            if (ran > 0 && (yield* Clock.monotonicTimeNanos) - since > patience)
-              return yield* Effect.fail(new Slow(ran))
             const one =
               options.condemned !== undefined
                 ? Attempt.given(next, options.condemned)
@@ -152,7 +145,6 @@ const handleWith = (
                     : yield* Tracing.turn(consumer, next, (traced) =>
                         Attempt.run(consumer, traced, value, options.maxPayload, take, transact)
                       )
-            ran++
             if (one.dead === undefined) {
               line.passes(next.incoming)
               if (outcome === "none") outcome = "good"

@@ -3,7 +3,6 @@ import { History, Nats, Publisher, Reader } from "@troupe/nats"
 import { FailPoints, Relay } from "@troupe/outbox"
 import { Db, Sql } from "@troupe/postgres"
 import { Commit, Lease, type Ownership } from "@troupe/postgres/internal"
-import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -22,7 +21,6 @@ import { grant } from "./Grant.ts"
 import type { Loader } from "./Loader.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Measures from "./Measures.ts"
-import { Pace, Slow } from "./Pace.ts"
 import { TooMuch } from "./TooMuch.ts"
 
 /** States kept in memory per partition: entries, and characters of what they are stored as. */
@@ -92,7 +90,7 @@ export const session = (
 
     const mailbox = Mailbox.make()
     const agenda = yield* (yield* Agendas).enter(taken.fence, () => mailbox.ring())
-    let memory: Memory = { ...taken, cache: Cache.make(cached), agenda, brake: new Brake(), pace: new Pace(), wary: 0 }
+    let memory: Memory = { ...taken, cache: Cache.make(cached), agenda, brake: new Brake(), wary: 0 }
     const readers = consumer.sources.map(({ filter, stream }) =>
       Reader.read({
         stream,
@@ -135,8 +133,7 @@ export const session = (
           // What waits in Postgres and is due comes in front of what was read.
           items = [...(yield* agenda.due), ...items]
         }
-        if (items.length === 0) moved(memory)
-        else yield* settle(progress, memory, items, relay, moved)
+        moved(items.length === 0 ? memory : yield* settle(progress, memory, items, relay, moved))
       }
     })
     return yield* Effect.raceAllFirst([turns, ...readers])
@@ -162,8 +159,8 @@ const purgeHandled = (progress: Progress<Consumer>, kept: Duration.Input): Effec
   )
 
 /**
- * Handles a batch to its end, in parts where its turns are slow. One that stages too much for a commit, or that Postgres
- * refuses for what it says, is halved; a message that is refused alone is given up. `moved` is called when a part is done.
+ * Handles a batch to its end. One that stages too much for a commit, or that Postgres refuses for what it says, is halved;
+ * a message that is refused alone is given up. `moved` is called when a half is done.
  */
 const settle = (
   progress: Progress<Consumer>,
@@ -172,48 +169,23 @@ const settle = (
   relay: Relay.Relay,
   moved: (to: Memory) => void
 ): Effect.Effect<Memory, CommitLost | Fenced, Services> =>
-  Effect.gen(function* () {
-    const { pace } = memory
-    let after = memory
-    for (let left = items; left.length > 0;) {
-      const part = left.slice(0, pace.most)
-      const since = yield* Clock.monotonicTimeNanos
-      const done = yield* Effect.result(handleBatch(progress, after, part, relay))
-      if (done._tag === "Success") {
-        pace.took(part.length, (yield* Clock.monotonicTimeNanos) - since)
-        after = done.success
-      } else if (done.failure instanceof Slow) {
-        pace.slow(done.failure.done)
-        continue
-      } else {
-        after = yield* halved(done.failure, progress, after, part, relay, moved)
+  Effect.catch(handleBatch(progress, memory, items, relay), (error) =>
+    Effect.gen(function* () {
+      if (error instanceof CommitLost || error instanceof Fenced) return yield* Effect.fail(error)
+      if (items.length > 1) {
+        const half = Math.ceil(items.length / 2)
+        const between = yield* settle(progress, memory, items.slice(0, half), relay, moved)
+        moved(between)
+        // The first half may have cancelled or set anew what is due here: timers are asked for again.
+        const rest = items.slice(half).filter((item) => !Mailbox.isMessage(item) || item.waited?.kind !== "timer")
+        return rest.length === 0 ? between : yield* settle(progress, between, rest, relay, moved)
       }
-      moved(after)
-      left = behind(left, part.length)
-    }
-    return after
-  })
-
-const halved = (
-  error: CommitLost | CommitRefused | Fenced | TooMuch,
-  ...[progress, memory, items, relay, moved]: Parameters<typeof settle>
-): ReturnType<typeof settle> =>
-  Effect.gen(function* () {
-    if (error instanceof CommitLost || error instanceof Fenced) return yield* Effect.fail(error)
-    if (items.length > 1) {
-      const half = Math.ceil(items.length / 2)
-      const between = yield* settle(progress, memory, items.slice(0, half), relay, moved)
-      return yield* settle(progress, between, behind(items, half), relay, moved)
-    }
-    const cause = error instanceof CommitRefused ? error.cause : error
-    yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)
-    const condemned = { code: "TRP0306", reason: Attempt.bounded(cause) } as const
-    return yield* Effect.mapError(handleBatch(progress, memory, items, relay, condemned), lost)
-  })
-
-/** What is left behind a part: that may have cancelled or set anew what is due there, so timers are asked for again. */
-const behind = (items: ReadonlyArray<Mailbox.Item>, part: number): ReadonlyArray<Mailbox.Item> =>
-  items.slice(part).filter((item) => !Mailbox.isMessage(item) || item.waited?.kind !== "timer")
+      const cause = error instanceof CommitRefused ? error.cause : error
+      yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)
+      const condemned = { code: "TRP0306", reason: Attempt.bounded(cause) } as const
+      return yield* Effect.mapError(handleBatch(progress, memory, items, relay, condemned), lost)
+    })
+  )
 
 type Services = Sql | Db | Nats | Committer | Loader | Agendas
 

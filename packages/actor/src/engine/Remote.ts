@@ -1,5 +1,4 @@
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
@@ -13,7 +12,6 @@ import { call, type EdgeAway } from "./EdgeCall.ts"
 import * as Gather from "./Gather.ts"
 import type { Incoming } from "./Mailbox.ts"
 import * as Measures from "./Measures.ts"
-import { patience, Slow } from "./Pace.ts"
 import type { Sorted } from "./Queues.ts"
 import * as Returned from "./Returned.ts"
 import { TooMuch } from "./TooMuch.ts"
@@ -30,63 +28,53 @@ export const make = (
   consumer: Consumer,
   actor: AnyRemote,
   queues: Sorted["queues"]
-): Effect.Effect<Take<EdgeAway | TooMuch>, never, Scope.Scope> =>
-  Effect.flatMap(Clock.monotonicTimeNanos, (since) => {
-    /** By what was delivered: a delivery that is traced is a copy. */
-    const ahead = new Map<Incoming, Ahead>()
-    const run = (items: ReadonlyArray<Item>): Effect.Effect<ReadonlyArray<Answered>> =>
-      Effect.gen(function* () {
-        const answers = new Map<Incoming, Answered>()
-        const calls = [...portions(items, queues)]
-        for (const some of calls) {
-          if (answers.size > 0 && (yield* Clock.monotonicTimeNanos) - since > patience)
-            return rest(answers, items, Exit.fail(new Slow(answers.size)))
-          const exit = yield* Effect.exit(Measures.called(consumer.name, call(actor, some.map(lineOf))))
-          const alone = some.length === 1 && some[0]!.deliveries.length === 1
-          if (Exit.isSuccess(exit)) {
-            const left = some.filter((one, i) => {
-              const outcome = kept(ahead, one, exit.value[i]!)
-              if (outcome !== undefined) answers.set(one.deliveries[0].incoming, Exit.succeed(outcome))
-              return outcome === undefined
-            })
-            if (left.length > 0) calls.push(left)
-          } else if (alone && Cause.squash(exit.cause) instanceof TooMuch) {
-            answers.set(some[0]!.deliveries[0].incoming, Exit.succeed(tooLarge))
-          } else {
-            // The batch fails, and is not to wait for each of its calls: that of an edge that hangs takes its time.
-            return rest(answers, items, Exit.failCause(exit.cause))
-          }
-        }
-        return items.map(({ delivery }) => answers.get(delivery.incoming)!)
-      })
-    return Effect.map(
-      Gather.make(run),
-      (gathered): Take<EdgeAway | TooMuch> =>
-        (delivery, value) =>
-          Effect.suspend((): ReturnType<Take<EdgeAway | TooMuch>> => {
-            const state = consumer.state.encode(value)
-            if (!state.ok) return Effect.succeed(unreadable)
-            const known = ahead.get(delivery.incoming)
-            ahead.delete(delivery.incoming)
-            const outcome =
-              known?.before === state.text ? Effect.succeed(known.outcome) : gathered({ delivery, before: state.text })
-            return Effect.flatMap(outcome, (outcome) => Returned.read(consumer, actor, delivery, value, outcome))
+): Effect.Effect<Take<EdgeAway | TooMuch>, never, Scope.Scope> => {
+  /** By what was delivered: a delivery that is traced is a copy. */
+  const ahead = new Map<Incoming, Ahead>()
+  const run = (items: ReadonlyArray<Item>): Effect.Effect<ReadonlyArray<Answered>> =>
+    Effect.gen(function* () {
+      const answers = new Map<Incoming, Answered>()
+      const calls = [...portions(items, queues)]
+      for (const some of calls) {
+        const exit = yield* Effect.exit(Measures.called(consumer.name, call(actor, some.map(lineOf))))
+        const alone = some.length === 1 && some[0]!.deliveries.length === 1
+        if (Exit.isSuccess(exit)) {
+          const left = some.filter((one, i) => {
+            const outcome = kept(ahead, one, exit.value[i]!)
+            if (outcome !== undefined) answers.set(one.deliveries[0].incoming, Exit.succeed(outcome))
+            return outcome === undefined
           })
-    )
-  })
+          if (left.length > 0) calls.push(left)
+        } else if (alone && Cause.squash(exit.cause) instanceof TooMuch) {
+          answers.set(some[0]!.deliveries[0].incoming, Exit.succeed(tooLarge))
+        } else {
+          // The batch fails, and is not to wait for each of its calls: that of an edge that hangs takes its time.
+          return items.map(({ delivery }) => answers.get(delivery.incoming) ?? Exit.failCause(exit.cause))
+        }
+      }
+      return items.map(({ delivery }) => answers.get(delivery.incoming)!)
+    })
+  return Effect.map(
+    Gather.make(run),
+    (gathered): Take<EdgeAway | TooMuch> =>
+      (delivery, value) =>
+        Effect.suspend((): ReturnType<Take<EdgeAway | TooMuch>> => {
+          const state = consumer.state.encode(value)
+          if (!state.ok) return Effect.succeed(unreadable)
+          const known = ahead.get(delivery.incoming)
+          ahead.delete(delivery.incoming)
+          const outcome =
+            known?.before === state.text ? Effect.succeed(known.outcome) : gathered({ delivery, before: state.text })
+          return Effect.flatMap(outcome, (outcome) => Returned.read(consumer, actor, delivery, value, outcome))
+        })
+  )
+}
 const unreadable: Failure = { code: "TRP0304", reason: "it was read, but cannot be written as it is declared" }
 const tooLarge: Protocol.Outcome = {
   kind: "failed",
   code: "TRP0303",
   reason: `with its state, or with what it wants, it has over ${Protocol.limit} bytes`
 }
-
-/** What was answered, and one exit for all the rest. */
-const rest = (
-  answers: ReadonlyMap<Incoming, Answered>,
-  items: ReadonlyArray<Item>,
-  exit: Answered
-): ReadonlyArray<Answered> => items.map(({ delivery }) => answers.get(delivery.incoming) ?? exit)
 
 /** A turn that is to be run, and the state before it as text. */
 interface Item {

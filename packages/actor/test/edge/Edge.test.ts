@@ -4,14 +4,12 @@ import { Edge } from "@troupe/actor/edge"
 import { Actor, State } from "@troupe/actor"
 import { Contract } from "@troupe/contract"
 import type { Commit } from "@troupe/postgres/internal"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
 import * as Protocol from "../../src/edge/Protocol.ts"
 import * as Signature from "../../src/edge/Signature.ts"
-import { Slow } from "../../src/engine/Pace.ts"
 import { TooMuch } from "../../src/engine/TooMuch.ts"
 import { declared, handled, meter, Meters, type Said } from "./meter.ts"
 import { type Fetch, served } from "./server.ts"
@@ -159,21 +157,6 @@ describe("a turn at the edge", () => {
       const { work } = yield* handled(remote(url), [...batch, say("rest", {}, "e")])
       assert.deepStrictEqual(asked, [["a 1", "b 1", "c 1", "d 1", "e 2"], ["c 1", "d 1", "e 2"], ["e 2"]])
       assert.strictEqual(work.inbox.length, 6)
-    }).pipe(Effect.scoped)
-  )
-
-  it.live("is left to a later batch when those before it took 5 s", () =>
-    Effect.gen(function* () {
-      const done = { kind: "done", reply: "", staged: [] }
-      const url = yield* served(lying(({ lines }) => ({ lines: lines.map((_, i) => (i < 2 ? [done] : [])) })))
-      let now = 0n
-      const clock = Object.assign(Object.create(yield* Clock.Clock) as Clock.Clock, {
-        monotonicTimeNanos: Effect.sync(() => (now += 6_000_000_000n))
-      })
-      const batch = ["a", "b", "c", "d", "e"].map((key) => say("rest", {}, key))
-      const slow = yield* Effect.flip(Effect.provideService(handled(remote(url), batch), Clock.Clock, clock))
-      assert.instanceOf(slow, Slow)
-      assert.strictEqual(slow.done, 2)
     }).pipe(Effect.scoped)
   )
 

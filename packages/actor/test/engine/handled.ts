@@ -7,7 +7,6 @@ import * as Cache from "../../src/engine/Cache.ts"
 import type { Consumer } from "../../src/engine/Consumer.ts"
 import type { Incoming } from "../../src/engine/Mailbox.ts"
 import { Loader } from "../../src/engine/Loader.ts"
-import { Pace } from "../../src/engine/Pace.ts"
 import * as Parking from "../../src/engine/Parking.ts"
 
 /** Runs the first batch of a partition in memory, whose database is empty: what it would commit, or why it would not. */
@@ -20,7 +19,6 @@ export const handled = (consumer: Consumer, items: ReadonlyArray<Incoming>) => {
     cache: Cache.make({ entries: 100, size: 10_000 }),
     agenda,
     brake: new Brake(),
-    pace: new Pace(),
     wary: 0
   }
   const options = { maxPayload: 1_048_576, transaction: false, check: false, watermarks: () => [] }

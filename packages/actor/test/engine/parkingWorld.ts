@@ -13,7 +13,6 @@ import * as Cache from "../../src/engine/Cache.ts"
 import * as Consumer from "../../src/engine/Consumer.ts"
 import { Loader } from "../../src/engine/Loader.ts"
 import type { Incoming } from "../../src/engine/Mailbox.ts"
-import { Pace } from "../../src/engine/Pace.ts"
 import * as Parking from "../../src/engine/Parking.ts"
 import * as Stored from "../../src/engine/Stored.ts"
 import { incoming } from "./incoming.ts"
@@ -154,7 +153,6 @@ export class World {
       cache: Cache.make({ entries: 100, size: 10_000 }),
       agenda,
       brake: this.brake,
-      pace: new Pace(),
       wary: 0
     }
     const options = { maxPayload: 1_000_000, transaction: false, check: true, watermarks: () => [] }
