@@ -26,6 +26,7 @@ grant select, insert, update on troupe.watermark to "orders";
 grant select, insert, update, delete on troupe.timer to "orders";
 grant select, insert, update, delete on troupe.parked to "orders";
 grant select, insert, delete on troupe.dead to "orders";
+grant select, insert, update, delete on troupe.suspect to "orders";
 grant select, update, delete on troupe.wish to "orders";
 grant select, truncate on troupe.inbox_0, troupe.inbox_1, troupe.inbox_2, troupe.inbox_3, troupe.inbox_4, troupe.inbox_5, troupe.inbox_6, troupe.inbox_7, troupe.inbox_8, troupe.inbox_9, troupe.inbox_10, troupe.inbox_11, troupe.inbox_12, troupe.inbox_13, troupe.inbox_14, troupe.inbox_15 to "orders";
 grant select, truncate on troupe.outbox_0, troupe.outbox_1, troupe.outbox_2, troupe.outbox_3, troupe.outbox_4, troupe.outbox_5, troupe.outbox_6, troupe.outbox_7, troupe.outbox_8, troupe.outbox_9, troupe.outbox_10, troupe.outbox_11 to "orders";

@@ -18,6 +18,7 @@ export const tables: { readonly [table: string]: ReadonlyArray<Privilege> } = {
   timer: ["select", "insert", "update", "delete"],
   parked: ["select", "insert", "update", "delete"],
   dead: ["select", "insert", "delete"],
+  suspect: ["select", "insert", "update", "delete"],
   // Operators insert them: `troupe dead`.
   wish: ["select", "update", "delete"]
 }

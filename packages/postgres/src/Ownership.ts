@@ -1,5 +1,5 @@
 import type postgres from "postgres"
-import type { Cursors, Fence } from "./Commit.ts"
+import { type Cursors, type Fence, numbered } from "./Commit.ts"
 
 /** A partition that was taken, as it was left. */
 export interface Taken {
@@ -7,6 +7,10 @@ export interface Taken {
   readonly epoch: number
   readonly pos: number
   readonly cursors: Cursors
+  /** The owner before ended without giving it back. */
+  readonly died: boolean
+  /** Ids of messages that ran when hosts ended, and how often that was while nothing else ran. */
+  readonly suspects: ReadonlyMap<string, number>
 }
 
 /** A process that runs consumers of a service. */
@@ -102,13 +106,46 @@ export const take = async (
   host: Pick<Host, "id" | "contract">
 ): Promise<ReadonlyArray<Taken>> => {
   const rows = await sql`
-    select * from troupe.take_v3(${consumer}, ${partitions as Array<number>}::int[], ${host.id}::uuid, ${host.contract})`
+    select * from troupe.take_v4(${consumer}, ${partitions as Array<number>}::int[], ${host.id}::uuid, ${host.contract})`
   return rows.map((row) => ({
     fence: { consumer, p: Number(row["p"]), token: row["token"], n: Number(row["n"]) },
     epoch: Number(row["epoch"]),
     pos: Number(row["pos"]),
-    cursors: JSON.parse(row["cursors"])
+    cursors: JSON.parse(row["cursors"]),
+    died: row["died"],
+    suspects: new Map(Object.entries<number>(JSON.parse(row["suspects"])))
   }))
+}
+
+/** Messages that run, or ran, on a host. */
+export interface Suspects {
+  readonly host: string
+  readonly by: "owner" | "watch"
+  readonly messages: ReadonlyArray<{
+    readonly consumer: number
+    readonly p: number
+    readonly id: string
+    readonly what: string
+  }>
+}
+
+/**
+ * Notes what a host has begun, so that it outlives the host. `alone`: nothing else runs there. `strikes`, at least: how
+ * often it has ended a host.
+ */
+export const suspect = async (
+  sql: postgres.Sql,
+  { by, host, messages }: Suspects,
+  { alone, strikes = 0 }: { readonly alone: boolean; readonly strikes?: number }
+): Promise<void> => {
+  await sql`select troupe.suspect_v1(${host}::uuid, ${by}, ${messages.map(numbered)}::int[],
+    ${messages.map(({ id }) => id)}::text[], ${messages.map(({ what }) => what)}::text[], ${alone}, ${strikes}::int)`
+}
+
+/** Forgets what was noted and has ended well. */
+export const unsuspect = async (sql: postgres.Sql, { by, host, messages }: Suspects): Promise<void> => {
+  await sql`select troupe.unsuspect_v1(${host}::uuid, ${by}, ${messages.map(numbered)}::int[],
+    ${messages.map(({ id }) => id)}::text[])`
 }
 
 /** Gives partitions back, each under its token; not what somebody has locked just now. */

@@ -101,9 +101,12 @@ describe("the cursors of a partition", () => {
       const progress = { p: 3, n: 0, consumer: { name: "shop.Till" } } as Partition.Progress
       const fence = { consumer: 1, p: 3, token: "", n: 0 }
       const taking = yield* Effect.forkChild(
-        Cursor.taken(progress, { fence, epoch: 1, pos: 2, cursors }, "EVT_shop", "evt.shop.3.Till.>").pipe(
-          Effect.provideService(Nats, { acks, api: async () => ({ jsm }) } as unknown as Nats["Service"])
-        ),
+        Cursor.taken(
+          progress,
+          { fence, epoch: 1, pos: 2, cursors, died: false, suspects: new Map() },
+          "EVT_shop",
+          "evt.shop.3.Till.>"
+        ).pipe(Effect.provideService(Nats, { acks, api: async () => ({ jsm }) } as unknown as Nats["Service"])),
         { startImmediately: true }
       )
       acks.connected = true
