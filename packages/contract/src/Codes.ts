@@ -80,7 +80,10 @@ export const codes = {
     todo: "wait longer; see how far it lags, and whether the key is parked"
   },
   TRP0301: { what: "the handler failed", todo: "read the cause; mend the handler" },
-  TRP0302: { what: "the handler took too long", todo: "let it do less; do outside I/O elsewhere" },
+  TRP0302: {
+    what: "the handler took too long, or ended its host",
+    todo: "let it do less; do outside I/O elsewhere; redrive the message once that is deployed"
+  },
   TRP0303: {
     what: "the handler staged what cannot be sent",
     todo: "stage what the contract declares, below the server's max_payload"
@@ -110,6 +113,14 @@ export const codes = {
     todo: "deploy the edge of this host's version, and give each version its own url"
   },
   TRP0311: { what: "too many wait for the subscriber", todo: "wait again in a moment; see why it lags" },
+  TRP0317: {
+    what: "something that a handler had started failed after its turn",
+    todo: "await what the handler starts, and listen to errors: its turn was committed without it"
+  },
+  TRP0318: {
+    what: "an exception that no handler caused was not caught, and the host ends",
+    todo: "read the cause; report it if it is in Troupe"
+  },
   TRP0401: { what: "cannot connect to NATS", todo: "check NATS_URL and that nats-server runs" },
   TRP0402: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },
   TRP0403: {

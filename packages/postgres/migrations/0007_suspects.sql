@@ -25,10 +25,10 @@ create table troupe.suspect (
 create function troupe.suspect_v1(_host uuid, _by text, _cp int[], _id text[], _what text[], _alone boolean, _strikes int)
 returns void language sql as $$
   insert into troupe.suspect as s (consumer, p, id, host, noted_by, open, alone, strikes, what)
-    select t.consumer, t.p, r.id, _host, _by, true, _alone, _strikes, r.what
+    select distinct on (t.consumer, t.p, r.id) t.consumer, t.p, r.id, _host, _by, true, _alone, _strikes, r.what
       from unnest(_cp, _id, _what) as r(cp, id, what)
       join troupe.partition t on t.consumer = r.cp >> 12 and t.p = r.cp & 4095 and t.host = _host
-     order by t.consumer, t.p, r.id collate "C"
+     order by t.consumer, t.p, r.id
   on conflict (consumer, p, id) do update
     set host = excluded.host, open = true, alone = excluded.alone, what = excluded.what, at = now(),
         strikes = greatest(s.strikes, excluded.strikes)
@@ -40,8 +40,28 @@ create function troupe.unsuspect_v1(_host uuid, _by text, _cp int[], _id text[])
    where s.consumer = r.cp >> 12 and s.p = r.cp & 4095 and s.id = r.id and s.host = _host and s.noted_by = _by
 $$;
 
+-- The owner of a partition notes what it is about to run, and forgets what it ran before. False: it owns it no longer.
+create function troupe.suspects_of_v1(
+  _consumer int, _p int, _token uuid, _done text[], _id text[], _what text[], _alone boolean
+) returns boolean language plpgsql as $$
+declare
+  owner uuid;
+begin
+  select t.host into owner from troupe.partition t where t.consumer = _consumer and t.p = _p and t.token = _token;
+  if not found then return false; end if;
+  delete from troupe.suspect s where s.consumer = _consumer and s.p = _p and s.id = any (_done) and s.id <> all (_id);
+  insert into troupe.suspect as s (consumer, p, id, host, noted_by, open, alone, what)
+    select distinct on (r.id) _consumer, _p, r.id, owner, 'owner', true, _alone, r.what
+      from unnest(_id, _what) as r(id, what) order by r.id
+  on conflict (consumer, p, id) do update
+    set host = excluded.host, noted_by = excluded.noted_by, open = true, alone = excluded.alone, what = excluded.what,
+        at = now();
+  return true;
+end $$;
+
 -- As take_v3; says besides whether the owner before died (`died`), and what is suspected: {"<id>": strikes}. What a dead
--- owner ran alone gets a strike; what a living one had noted when it gave the partition back is forgotten.
+-- owner ran alone gets a strike; what a living one had noted when it gave the partition back is forgotten, and so is what
+-- nobody met for 7 days: the inbox forgets as well.
 create function troupe.take_v4(_consumer int, _p int[], _host uuid, _contract int)
 returns table (p int, token uuid, epoch bigint, n bigint, pos bigint, cursors text, died boolean, suspects text)
 language plpgsql as $$
@@ -63,7 +83,8 @@ begin
   update troupe.suspect s set open = false, strikes = s.strikes + s.alone::int
    where s.consumer = _consumer and s.p = any (taken) and s.p = any (strange) and s.open;
   delete from troupe.suspect s
-   where s.consumer = _consumer and s.p = any (taken) and not s.p = any (strange) and s.open and s.strikes = 0;
+   where s.consumer = _consumer and s.p = any (taken)
+     and (not s.p = any (strange) and s.open and s.strikes = 0 or s.at < now() - interval '7 days');
   -- A statement of its own: it sees the marks of whoever had the lock before.
   return query
     select t.p, t.token, t.epoch, coalesce(m.n, 0), coalesce(m.pos, 0), coalesce(m.cursors, '{}'), t.p = any (strange),

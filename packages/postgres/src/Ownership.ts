@@ -142,7 +142,24 @@ export const suspect = async (
     ${messages.map(({ id }) => id)}::text[], ${messages.map(({ what }) => what)}::text[], ${alone}, ${strikes}::int)`
 }
 
-/** Forgets what was noted and has ended well. */
+/**
+ * The owner of a partition notes what it is about to run, and forgets what it noted before and has run. False: the partition
+ * has another owner.
+ */
+export const suspectsOf = async (
+  sql: postgres.Sql,
+  { consumer, p, token }: Fence,
+  done: ReadonlyArray<string>,
+  next: ReadonlyArray<{ readonly id: string; readonly what: string }>,
+  alone: boolean
+): Promise<boolean> => {
+  const [row] = await sql`select troupe.suspects_of_v1(${consumer}::int, ${p}::int, ${token}::uuid,
+    ${done as Array<string>}::text[], ${next.map(({ id }) => id)}::text[], ${next.map(({ what }) => what)}::text[],
+    ${alone}) as ours`
+  return row?.["ours"] === true
+}
+
+/** Forgets what the watch of a host noted, once that has ended well. */
 export const unsuspect = async (sql: postgres.Sql, { by, host, messages }: Suspects): Promise<void> => {
   await sql`select troupe.unsuspect_v1(${host}::uuid, ${by}, ${messages.map(numbered)}::int[],
     ${messages.map(({ id }) => id)}::text[])`

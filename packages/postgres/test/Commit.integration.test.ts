@@ -5,26 +5,10 @@ import * as Redacted from "effect/Redacted"
 import postgres from "postgres"
 import { Migrations } from "@troupe/postgres"
 import { Commit, Ownership } from "@troupe/postgres/internal"
+import { database } from "./database.ts"
 
-let databases = 0
 /** A migrated database of its own, and two clients of it: two hosts. */
-const hosts = Effect.gen(function* () {
-  const admin = process.env["DATABASE_URL"]!
-  const name = `commit_${process.pid}_${++databases}`
-  const open = (url: string) =>
-    Effect.acquireRelease(
-      Effect.sync(() => postgres(url, { max: 4, onnotice: () => {} })),
-      (sql) => Effect.promise(() => sql.end())
-    )
-  const server = yield* open(admin)
-  yield* Effect.acquireRelease(
-    Effect.promise(() => server.unsafe(`create database ${name}`)),
-    () => Effect.promise(() => server.unsafe(`drop database ${name} with (force)`))
-  )
-  const url = Object.assign(new URL(admin), { pathname: `/${name}` }).href
-  yield* Migrations.run({ url: Redacted.make(url) })
-  return { url, one: yield* open(url), two: yield* open(url) }
-})
+const hosts = Effect.map(database, ({ other, sql, url }) => ({ url, one: sql, two: other }))
 
 const work = (fence: Commit.Fence, more: Partial<Commit.Work> = {}): Commit.Work => ({
   fence,

@@ -27,6 +27,7 @@ import * as Health from "./Health.ts"
 import * as Membership from "./Membership.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Tracing from "./Tracing.ts"
+import * as Uncaught from "./Uncaught.ts"
 import type { Service } from "./Service.ts"
 
 /** Why a host could not start; its message is for a person. */
@@ -137,7 +138,7 @@ const start = (
   { heartbeat, id, lease, renewable }: Life
 ): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Agendas | Scope.Scope> =>
   Effect.gen(function* () {
-    yield* logRejections
+    yield* Uncaught.watch
     for (const actor of service.actors) {
       const why = "edge" in actor ? EdgeCall.unfit(actor) : undefined
       if (why !== undefined) return yield* failure("TRP0101", `the edge of ${actor.ref.name}`, why)
@@ -223,16 +224,6 @@ const start = (
   })
 
 type Part = Membership.Shared<Sql | Db | Nats | Committer | Loader | Agendas>
-
-const logRejections: Effect.Effect<void, never, Scope.Scope> = Effect.gen(function* () {
-  const run = Effect.runForkWith(yield* Effect.context<never>())
-  const log = (cause: unknown): void =>
-    void run(Effect.logError("a promise was rejected, and nobody waits for it", cause))
-  yield* Effect.acquireRelease(
-    Effect.sync(() => process.on("unhandledRejection", log)),
-    () => Effect.sync(() => process.off("unhandledRejection", log))
-  )
-})
 
 const register = (options: Options, name: string, partitions: number): Effect.Effect<number, PostgresError, Sql> =>
   Effect.gen(function* () {

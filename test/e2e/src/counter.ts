@@ -7,6 +7,17 @@ import * as Schema from "effect/Schema"
 
 export class TooMuch extends Schema.TaggedError<TooMuch>()("TooMuch", { n: Schema.Int }) {}
 
+/** Ways to harm the process that a handler runs in. */
+const harms = [
+  "timer while it waits",
+  "timer after its turn",
+  "error event",
+  "exit",
+  "kill",
+  "memory",
+  "compute"
+] as const
+
 class Counter extends Contract.actor({
   key: Schema.String,
   commands: {
@@ -28,6 +39,8 @@ class Counter extends Contract.actor({
     junk: Contract.command({}),
     /** Leaves a rejected promise behind that nobody waits for. */
     float: Contract.command({}),
+    /** Does to its process what no handler should. */
+    harm: Contract.command({ payload: { how: Schema.Literals(harms), ms: Schema.optionalKey(Schema.Int) } }),
     /** What the engine says of time and chance. */
     dice: Contract.command({ reply: Schema.Struct({ now: Schema.Number, roll: Schema.Number }) }),
     /** Sets a timer of `add`, cancels it when there is no delay, and then does what `then` says. */

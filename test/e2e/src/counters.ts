@@ -1,3 +1,5 @@
+import { EventEmitter } from "node:events"
+import v8 from "node:v8"
 import { type Actor, Subscriber } from "@troupe/actor"
 import { Db } from "@troupe/postgres"
 import { Service } from "@troupe/service"
@@ -5,6 +7,37 @@ import { sql } from "drizzle-orm"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { counter, TooMuch } from "./counter.ts"
+
+const harms = {
+  "timer while it waits": () => {
+    setTimeout(() => {
+      throw new Error("thrown by a timer")
+    }, 5)
+    return Effect.never
+  },
+  "timer after its turn": () => {
+    setTimeout(() => {
+      throw new Error("thrown by a timer")
+    }, 5)
+  },
+  "error event": () => {
+    const emitter = new EventEmitter()
+    setImmediate(() => emitter.emit("error", new Error("nobody listens")))
+  },
+  exit: () => process.exit(3),
+  kill: () => {
+    process.kill(process.pid, "SIGKILL")
+    // It strikes while this still runs.
+    for (;;);
+  },
+  memory: () => {
+    v8.setFlagsFromString("--max-heap-size=300")
+    for (const kept: Array<unknown> = []; ;) kept.push(Array.from({ length: 1_000 }, () => ({})))
+  },
+  compute: (ms: number) => {
+    for (const since = performance.now(); performance.now() - since < ms;);
+  }
+}
 
 /** The service of these tests. With `edge` the handlers of its actor run there. */
 export const counters = (name: string, edge?: Actor.EdgeOptions) => {
@@ -30,6 +63,7 @@ export const counters = (name: string, edge?: Actor.EdgeOptions) => {
       const parameter = statement === "date" ? sql`select ${new Date(0)}` : sql.raw(statement)
       yield* db.query((tx) => tx.execute(parameter)).pipe(Effect.orDie)
     },
+    harm: ({ how, ms = 0 }) => harms[how](ms),
     *later(said, self) {
       yield* later(said, self)
       if (said.then === "write") yield* (yield* Db).query((tx) => tx.execute(sql`select 1`)).pipe(Effect.orDie)

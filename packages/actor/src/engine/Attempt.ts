@@ -10,8 +10,10 @@ import { TooSlow, timed } from "../Limit.ts"
 import { reason } from "../Reason.ts"
 import type { AnySubscriber } from "../Subscriber.ts"
 import * as Turn from "../Turn.ts"
+import { Board } from "./Board.ts"
 import { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
+import * as Culprit from "./Culprit.ts"
 import { Deadlines } from "./Deadlines.ts"
 import type { Delivery } from "./Delivery.ts"
 import * as Id from "./id.ts"
@@ -58,12 +60,15 @@ export const run = <E>(
     let failure: Failure = { code: "TRP0301", reason: "" }
     const log = { id: delivery.id, key: delivery.key }
     const deadlines = yield* Deadlines
+    const board = yield* Board
+    const shown = "edge" in consumer.part ? undefined : Culprit.runningOf(consumer, delivery.incoming)
     for (let attempt = 1; attempt <= attempts; attempt++) {
       if (attempt > 1) {
         yield* Effect.mapError(Lease.check, (cause) => new CommitLost({ cause }))
         if (yield* deadlines.over(delivery)) break
       }
       // Encoded inside the savepoint: what is refused, or cannot be sent, leaves nothing of what it wrote by `Db` either.
+      const place = shown === undefined ? -1 : board.begin(shown)
       const exit = yield* Effect.exit(
         transact(
           Effect.flatMap(take(delivery, state), (turn) => {
@@ -71,7 +76,10 @@ export const run = <E>(
             const done = encodeSafely(consumer, delivery, turn, maxPayload)
             return "code" in done || turn.error !== undefined ? Effect.fail(new Undo(done)) : Effect.succeed(done)
           })
-        ).pipe(Effect.catch((error) => (error instanceof Undo ? Effect.succeed(error.done) : Effect.fail(error))))
+        ).pipe(
+          Effect.catch((error) => (error instanceof Undo ? Effect.succeed(error.done) : Effect.fail(error))),
+          Effect.ensuring(Effect.sync(() => board.end(place)))
+        )
       )
       if (Exit.isSuccess(exit)) {
         if (!("code" in exit.value)) return exit.value
@@ -114,11 +122,19 @@ const isDbError = (why: unknown): boolean =>
   why !== null &&
   (("_tag" in why && why._tag === "DbError") || ("cause" in why && isDbError(why.cause)))
 
-/** Runs handlers that are in this process. */
+/** Runs handlers that are in this process. What their timers, sockets and promises throw meanwhile fails the run. */
 export const here =
-  (part: AnyActor | AnySubscriber): Take =>
+  (consumer: Consumer, part: AnyActor | AnySubscriber): Take =>
   (delivery, state) =>
-    timed(handled(part, delivery, state))
+    Effect.suspend(() => {
+      const culprit: Culprit.Culprit = { running: Culprit.runningOf(consumer, delivery.incoming), fail: undefined }
+      return timed(handled(part, delivery, state), {
+        start: (run) => Culprit.within(culprit, run),
+        failing: (fail) => {
+          culprit.fail = fail
+        }
+      })
+    })
 
 const handled = (part: AnyActor | AnySubscriber, delivery: Delivery, state: unknown) => {
   const { envelope, key, now, payload, type } = delivery

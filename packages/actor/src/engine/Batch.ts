@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import type { Agenda } from "./Agenda.ts"
 import * as Answers from "./Answers.ts"
 import * as Attempt from "./Attempt.ts"
+import { Board } from "./Board.ts"
 import { type Brake, Braked } from "./Brake.ts"
 import type { Cache, Entry } from "./Cache.ts"
 import { CommitLost } from "./Committer.ts"
@@ -16,7 +17,7 @@ import { type Answer, Loader } from "./Loader.ts"
 import * as Cursor from "./Cursor.ts"
 import { isMessage, type Item } from "./Mailbox.ts"
 import * as Parking from "./Parking.ts"
-import { type Sorted, sorted } from "./Queues.ts"
+import { shown, type Sorted, sorted } from "./Queues.ts"
 import * as Remote from "./Remote.ts"
 import type { Staged } from "./Staged.ts"
 import * as Stored from "./Stored.ts"
@@ -51,7 +52,7 @@ export interface Options {
   readonly transaction: boolean
   /** Ask the inbox before handlers run. Without it the commit finds what was handled before, and writes nothing. */
   readonly check: boolean
-  /** Why the messages are given up without being run: Postgres refused what they wanted. */
+  /** Why the messages are given up without being decoded or run: Postgres refused what they wanted, or they end hosts. */
   readonly condemned?: Attempt.Failure | undefined
   readonly watermarks: () => ReadonlyArray<Commit.WatermarkRow>
 }
@@ -79,8 +80,11 @@ const handleWith = (
   ...[consumer, memory, items, options]: Parameters<typeof handle>
 ): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction | TooMuch | Braked, Loader | Db | Scope.Scope> =>
   Effect.gen(function* () {
-    const { deliveries, queues, refusals } = sorted(consumer, items.filter(isMessage))
-    const { asks, inbox, states } = yield* load(consumer, memory, deliveries, queues, options.check)
+    const { deliveries, queues, refusals } = sorted(consumer, items.filter(isMessage), {
+      board: yield* Board,
+      decode: options.condemned === undefined
+    })
+    const { asks, inbox, states } = yield* load(consumer, memory, deliveries, queues, options)
 
     const deadlines = yield* Deadlines
     const { agenda } = memory
@@ -92,7 +96,7 @@ const handleWith = (
     let bytes = 0
     const transact = options.transaction ? inSavepoint(yield* Db) : pure
     const { part } = consumer
-    const take = "edge" in part ? yield* Remote.make(consumer, part, queues) : Attempt.here(part)
+    const take = "edge" in part ? yield* Remote.make(consumer, part, queues) : Attempt.here(consumer, part)
     const changed = new Map<string, Entry & { readonly text: string }>()
     yield* Effect.forEach(
       queues,
@@ -149,7 +153,7 @@ const handleWith = (
               line.passes(next.incoming)
               if (outcome === "none") outcome = "good"
             } else {
-              const mends = mendable.has(one.dead.code)
+              const mends = options.condemned === undefined && mendable.has(one.dead.code)
               if (mends && waited?.kind !== "parked") outcome = "bad"
               if (line.fails(next.incoming, one.dead, mends ? parking.attempts : 0)) continue
             }
@@ -268,11 +272,11 @@ const load = (
   memory: Memory,
   deliveries: ReadonlyArray<Delivery>,
   queues: Sorted["queues"],
-  check: boolean
+  { check, condemned }: Pick<Options, "check" | "condemned">
 ) =>
   Effect.gen(function* () {
     const keys = new Set<string>()
-    for (const { token } of deliveries) if (!memory.cache.has(token)) keys.add(token)
+    if (condemned === undefined) for (const { token } of deliveries) if (!memory.cache.has(token)) keys.add(token)
     const ids = check ? new Set(deliveries.map(({ id }) => id)) : []
     const behind = (memory.agenda.size === 0 ? [] : [...queues]).flatMap(([key, queue]) =>
       memory.agenda.key(key) === undefined
@@ -297,8 +301,9 @@ const load = (
       ofKey.set(id, new Set(ofKey.get(id)).add(Stored.askOf(Stored.wire(headers)).replyTo))
       asks.set(key, ofKey)
     }
+    const board = yield* Board
     const known = [...states].map(([token, { body, shape, version }]): [string, Known] => {
-      const decoded = consumer.state.decode(body, shape)
+      const decoded = shown(board, consumer, queues.get(token)?.[0]?.incoming, () => consumer.state.decode(body, shape))
       return [
         token,
         decoded.ok ? { version, value: decoded.value, size: body.length } : { version, unreadable: decoded.why }

@@ -18,9 +18,20 @@ export interface Board {
   /** Shows a message, and answers its place; -1 when there is no room. */
   readonly begin: (running: Running) => number
   readonly end: (place: number) => void
+  /** What it shows. */
+  readonly running: () => ReadonlyArray<Running>
 }
 
 /** The board of the host that runs this. Where nobody watches nothing is kept. */
 export const Board = Context.Reference<Board>("@troupe/actor/Board", {
-  defaultValue: () => ({ begin: () => -1, end: () => {} })
+  defaultValue: () => ({ begin: () => -1, end: () => {}, running: () => [] })
 })
+
+/**
+ * Notes which messages this process may end for, so that whoever takes its partitions over knows. To be called right before
+ * it ends: synchronous, 2 s at most. Where nobody watches nothing is noted.
+ */
+export const LastWords = Context.Reference<(reason: string, messages: ReadonlyArray<Running>) => void>(
+  "@troupe/actor/LastWords",
+  { defaultValue: () => () => {} }
+)

@@ -42,8 +42,8 @@ export interface Passing {
   readonly onward: Staged | undefined
 }
 
-/** `undefined`: an event that this consumer does not listen to. */
-export const open = (consumer: Consumer, incoming: Incoming): Delivery | Refusal | undefined => {
+/** `undefined`: an event that this consumer does not listen to. Without `decode` its payload is not looked at. */
+export const open = (consumer: Consumer, incoming: Incoming, decode = true): Delivery | Refusal | undefined => {
   const { message } = incoming
   const get = (name: string) => message.headers.get(name)
   const envelope = Envelope.fromHeaders(get)
@@ -74,7 +74,11 @@ export const open = (consumer: Consumer, incoming: Incoming): Delivery | Refusal
   }
   const event = command === undefined ? consumer.events.get(type) : undefined
   const version = envelope.version ?? 1
-  const payload = event === undefined ? command!.payload.decode(body) : event.decode(body, version)
+  const payload = !decode
+    ? { ok: true as const, value: undefined }
+    : event === undefined
+      ? command!.payload.decode(body)
+      : event.decode(body, version)
   if (!payload.ok) {
     const refusal = refuse(event === undefined ? "TRP0201" : "TRP0209", payload.why)
     return event !== undefined && version > event.version ? { ...refusal, newer: true } : refusal

@@ -1,4 +1,4 @@
-import { Subject } from "@troupe/contract"
+import { Codes, Subject } from "@troupe/contract"
 import { History, Nats, Publisher, Reader } from "@troupe/nats"
 import { FailPoints, Relay } from "@troupe/outbox"
 import { Db, Sql } from "@troupe/postgres"
@@ -9,6 +9,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { Agendas } from "./Agenda.ts"
 import * as Attempt from "./Attempt.ts"
+import * as Alone from "./Alone.ts"
 import { type Handled, handle, type Memory } from "./Batch.ts"
 import { Brake, Braked } from "./Brake.ts"
 import * as Cache from "./Cache.ts"
@@ -21,6 +22,7 @@ import { grant } from "./Grant.ts"
 import type { Loader } from "./Loader.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Measures from "./Measures.ts"
+import { type Portion, Suspects } from "./Suspects.ts"
 import { TooMuch } from "./TooMuch.ts"
 
 /** States kept in memory per partition: entries, and characters of what they are stored as. */
@@ -123,21 +125,52 @@ export const session = (
       progress.failures = 0
       caughtUp()
     }
+    const suspects = new Suspects(consumer, found)
+    /** What was read and waits for a careful batch. */
+    let later: ReadonlyArray<Mailbox.Item> = []
     const turns = Effect.gen(function* () {
       while (true) {
         yield* relay.room
         agenda.arm()
-        let items = yield* mailbox.take
+        let items = later.length > 0 ? later : yield* mailbox.take
         if (agenda.isDue()) {
           memory = yield* withWishes(consumer, memory, relay)
           // What waits in Postgres and is due comes in front of what was read.
           items = [...(yield* agenda.due), ...items]
         }
-        moved(items.length === 0 ? memory : yield* settle(progress, memory, items, relay, moved))
+        const portion = suspects.portion(items)
+        later = portion.later
+        if (items.length > 0) {
+          const run = settle(progress, memory, portion.now, relay, moved, portion.condemned)
+          memory = yield* portioned(suspects, portion, run)
+        }
+        moved(memory)
+        if (later.length === 0 && suspects.leftovers) yield* suspects.note(none)
       }
     })
     return yield* Effect.raceAllFirst([turns, ...readers])
   })
+
+const none: Portion = { now: [], later: [], alone: false, condemned: undefined }
+
+/**
+ * Runs a portion as it has to be run. A suspect is noted, run and forgotten while nothing else runs: what only waits beside a
+ * message that ends the host is not to blame.
+ */
+const portioned = <E, R>(suspects: Suspects, portion: Portion, run: Effect.Effect<Memory, E, R>) => {
+  const noted = Effect.andThen(suspects.note(portion), run).pipe(
+    Effect.tap(() => Effect.sync(() => suspects.ended(portion)))
+  )
+  if (!portion.alone) return noted
+  const { condemned } = portion
+  const { headers, subject } = (portion.now[0] as Mailbox.Incoming).message
+  const to = `${headers.get("ce-type")}, key ${subject.split(".", 6)[5]}, id ${headers.get("ce-id")}`
+  return condemned === undefined
+    ? Effect.logWarning(`${to} ran when a host ended: it runs while nothing else does`).pipe(
+        Effect.andThen(Alone.exclusively(Effect.tap(noted, () => suspects.note(none))))
+      )
+    : Effect.andThen(Effect.logError(Codes.text(condemned.code, to, condemned.reason)), noted)
+}
 
 /** Commands that were handled long ago would fill their stream, which then refuses new ones. */
 const purgeHandled = (progress: Progress<Consumer>, kept: Duration.Input): Effect.Effect<unknown, never, Nats> =>
@@ -167,9 +200,10 @@ const settle = (
   memory: Memory,
   items: ReadonlyArray<Mailbox.Item>,
   relay: Relay.Relay,
-  moved: (to: Memory) => void
+  moved: (to: Memory) => void,
+  condemned?: Attempt.Failure
 ): Effect.Effect<Memory, CommitLost | Fenced, Services> =>
-  Effect.catch(handleBatch(progress, memory, items, relay), (error) =>
+  Effect.catch(handleBatch(progress, memory, items, relay, condemned), (error) =>
     Effect.gen(function* () {
       if (error instanceof CommitLost || error instanceof Fenced) return yield* Effect.fail(error)
       if (items.length > 1) {
@@ -182,8 +216,8 @@ const settle = (
       }
       const cause = error instanceof CommitRefused ? error.cause : error
       yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)
-      const condemned = { code: "TRP0306", reason: Attempt.bounded(cause) } as const
-      return yield* Effect.mapError(handleBatch(progress, memory, items, relay, condemned), lost)
+      const refused = { code: "TRP0306", reason: Attempt.bounded(cause) } as const
+      return yield* Effect.mapError(handleBatch(progress, memory, items, relay, refused), lost)
     })
   )
 
@@ -194,7 +228,7 @@ const handleBatch = (
   progress: Progress<Consumer>,
   ...batch: [memory: Memory, items: ReadonlyArray<Mailbox.Item>, relay: Relay.Relay, condemned?: Attempt.Failure]
 ): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced | TooMuch, Services> =>
-  Effect.catchIf(handleOnce(progress.consumer, ...batch), isBraked, (braked) =>
+  Effect.catchIf(Alone.shared(handleOnce(progress.consumer, ...batch)), isBraked, (braked) =>
     Effect.gen(function* () {
       const tell = (why: Braked) => {
         progress.ready = false
@@ -210,7 +244,7 @@ const handleBatch = (
           yield* Effect.sleep("1 second")
           memory = yield* Effect.mapError(withWishes(progress.consumer, memory, relay), lost)
         }
-        const after = yield* handleOnce(progress.consumer, memory, items, relay, condemned).pipe(
+        const after = yield* Alone.shared(handleOnce(progress.consumer, memory, items, relay, condemned)).pipe(
           // Whoever halves the batch does not know of the wishes that were done meanwhile: then it is taken anew.
           Effect.mapError((error) => (isBraked(error) || memory === before ? error : lost(error))),
           Effect.catchIf(isBraked, (still) =>

@@ -1,5 +1,7 @@
 import { Key, Subject } from "@troupe/contract"
+import type { Board } from "./Board.ts"
 import type { Consumer } from "./Consumer.ts"
+import * as Culprit from "./Culprit.ts"
 import { type Delivery, onward, open, type Passing, type Refusal } from "./Delivery.ts"
 import type { Incoming } from "./Mailbox.ts"
 
@@ -12,7 +14,24 @@ export interface Sorted {
   readonly refusals: Array<Refusal>
 }
 
-export const sorted = (consumer: Consumer, incoming: ReadonlyArray<Incoming>): Sorted => {
+/** Does something for a message that may take long, where the watch can see it. */
+export const shown = <A>(board: Board, consumer: Consumer, incoming: Incoming | undefined, run: () => A): A => {
+  if (incoming === undefined || "edge" in consumer.part) return run()
+  const place = board.begin(Culprit.runningOf(consumer, incoming))
+  try {
+    return run()
+  } finally {
+    board.end(place)
+  }
+}
+
+export interface Options {
+  readonly board: Board
+  /** False: payloads are not looked at, since the messages are given up. */
+  readonly decode: boolean
+}
+
+export const sorted = (consumer: Consumer, incoming: ReadonlyArray<Incoming>, { board, decode }: Options): Sorted => {
   const deliveries: Array<Delivery> = []
   const refusals: Array<Refusal> = []
   const queues = new Map<string, Array<Delivery | Refusal | Passing>>()
@@ -23,7 +42,10 @@ export const sorted = (consumer: Consumer, incoming: ReadonlyArray<Incoming>): S
   }
   for (const one of incoming) {
     const elsewhere = one.waited === undefined ? undefined : onward(consumer, one)
-    const opened = elsewhere === undefined ? open(consumer, one) : { incoming: one, onward: elsewhere }
+    const opened =
+      elsewhere === undefined
+        ? shown(board, consumer, one, () => open(consumer, one, decode))
+        : { incoming: one, onward: elsewhere }
     if (opened !== undefined && "payload" in opened) {
       deliveries.push(opened)
       queue(opened.token, opened)

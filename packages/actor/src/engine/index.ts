@@ -1,8 +1,9 @@
 // For Troupe's own packages only: what runs actors and subscribers. No promise of stability.
 export { Agendas } from "./Agenda.ts"
-export { Board, type Running } from "./Board.ts"
+export { Board, LastWords, type Running } from "./Board.ts"
 export { Committer } from "./Committer.ts"
 export * as Consumer from "./Consumer.ts"
+export * as Culprit from "./Culprit.ts"
 export * as Deadlines from "./Deadlines.ts"
 export * as EdgeCall from "./EdgeCall.ts"
 export { Loader } from "./Loader.ts"

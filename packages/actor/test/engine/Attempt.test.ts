@@ -27,7 +27,14 @@ describe("the event that a subscriber's handler gets", () => {
     const message = incoming({ subject: "evt.shop.3.Till.paid.t-1", headers, data, time: 7 })
     const delivery = Delivery.open(consumer, message)
     if (delivery === undefined || "code" in delivery) return assert.fail(delivery?.why)
-    const done = yield* Attempt.run(consumer, delivery, consumer.initial, 1_000_000, Attempt.here(subscriber), transact)
+    const done = yield* Attempt.run(
+      consumer,
+      delivery,
+      consumer.initial,
+      1_000_000,
+      Attempt.here(consumer, subscriber),
+      transact
+    )
     assert.deepStrictEqual([done.dead, done.state, done.staged, done.outcome], [undefined, undefined, [], null])
     return heard
   })
@@ -79,7 +86,7 @@ describe("a timer, encoded", () => {
       const message = incoming({ subject: "cmd.shop.3.Till.close.t%201", headers, data: "{}" })
       const delivery = Delivery.open(consumer, message)
       if (delivery === undefined || "code" in delivery) return assert.fail(delivery?.why)
-      return Attempt.run(consumer, delivery, 0, maxPayload, Attempt.here(part), transact)
+      return Attempt.run(consumer, delivery, 0, maxPayload, Attempt.here(consumer, part), transact)
     })
   const put = Bank.Safe.at("s-1").put({ cents: 1 })
 

@@ -133,7 +133,7 @@ describe("a deadline", () => {
           ask(5_000),
           0,
           1_000_000,
-          Attempt.here(failing),
+          Attempt.here(consumer, failing),
           (turn) => turn as never
         ).pipe(Effect.provideService(Deadlines.Deadlines, { over: () => Effect.succeed(over) }))
       assert.strictEqual((yield* run(false)).dead?.code, "TRP0301")

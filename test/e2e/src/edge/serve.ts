@@ -7,5 +7,5 @@ export const serve = (name: string, secrets: Parameters<typeof Edge.serve>[1]["s
   const none = (): never => {
     throw new Error("there is no database at the edge")
   }
-  return Edge.serve([declared.commands({ ...pure, record: none, abuse: none })], { secrets })
+  return Edge.serve([declared.commands({ ...pure, record: none, abuse: none, harm: none })], { secrets })
 }
