@@ -16,6 +16,7 @@ export {
   type Target,
   type Wire
 } from "./Message.ts"
+export { ReadBudget, Share } from "./ReadBudget.ts"
 export * as Reply from "./Reply.ts"
 export * as Subject from "./Subject.ts"
 export * as Json from "./Wire.ts"
