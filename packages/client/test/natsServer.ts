@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { assert } from "@effect/vitest"
 import { ClientError, type Reason } from "@troupe/client/node"
@@ -12,6 +13,8 @@ export interface TestServer extends AsyncDisposable {
   readonly wsUrl: string
   /** Its store directory. */
   readonly store: string
+  /** What it has logged. */
+  readonly log: () => string
   /** Kills it without a word, as a power cut would; the promise resolves when it is gone. */
   kill(): Promise<void>
   /** Starts it again, on the same ports and store. */
@@ -26,6 +29,7 @@ export const startNats = async (config = ""): Promise<TestServer> => {
   return {
     url: server.url,
     store: server.store,
+    log: () => readFileSync(server.log, "utf8"),
     wsUrl: `ws://127.0.0.1:${wsPort}`,
     kill: () => Effect.runPromise(server.kill("SIGKILL")),
     start: () => Effect.runPromise(server.restart),

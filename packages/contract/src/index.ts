@@ -17,6 +17,7 @@ export {
   type Wire
 } from "./Message.ts"
 export * as Reason from "./Reason.ts"
+export { ReadBudget, Share } from "./ReadBudget.ts"
 export * as Reply from "./Reply.ts"
 export * as Subject from "./Subject.ts"
 export * as Json from "./Wire.ts"

@@ -1,15 +1,16 @@
-import { type ConsumerMessages, DeliverPolicy } from "@nats-io/jetstream"
-import { deadline } from "@nats-io/nats-core"
+import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream"
+import { deadline, nuid } from "@nats-io/nats-core"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Look from "./Look.ts"
-import * as Message from "./Message.ts"
+import type * as Message from "./Message.ts"
 import { describe, failure, Nats, type NatsError } from "./Nats.ts"
 import * as Position from "./Position.ts"
 import * as Publisher from "./Publisher.ts"
+import { Pulls } from "./Pulls.ts"
 
 /** What is read, and where to. */
 export interface Options {
@@ -39,10 +40,10 @@ export const LookEvery = Context.Reference<Duration.Input>("@troupe/nats/Reader/
 const tries = 20
 
 /**
- * Reads a stream in order with an ordered consumer: no acks and no redelivery, the caller's cursor says what was
+ * Reads a stream in order with a consumer of its own: no acks and no redelivery, the caller's cursor says what was
  * handled. Survives restarts of the server, also one that comes back with less than it had: whenever the consumer may
  * have been made anew, and once a minute, the stream is compared with what was read. Fails when a consumer cannot be
- * had. Reads at most two of the server's largest messages ahead, 1 MiB at least. Interrupted, it ends at once, also
+ * had. All readers of a connection share what they may ask the server for: see `ReadBudget`. Interrupted, it ends at once, also
  * while there is no room, and takes its consumer along (1 s at most; else the server drops it after 5 minutes).
  * nats-server >= 2.11.
  */
@@ -68,7 +69,7 @@ export const read = (options: Options): Effect.Effect<never, NatsError, Nats> =>
         Effect.gen(function* () {
           const reading = yield* Effect.retry(begin, { while: again, schedule: Schedule.spaced("250 millis") })
           left = tries
-          yield* endWhenRemade(reading.messages)
+          yield* endWhenLost(reading.pulls)
           yield* Effect.forkScoped(looks(options, reading))
           yield* Effect.tryPromise({
             try: (signal) => pump(reading, options.into, signal),
@@ -84,7 +85,7 @@ export const read = (options: Options): Effect.Effect<never, NatsError, Nats> =>
 
 /** One consumer's time. */
 interface Reading {
-  readonly messages: ConsumerMessages
+  readonly pulls: Pulls
   /** What was delivered last, or is known to be none of the reader's. */
   after: Position.Position
   /** The server had this many more when it sent the last one. */
@@ -95,18 +96,19 @@ interface Reading {
 
 const pump = async (reading: Reading, into: Options["into"], signal: AbortSignal): Promise<void> => {
   const created = reading.after.created ?? 0
-  for await (const message of reading.messages) {
-    if (signal.aborted) break
-    const read = Message.of(message)
-    const position = Position.of(read, created)
-    const { pending } = message.info
-    const room = into(read, position, pending)
-    reading.after = position
-    reading.pending = pending
-    if (room === undefined) continue
-    reading.waits = true
-    await unless(signal, room)
-    reading.waits = false
+  while (await reading.pulls.some(signal)) {
+    for (let next = reading.pulls.take(); next !== undefined; next = reading.pulls.take()) {
+      const { message, pending } = next
+      const position = Position.of(message, created)
+      const room = into(message, position, pending)
+      reading.after = position
+      reading.pending = pending
+      if (room === undefined) continue
+      reading.waits = true
+      await unless(signal, room)
+      reading.waits = false
+      if (signal.aborted) return
+    }
   }
 }
 
@@ -118,37 +120,20 @@ const unless = (signal: AbortSignal, promise: Promise<void>): Promise<void> =>
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", end))
   })
 
-/**
- * NATS.js makes an ordered consumer anew by itself, after the last sequence that it saw, whatever the stream holds there
- * now. Before that happens ours ends; what it has received is still delivered.
- */
-const endWhenRemade = (messages: ConsumerMessages): Effect.Effect<void, never, Nats | Scope.Scope> =>
+/** Another connection may be to a server that has less: the stream is compared first, and read by another consumer. */
+const endWhenLost = (pulls: Pulls): Effect.Effect<void, never, Nats | Scope.Scope> =>
   Effect.gen(function* () {
     const { connection } = yield* Nats
     const status = yield* Effect.acquireRelease(
       Effect.sync(() => connection.status()),
       (status) => Effect.sync(() => (status as unknown as { stop(): void }).stop())
     )
-    const follow = async <Status extends { readonly type: string }>(
-      statuses: AsyncIterable<Status>,
-      ends: ReadonlySet<string>
-    ): Promise<void> => {
-      for await (const { type } of statuses) if (ends.has(type)) messages.stop()
+    const follow = async (): Promise<void> => {
+      for await (const { type } of status) if (lostConnection.has(type)) pulls.stop()
     }
-    void follow(status, lostConnection)
-    void follow(messages.status(), lostConsumer)
+    void follow()
   })
 const lostConnection: ReadonlySet<string> = new Set(["disconnect", "reconnect", "close"])
-const lostConsumer: ReadonlySet<string> = new Set([
-  // Also when there was no room for 2 s while the server had more: it may have deleted what it could not send.
-  "heartbeats_missed",
-  "consumer_not_found",
-  "consumer_deleted",
-  "stream_not_found",
-  "no_responders",
-  "reset",
-  "ordered_consumer_recreated"
-])
 
 /** Looks at the stream from time to time: ends the consumer when it is not what was read, else moves to its end if it is quiet. */
 const looks = (options: Options, reading: Reading): Effect.Effect<never, never, Nats> =>
@@ -164,8 +149,8 @@ const looks = (options: Options, reading: Reading): Effect.Effect<never, never, 
       })
       const finding = Position.judge(before, log, there)
       // One that had everything when the server last sent, and has room, gets what comes at once: nothing is deleted before.
-      const quiet = reading.pending === 0 && !reading.waits
-      if (finding !== undefined && !(finding.code === "TRP0407" && quiet)) return reading.messages.stop()
+      const quiet = reading.pending === 0 && !reading.waits && !reading.pulls.behind
+      if (finding !== undefined && !(finding.code === "TRP0407" && quiet)) return reading.pulls.stop()
       // Asked after the look: up to the stream's last message then, all that is the reader's was delivered.
       const mine = yield* Publisher.lastOf(stream, filter)
       const { seq } = reading.after
@@ -178,32 +163,43 @@ const looks = (options: Options, reading: Reading): Effect.Effect<never, never, 
 
 const open = (options: Options, after: Position.Position): Effect.Effect<Reading, NatsError, Nats | Scope.Scope> =>
   Effect.gen(function* () {
-    const { api, capabilities } = yield* Nats
-    const { messages, pending } = yield* Effect.acquireRelease(
+    const { api, capabilities, connection } = yield* Nats
+    const { stream } = options
+    const { jsm } = yield* Effect.tryPromise({
+      try: () => api(stream),
+      catch: (cause) => failure("TRP0404", stream, describe(cause))
+    })
+    const { consumer, pending } = yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
-          const { js } = await api(options.stream)
-          const consumer = await js.consumers.get(options.stream, {
-            filter_subjects: options.filter,
+          const { name, num_pending: pending } = await jsm.consumers.add(stream, {
+            // One without a name is made by a subject that says no filter, so that no permission could bound what it reads.
+            name: nuid.next(),
+            ack_policy: AckPolicy.None,
             deliver_policy: DeliverPolicy.StartSequence,
-            opt_start_seq: after.seq + 1
+            opt_start_seq: after.seq + 1,
+            filter_subject: options.filter,
+            max_deliver: 1,
+            mem_storage: true,
+            num_replicas: 1,
+            inactive_threshold: forgotten
           })
-          const { num_pending: pending } = await consumer.info(true)
-          const messages = await consumer.consume({
-            max_bytes: Math.max(2 * capabilities.maxPayload, 1024 ** 2),
-            idle_heartbeat: 1_000,
-            expires: 30_000
-          })
-          return { consumer, messages, pending }
+          return { consumer: name, pending }
         },
-        catch: (cause) => failure("TRP0404", options.stream, describe(cause))
+        catch: (cause) => failure("TRP0404", stream, describe(cause))
       }),
-      ({ consumer, messages }) =>
-        Effect.promise(async () => {
-          // Not `close`: it waits for the iterator to come by, and one that nobody pulls never does.
-          messages.stop()
-          await deadline(consumer.delete(), 1_000).catch(() => {})
-        })
+      ({ consumer }) => Effect.promise(() => deadline(jsm.consumers.delete(stream, consumer), 1_000).catch(() => {}))
     )
-    return { messages, after, pending, waits: false }
+    const { maxPayload } = capabilities
+    const created = after.created ?? 0
+    const pulls = yield* Effect.acquireRelease(
+      Effect.sync(
+        () => new Pulls({ connection, jsm, stream, consumer, created, after: after.seq, pending, maxPayload })
+      ),
+      (pulls) => Effect.sync(() => pulls.stop())
+    )
+    return { pulls, after, pending, waits: false }
   })
+
+/** When the server drops a consumer that nobody pulls: 5 minutes, in ns. */
+const forgotten = 300_000_000_000

@@ -9,7 +9,7 @@ import {
   type Subscription,
   UserAuthenticationExpiredError
 } from "@nats-io/nats-core"
-import { Account, Envelope } from "@troupe/contract"
+import { Account, Envelope, ReadBudget } from "@troupe/contract"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -77,6 +77,8 @@ export class Link {
   away: Reason = lost
   /** Of headers and body together; the last known one while there is no server. */
   maxPayload: number
+  /** What all readers of the connection may have asked for. */
+  readonly budget = new ReadBudget()
   /** Begins the subjects where answers arrive: `ConnectOptions.inboxPrefix`. */
   readonly inboxPrefix: string
   private readonly prefix: string

@@ -1,4 +1,5 @@
 import { createInbox, type Msg, nuid, type Subscription } from "@nats-io/nats-core"
+import { Share } from "@troupe/contract"
 import { ClientError, NotAllowed, NotConnected } from "../ClientError.ts"
 import type { Link } from "./Link.ts"
 import * as Place from "./Place.ts"
@@ -26,6 +27,8 @@ export interface Read {
 const ahead = 256
 /** A pull lasts so long when nothing comes, and the server says so often that it is there; ns. */
 const expires = 30 * Api.second
+/** One that asks for what there is lasts so long, if that is deleted meanwhile; ns. */
+const expiresBehind = 5 * Api.second
 const heartbeat = Api.second
 /** Without a word from the server for so long, ms, the consumer is made anew. */
 const silence = 3_500
@@ -54,8 +57,15 @@ export class Reader {
   private name = ""
   private inbox = ""
   private subscription: Subscription | undefined
-  /** Of the pull under way: messages that it may still bring. */
+  /** What this reader may have asked for at once. */
+  private share: Share | undefined
+  /** A pull is under way, and the messages that it may still bring. */
+  private pulling = false
   private wanted = 0
+  /** Messages behind the last one that arrived, as the server said. */
+  private pending = 0
+  /** The next message needs a pull of the largest size. */
+  private large = false
   /** Messages that this consumer has delivered. */
   private delivered = 0
   private heardAt = 0
@@ -117,7 +127,8 @@ export class Reader {
     while (!this.closed) {
       await new Promise<void>((resolve) => {
         const watch = setInterval(() => {
-          if (this.link.connected && this.wanted > 0 && Date.now() - this.heardAt > silence) this.quit()
+          if (this.link.connected && this.pulling && Date.now() - this.heardAt > silence) this.quit()
+          else if (this.pulling && this.wanted === 0) this.pulled().pull()
         }, 1_000)
         const left = this.link.onReconnect(() => this.quit())
         this.wakeUp = () => {
@@ -161,10 +172,15 @@ export class Reader {
     this.over = false
     this.delivered = 0
     this.wanted = 0
+    this.pulling = false
     this.behind = false
+    this.large = false
+    const share = link.budget.enter()
+    this.share = share
     const subject = filter(log.partitions)
     const filtered = subject !== undefined
     const progress = await Api.createConsumer(link, stream, this.name, subject, begin)
+    this.pending = progress.pending
     this.received = after ?? (await this.standing(log, progress.seq))
     if (this.closed) return this.end()
     this.subscription = link.nc.subscribe(this.inbox, {
@@ -175,6 +191,10 @@ export class Reader {
         if (info === undefined) return this.told(msg)
         // Without a filter a hole in the sequences tells.
         this.behind = --this.wanted === 0 && filtered
+        this.pending = info.pending
+        const size = sizeOf(msg)
+        this.large = size > Share.size(false, 0) / 2
+        share.release(this.wanted === 0 ? share.held : size)
         // What the connection dropped is read again.
         if (info.delivered !== ++this.delivered) return this.quit()
         const place = {
@@ -197,32 +217,44 @@ export class Reader {
     })
   }
 
-  /** Asks for more when half of what was there is taken, one pull at a time. */
+  /** Asks for more when half of what was there is taken, one pull at a time; within what the connection's readers may. */
   private pull(): void {
-    if (this.wanted > 0 || this.arrived.length > ahead / 2 || this.over || this.ended !== undefined) return
-    this.wanted = ahead - this.arrived.length
+    const { share } = this
+    if (share === undefined || this.pulling || share.wanted > 0) return
+    if (this.arrived.length > ahead / 2 || this.over || this.ended !== undefined) return
+    if (this.pending === 0) return this.begun(share.idle)
+    const size = Share.size(this.large, this.link.maxPayload)
+    share.take(size, () => this.begun(size))
+  }
+
+  private begun(bytes: number): void {
+    if (this.over) return this.share?.release()
+    const room = ahead - this.arrived.length
+    this.pulling = true
+    // No more than there is, so that it is over soon and others get its part of the budget.
+    this.wanted = this.pending === 0 ? room : Math.min(room, this.pending)
     this.heardAt = Date.now()
-    if (this.behind) void this.compare().catch(() => this.quit())
-    else this.ask()
+    if (this.behind) void this.compare(bytes).catch(() => this.quit())
+    else this.ask(bytes)
   }
 
   /** Asks for more when the stream still has what comes next; else has the consumer made anew, which tells what is missing. */
-  private async compare(): Promise<void> {
+  private async compare(bytes: number): Promise<void> {
     const { stream } = this.options
     const { subscription } = this
     const missing = Api.lost(stream, this.received, await Api.look(this.link, stream))
     if (subscription !== this.subscription) return
     this.behind = false
-    if (missing === undefined) this.ask()
+    if (missing === undefined) this.ask(bytes)
     else this.quit()
   }
 
-  private ask(): void {
+  private ask(bytes: number): void {
     const request = {
       batch: this.wanted,
-      expires,
+      expires: this.pending === 0 ? expires : expiresBehind,
       idle_heartbeat: heartbeat,
-      max_bytes: Math.max(2 * this.link.maxPayload, 1024 ** 2)
+      max_bytes: bytes
     }
     this.link.nc.publish(`${this.api}.MSG.NEXT.${this.options.stream}.${this.name}`, JSON.stringify(request), {
       reply: this.inbox
@@ -236,10 +268,24 @@ export class Reader {
     if (code === 100) return
     const over = code === 404 || code === 408 || (code === 409 && /maxbytes|batch completed/.test(text))
     if (!over) return this.quit()
-    this.wanted = 0
     this.behind = code === 409
+    // What did not come in time was deleted.
+    if (code !== 409) this.pending = 0
+    if (/maxbytes/.test(text)) {
+      this.pending = Math.max(this.pending, 1)
+      this.large ||= Number(msg.headers?.get("Nats-Pending-Bytes") ?? 0) >= Share.size(false, 0)
+    }
+    this.pulled()
     if (code === 408 && this.arrived.length === 0) void this.settle().catch(() => this.quit())
     else this.pull()
+  }
+
+  /** The pull is over. */
+  private pulled(): this {
+    this.wanted = 0
+    this.pulling = false
+    this.share?.release()
+    return this
   }
 
   /** After a pull that brought nothing more: moves to the stream's end, if that is reached, so that retention does not pass it. */
@@ -275,6 +321,8 @@ export class Reader {
 
   private end(): void {
     this.quit()
+    this.share?.end()
+    this.share = undefined
     this.subscription?.unsubscribe()
     this.subscription = undefined
     if (this.name !== "" && !this.link.nc.isClosed())
@@ -313,9 +361,22 @@ const rewound = (place: Place.Place, missing: ClientError, log: Api.Log): Api.Be
 /** What the server says of a message in its reply subject: `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<times>.<seq>.<nth>.<ns>.<pending>` (ADR-15). */
 const ackOf = ({
   reply = ""
-}: Msg): { readonly seq: number; readonly delivered: number; readonly at: number } | undefined => {
+}: Msg):
+  | { readonly seq: number; readonly delivered: number; readonly at: number; readonly pending: number }
+  | undefined => {
   if (!reply.startsWith("$JS.ACK.")) return undefined
   const tokens = reply.split(".")
-  const [seq, delivered, ns] = tokens.slice(tokens.length > 9 ? 7 : 5)
-  return { seq: Number(seq), delivered: Number(delivered), at: Math.floor(Number(ns) / 1_000_000) }
+  const [seq, delivered, ns, pending] = tokens.slice(tokens.length > 9 ? 7 : 5)
+  return {
+    seq: Number(seq),
+    delivered: Number(delivered),
+    at: Math.floor(Number(ns) / 1_000_000),
+    pending: Number(pending)
+  }
+}
+
+/** As the server counts it. */
+const sizeOf = (msg: Msg): number => {
+  const { _rdata } = msg as unknown as { readonly _rdata: Uint8Array }
+  return msg.subject.length + (msg.reply?.length ?? 0) + _rdata.length
 }
