@@ -1,8 +1,8 @@
 import { connect, createServer, type AddressInfo, type Socket } from "node:net"
 import { assert, it } from "@effect/vitest"
+import * as Link from "@troupe/test-world/link"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import * as Link from "./src/link.ts"
 
 /** A server that sends back what it hears. */
 const echo = Effect.acquireRelease(
@@ -60,6 +60,23 @@ it.live("a cut ends what is there and what comes, until it is mended", () =>
     const again = yield* dial(link.port)
     again.write("b")
     assert.strictEqual(yield* hear(again, 1), "b")
+  }).pipe(Effect.scoped)
+)
+
+it.live("a connection that is stranded says nothing, nor that it ended; new ones work", () =>
+  Effect.gen(function* () {
+    const { link, socket } = yield* linked
+    socket.write("a")
+    yield* hear(socket, 1)
+    assert.strictEqual(link.strand(), 1)
+    socket.write("b")
+    yield* Effect.sync(() => link.hindered()).pipe(
+      Effect.repeat({ until: (chunks) => chunks === 1, schedule: Schedule.spaced("1 millis") })
+    )
+    const another = yield* dial(link.port)
+    another.write("c")
+    assert.strictEqual(yield* hear(another, 1), "c")
+    assert.isFalse(socket.destroyed)
   }).pipe(Effect.scoped)
 )
 

@@ -1,6 +1,5 @@
 import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream"
 import { credsAuthenticator, deadline, type NatsConnection, type TlsOptions } from "@nats-io/nats-core"
-import { connect } from "@nats-io/transport-node"
 import { Account, Codes } from "@troupe/contract"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -10,6 +9,7 @@ import * as Schema from "effect/Schema"
 import { Acks } from "./Acks.ts"
 import * as Creds from "./Creds.ts"
 import * as Refusals from "./Refusals.ts"
+import * as Tcp from "./Tcp.ts"
 
 /** NATS cannot be used at all: unreachable, too old, without JetStream, or with a stream that is not ours. Its message is for a person. */
 export class NatsError extends Schema.TaggedError<NatsError>()("NatsError", {
@@ -107,7 +107,7 @@ export class Nats extends Context.Service<
         const connection = yield* Effect.acquireRelease(
           Effect.tryPromise({
             try: () =>
-              connect({
+              Tcp.connect({
                 ...credentials(Redacted.value(options.url)),
                 ...(creds === undefined ? {} : { authenticator: credsAuthenticator(creds.read) }),
                 name: options.name ?? "troupe",
@@ -115,11 +115,11 @@ export class Nats extends Context.Service<
                 maxReconnectAttempts: -1,
                 // Credentials may be renewed; a password in the url stays wrong, and the process has to be started anew.
                 ignoreAuthErrorAbort: creds !== undefined,
-                reconnectTimeWait: 250,
                 timeout: 10_000,
                 // A stack trace per request costs more than the request.
                 noAsyncTraces: true,
-                pingInterval: 5_000,
+                // A server that does not answer is given up after 4 to 6 s.
+                pingInterval: 2_000,
                 maxPingOut: 2
               }),
             catch: (cause) => notConnected(cause, where, creds)

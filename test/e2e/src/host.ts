@@ -26,6 +26,10 @@ export interface Settings extends HostSettings {
 
 const settings: Settings = JSON.parse(process.argv[2] ?? "{}")
 shift(settings.aheadMs ?? 0)
+process.on("message", ({ clock }: { readonly clock: number }) => {
+  shift(clock)
+  process.stdout.write(`clock ${Date.now()}\n`)
+})
 const { service } =
   settings.ledgers !== undefined
     ? { service: ledgers(settings.name)[settings.ledgers] }

@@ -58,7 +58,7 @@ export interface ConnectOptions {
 
 /**
  * Bytes that may be sent while the server says nothing. A server that is frozen, or behind a dead link, is noticed by its
- * pings, a minute later at worst: until then all that is sent stays in our memory.
+ * pings, 15 seconds later at worst: until then all that is sent stays in our memory.
  */
 const unheardLimit = 32 * 1024 ** 2
 
@@ -287,7 +287,8 @@ export const connect = Effect.fnUntraced(function* (
       reconnectDelayHandler: backoff.next,
       // A user who is refused for a moment, while the server's configuration changes, is no reason to give up for ever.
       ignoreAuthErrorAbort: true,
-      pingInterval: 20_000,
+      // A server that does not answer is given up after 10 to 15 s.
+      pingInterval: 5_000,
       maxPingOut: 2,
       noAsyncTraces: true
     })
@@ -351,11 +352,23 @@ const renewed = (creds: string | (() => string)): (() => string) => {
 }
 const encoder = new TextEncoder()
 
-/** The delay between attempts to reconnect, ms: 100 at first, doubled by each attempt up to 2 s, with up to a quarter of jitter. */
+/**
+ * The delay between attempts to reconnect, ms: 100 at first, doubled by each attempt up to 2 s, with up to a quarter of
+ * jitter; by the monotonic clock. nats.js notes the wall-clock time of each attempt and makes no further one before that
+ * time plus the delay, so that after a clock that was an hour ahead is corrected it would not reconnect for an hour. It
+ * asks for the delay before each look at a server, and waits no longer than the answer before it looks again: a delay in
+ * the infinite past makes the attempt due, whatever the wall clock says.
+ */
 class Backoff {
   private delay = 100
-  /** Asked several times for each attempt. */
-  readonly next = (): number => this.delay * (1 + Math.random() / 4)
+  private due = Number.NEGATIVE_INFINITY
+  readonly next = (): number => {
+    const now = performance.now()
+    const delay = this.delay * (1 + Math.random() / 4)
+    if (now < this.due) return delay
+    this.due = now + delay
+    return Number.NEGATIVE_INFINITY
+  }
   attempt(): void {
     this.delay = Math.min(this.delay * 2, 2_000)
   }

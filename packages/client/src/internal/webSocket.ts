@@ -39,10 +39,15 @@ const foreign = (socket: WebSocket): string | undefined => {
   }
 }
 
+/** ms */
+const patience = 1_000
+
 /**
  * A socket whose end is told in a task of its own. nats-core reads messages in the turns after their events: an end that
  * comes in the same turn, as in workerd, would hide why the server closed, such as a wrong password. After that `ended` is
- * called if the server had begun to speak: nats-core does not notice such an end while it connects.
+ * called if the server had begun to speak: nats-core does not notice such an end while it connects. One that is closed
+ * ends within two seconds: behind a dead link the platform waits for the server's goodbye, and for what was sent to leave,
+ * and nats-core waits for both before it reconnects.
  */
 class Socket {
   onopen: (() => void) | null = null
@@ -50,6 +55,9 @@ class Socket {
   onerror: ((event: Event) => void) | null = null
   onclose: ((event: CloseEvent) => void) | null = null
   private readonly socket: WebSocket
+  /** Until when what was sent may leave, ms of `performance.now`; nats-core asks for it only to close. */
+  private leaving: number | undefined
+  private goodbye: ReturnType<typeof setTimeout> | undefined
 
   constructor(socket: WebSocket, ended: () => void) {
     this.socket = socket
@@ -61,21 +69,26 @@ class Socket {
       this.onmessage?.(event)
     })
     socket.addEventListener("error", (event) => setTimeout(() => this.onerror?.(event)))
-    socket.addEventListener("close", (event) =>
+    socket.addEventListener("close", (event) => {
+      clearTimeout(this.goodbye)
       setTimeout(() => {
         this.onclose?.(event)
         if (heard) setTimeout(ended)
       })
-    )
+    })
   }
 
   get bufferedAmount(): number {
-    return this.socket.bufferedAmount
+    this.leaving ??= performance.now() + patience
+    return performance.now() < this.leaving ? this.socket.bufferedAmount : 0
   }
   send(bytes: ArrayBuffer): void {
     this.socket.send(bytes)
   }
   close(): void {
+    const { readyState } = this.socket
     this.socket.close()
+    if (readyState === WebSocket.CLOSED) return
+    this.goodbye ??= setTimeout(() => this.onclose?.({ wasClean: false, reason: "" } as CloseEvent), patience)
   }
 }

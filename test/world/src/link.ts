@@ -9,6 +9,8 @@ export interface Link {
   cut(): number
   /** Passes nothing on, in either direction, until `mend`: nobody is told. */
   silence(): void
+  /** Passes nothing on any more of the connections that are there: nobody is told, and new ones work. How many there are. */
+  strand(): number
   /** Passes each chunk on `delay` ms late, in either direction. */
   slow(delay: number): void
   mend(): void
@@ -16,6 +18,8 @@ export interface Link {
   readonly connections: () => number
   /** Chunks that were held back or delayed so far. */
   readonly hindered: () => number
+  /** Connections that were refused so far. */
+  readonly refused: () => number
 }
 
 /** Listens on a free port and passes on to another port of this machine. */
@@ -27,9 +31,12 @@ export const make = (target: number): Effect.Effect<Link, never, Scope.Scope> =>
       let delay = 0
       let silent: PromiseWithResolvers<void> | undefined
       let hindered = 0
+      let refused = 0
+      let stranded = new Set<Socket>()
 
       /** Resolves when the next thing may pass; undefined is at once. */
-      const gate = (): Promise<void> | undefined => {
+      const gate = (from: Socket): Promise<void> | undefined => {
+        if (stranded.has(from)) return new Promise(() => {})
         if (silent !== undefined) return silent.promise
         return delay === 0 ? undefined : new Promise((resolve) => setTimeout(resolve, delay))
       }
@@ -41,13 +48,14 @@ export const make = (target: number): Effect.Effect<Link, never, Scope.Scope> =>
         }
         from.on("data", (chunk: Buffer) => {
           from.pause()
-          const wait = gate()
+          const wait = gate(from)
           if (wait === undefined) return pass(chunk)
           hindered++
           void wait.then(() => pass(chunk))
         })
         from.on("error", () => {})
         from.on("close", () => {
+          if (stranded.has(from)) return
           const wait = silent?.promise
           if (wait === undefined) to.destroy()
           else void wait.then(() => to.destroy())
@@ -55,13 +63,16 @@ export const make = (target: number): Effect.Effect<Link, never, Scope.Scope> =>
       }
       const server = createServer((from) => {
         if (isCut) {
+          refused++
           from.on("error", () => {}).resetAndDestroy()
           return
         }
         const to = connect(target, "127.0.0.1")
         const pair = [from.setNoDelay(), to.setNoDelay()] as const
         pairs.add(pair)
-        from.on("close", () => pairs.delete(pair))
+        from.on("close", () => {
+          if (!stranded.has(from)) pairs.delete(pair)
+        })
         forward(from, to)
         forward(to, from)
       })
@@ -86,10 +97,15 @@ export const make = (target: number): Effect.Effect<Link, never, Scope.Scope> =>
                 return end()
               },
               silence: () => void (silent ??= Promise.withResolvers()),
+              strand: () => {
+                stranded = new Set([...pairs].flat())
+                return pairs.size
+              },
               slow: (ms) => void (delay = ms),
               mend,
               connections: () => pairs.size,
-              hindered: () => hindered
+              hindered: () => hindered,
+              refused: () => refused
             },
             close: () => {
               server.close()
