@@ -1,17 +1,12 @@
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import postgres from "postgres"
+import * as Settings from "./Settings.ts"
 
 /** Where Postgres is, and who asks. */
-export interface Options {
-  readonly url: Redacted.Redacted
+export interface Options extends Settings.Options {
   /** Connections at most. Default 4. */
   readonly max?: number
-  /** Shown in `pg_stat_activity`: the host's name and id. */
-  readonly applicationName?: string
-  /** Ends a statement that takes longer, in ms. Default: none does. */
-  readonly statementTimeout?: number
   /** A connection that answers nothing for so long, in ms, is given up as lost. Default 15 seconds. */
   readonly patience?: number
   /** Hears what is notified on the channels that somebody listens to on this connection. */
@@ -90,33 +85,31 @@ const open = (options: Options, types: Types) => {
     old.end({ timeout: 0 }).catch(() => {})
   }
   const connect = (): postgres.Sql => {
-    const client: postgres.Sql = postgres(Redacted.value(options.url), {
-      max: 1,
-      onnotice: () => {},
+    const client: postgres.Sql = postgres(Settings.url(options.url), {
+      ...Settings.client(options),
       // Its types know this option of its own only in `listen`, which opens a connection more.
       ...({ onnotify: options.onNotify } as object),
-      connect_timeout: 10,
-      // A connection that retires in the middle of a transaction would end it.
-      max_lifetime: null,
-      connection: {
-        application_name: options.applicationName ?? "troupe",
-        // A host that freezes inside a transaction keeps its row locks.
-        idle_in_transaction_session_timeout: 30_000,
-        statement_timeout: options.statementTimeout ?? 0
-      },
       onclose: () => lose(client),
-      // Asking the server for its array types at each connect is a promise that nobody waits for: a backend that dies
-      // there would end the process.
-      fetch_types: false,
       types
     })
     return client
   }
   let current = connect()
+  let settled: postgres.Sql | undefined
+  /** The client of now. Its settings are sent before its first statement, which does not wait for them. */
+  const sql = (): postgres.Sql => {
+    const client = current
+    if (settled !== client) {
+      settled = client
+      // A session without them is of no use.
+      client.unsafe(Settings.statement(options)).catch(() => lose(client))
+    }
+    return client
+  }
   return {
-    sql: () => current,
+    sql,
     ask: async <A>(start: (sql: postgres.Sql) => PromiseLike<A>): Promise<A> => {
-      const client = current
+      const client = sql()
       let timer: ReturnType<typeof setTimeout> | undefined
       const late = new Promise<never>((_, reject) => {
         timer = setTimeout(() => {

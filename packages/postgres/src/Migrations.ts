@@ -3,10 +3,11 @@ import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import postgres from "postgres"
 import { sqlState } from "./Db.ts"
+import * as Settings from "./Settings.ts"
 import { describe, failure, type PostgresError, redactedUrl } from "./Sql.ts"
 
 /** One numbered SQL file: `0001_tables.sql`. */
@@ -36,7 +37,7 @@ export const run = (options: Options): Effect.Effect<ReadonlyArray<string>, Post
   Effect.scoped(
     Effect.gen(function* () {
       const sql = yield* Effect.acquireRelease(
-        Effect.sync(() => postgres(Redacted.value(options.url), { max: 1, onnotice: () => {}, fetch_types: false })),
+        Effect.sync(() => postgres(Settings.url(options.url), Settings.client({ applicationName: "troupe migrate" }))),
         (sql) => Effect.promise(() => sql.end({ timeout: 5 }))
       )
       const where = redactedUrl(options.url)
@@ -111,6 +112,7 @@ const read = async (folder: string): Promise<ReadonlyArray<Migration>> => {
 const lock = 7_486_017
 
 const prepare = async (sql: postgres.Sql): Promise<void> => {
+  await sql.unsafe(Settings.statement({}))
   await sql`select pg_advisory_lock(${lock})`
   await sql.unsafe(`create schema if not exists troupe; create schema if not exists app;
     create table if not exists troupe.migration (
