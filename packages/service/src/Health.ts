@@ -17,7 +17,8 @@ export interface Health {
    */
   readonly ready: boolean
   /**
-   * No partition of its own has waiting messages and a cursor that has not moved for 30 s, no outbox has own events waiting and a
+   * No partition of its own has waiting messages and a cursor that has not moved for 30 s (one that another living host has
+   * not given back yet is that host's, until it is), no outbox has own events waiting and a
    * watermark that has not moved for as long (another service that is not there is trouble, but not this one's end), and the connection to NATS is not closed for good. Nobody is judged while
    * NATS is away, and no partition while its edge is: a restart would not bring them back.
    */
@@ -74,7 +75,7 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
     const cursors = partitions.map((progress): Cursor => ({ progress, seen: "", since: undefined }))
     const outboxes = new Map<string, Outbox>()
     const own = (consumer: number, p: number) =>
-      partitions.find((progress) => progress.assigned && progress.consumer.id === consumer && progress.p === p)
+      partitions.find((progress) => isOwn(progress) && progress.consumer.id === consumer && progress.p === p)
     let database: string | undefined
 
     const lookAtOutboxes = Effect.gen(function* () {
@@ -100,15 +101,15 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
         yield* Effect.forEach(
           cursors,
           ({ progress }, i) =>
-            progress.assigned ? Effect.map(isBehind(progress), (is) => (behind[i] = is)) : Effect.void,
+            isOwn(progress) ? Effect.map(isBehind(progress), (is) => (behind[i] = is)) : Effect.void,
           { concurrency: 16, discard: true }
         ).pipe(Effect.timeoutOption(bound))
       }
       const judged = away(nats) === undefined
       const now = yield* millis
       for (const [i, one] of cursors.entries()) {
-        const { assigned, away, cursors } = one.progress
-        look(one, JSON.stringify(cursors), judged && assigned && !away && behind[i] === true, now)
+        const { away, cursors } = one.progress
+        look(one, JSON.stringify(cursors), judged && isOwn(one.progress) && !away && behind[i] === true, now)
       }
     })
     yield* Effect.all([lookAtOutboxes, lookAtCursors], { concurrency: 2, discard: true }).pipe(
@@ -143,7 +144,7 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
       }))
       return {
         ready: waiting.length === 0 && out === undefined && database === undefined && gone === undefined,
-        live: still.length === 0 && !stuck.some(({ stream }) => isOwn(stream)) && gone !== closed,
+        live: still.length === 0 && !stuck.some(({ stream }) => isOfOwnEvents(stream)) && gone !== closed,
         consumers,
         trouble: [...trouble].slice(0, 20)
       }
@@ -153,7 +154,10 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
 const millis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
 /** A service emits into its own stream of events only; commands go to other services'. */
-const isOwn = (stream: string): boolean => stream.startsWith("EVT_")
+const isOfOwnEvents = (stream: string): boolean => stream.startsWith("EVT_")
+
+/** Whoever has a partition answers for it until it is given back, and then the host that it is assigned to. */
+const isOwn = ({ assigned, held }: Partition.Progress): boolean => held === "here" || (assigned && held !== "elsewhere")
 
 const closed = "NATS: the connection is closed for good, only a new process opens another"
 

@@ -74,9 +74,11 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
           Effect.forkDetach
         )
         sessions.set(progress, { fiber, token: taken.fence.token })
+        progress.held = "here"
         // Not by the fiber itself: one that is interrupted before it has begun runs nothing, not even what it ensures.
         fiber.addObserver(() => {
           sessions.delete(progress)
+          progress.held = undefined
           wake()
         })
       })
@@ -126,6 +128,8 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
             const owner = row.host !== null && living.has(row.host) ? row.host : undefined
             progress.assigned = to === host.id
             const session = sessions.get(progress)
+            if (session === undefined)
+              progress.held = owner === undefined || owner === host.id ? undefined : "elsewhere"
             if (session !== undefined) {
               if (!progress.assigned || row.token !== session.token) session.fiber.interruptUnsafe()
             } else if (!progress.assigned) {

@@ -44,11 +44,12 @@ export const counters = (name: string, edge?: Actor.EdgeOptions) => {
   const { contract, declared, later, pure } = counter(name)
   const here = declared.commands({
     ...pure,
-    *record({ n, then }, self) {
+    *record({ ms, n, then }, self) {
       const db = yield* Db
       yield* db
         .query((tx) => tx.execute(sql`insert into app.recorded (key, n) values (${self.key}, ${n})`))
         .pipe(Effect.orDie)
+      if (ms !== undefined) yield* Effect.sleep(ms)
       if (then === "refuse") return yield* new TooMuch({ n })
       if (then === "throw") throw new Error("recorded, then failed")
       if (then === "shout") self.emit.shouted({ text: "a".repeat(2_000_000) })

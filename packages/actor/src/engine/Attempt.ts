@@ -46,7 +46,8 @@ const attempts = 3
 /**
  * Runs the turn of a message, with a handler's defects retried in place. Fails only with what is not the message's
  * fault: a lost database, an edge that is away, or the signal that the turn needs a transaction.
- * `transact` runs a turn in a savepoint, so that a refused or failed one leaves nothing.
+ * `transact` runs a turn in a savepoint, so that a refused or failed one leaves nothing. Once its batch is `late` it is
+ * not tried again in place.
  */
 export const run = <E>(
   consumer: Consumer,
@@ -54,7 +55,8 @@ export const run = <E>(
   state: unknown,
   maxPayload: number,
   take: Take<E>,
-  transact: <A, E>(turn: Effect.Effect<A, E, Db>) => Effect.Effect<A, E | CommitLost>
+  transact: <A, E>(turn: Effect.Effect<A, E, Db>) => Effect.Effect<A, E | CommitLost>,
+  late: () => boolean = () => false
 ): Effect.Effect<Done, E | CommitLost | NeedsTransaction> =>
   Effect.gen(function* () {
     let failure: Failure = { code: "TRP0301", reason: "" }
@@ -64,6 +66,7 @@ export const run = <E>(
     const shown = "edge" in consumer.part ? undefined : Culprit.runningOf(consumer, delivery.incoming)
     for (let attempt = 1; attempt <= attempts; attempt++) {
       if (attempt > 1) {
+        if (late()) break
         yield* Effect.mapError(Lease.check, (cause) => new CommitLost({ cause }))
         if (yield* deadlines.over(delivery)) break
       }

@@ -1,6 +1,7 @@
 import { Codes, Envelope } from "@troupe/contract"
 import { Db } from "@troupe/postgres"
 import { type Commit, Lease } from "@troupe/postgres/internal"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Agenda } from "./Agenda.ts"
@@ -15,7 +16,8 @@ import { Deadlines } from "./Deadlines.ts"
 import type { Delivery } from "./Delivery.ts"
 import { type Answer, Loader } from "./Loader.ts"
 import * as Cursor from "./Cursor.ts"
-import { isMessage, type Item } from "./Mailbox.ts"
+import * as Cut from "./Cut.ts"
+import { type Incoming, isMessage, type Item } from "./Mailbox.ts"
 import * as Parking from "./Parking.ts"
 import { shown, type Sorted, sorted } from "./Queues.ts"
 import * as Remote from "./Remote.ts"
@@ -35,6 +37,8 @@ export interface Memory {
   readonly brake: Brake
   /** For so many batches the inbox is asked before handlers run: lately messages came again. */
   readonly wary: number
+  /** What is at hand behind the cursors, in the order of reading: the batch before was cut. */
+  readonly left: ReadonlyArray<Item>
 }
 
 /** A batch that ran, ready to be committed; and what is to be done once it is. */
@@ -44,6 +48,8 @@ export interface Handled {
   readonly states: ReadonlyMap<string, Entry>
   /** By token. */
   readonly parked: ReadonlyMap<string, Parking.Change>
+  /** What of the batch stays at hand: all that comes after the first message that was not begun. */
+  readonly left: ReadonlyArray<Item>
 }
 
 export interface Options {
@@ -57,6 +63,12 @@ export interface Options {
   readonly watermarks: () => ReadonlyArray<Commit.WatermarkRow>
 }
 
+/**
+ * For so long (ns) messages of a batch are begun, and failed ones tried again in place. Callers, health and the next owner
+ * wait for its commit: this, and the time that one handler may take.
+ */
+export const budget = 2_000_000_000n
+
 /** Bytes that a batch may stage, but for a single message. */
 const stagedLimit = 16 * 1024 ** 2
 
@@ -65,7 +77,7 @@ const mendable: ReadonlySet<Codes.Code> = new Set(["TRP0301", "TRP0302", "TRP030
 
 /**
  * Runs the turns of a batch: in order within a key, keys side by side. A message that fails is parked, and those of its
- * key behind it. Nothing is written here. Fails with `NeedsTransaction` when a handler asks for `Db` in a pure run, with
+ * key behind it. After 2 s no further message is begun: what is done is to be committed. Nothing is written here. Fails with `NeedsTransaction` when a handler asks for `Db` in a pure run, with
  * `Braked` when too many keys fail, or its edge is away.
  */
 export const handle = (
@@ -94,104 +106,143 @@ const handleWith = (
     const sent: Array<Staged> = []
     const done = new Map<string, Attempt.Done>()
     let bytes = 0
+    const clock = yield* Clock.Clock
+    const since = clock.monotonicTimeNanosUnsafe()
+    const late = () => clock.monotonicTimeNanosUnsafe() - since > budget
+    /** Messages whose handlers were begun: the first is begun in any case. */
+    let begun = 0
+    const waiting = new Set<Incoming>()
+    /** Refused, and parked to hold up their keys. */
+    const blocking = new Set<Incoming>()
     const transact = options.transaction ? inSavepoint(yield* Db) : pure
     const { part } = consumer
-    const take = "edge" in part ? yield* Remote.make(consumer, part, queues) : Attempt.here(consumer, part)
+    const take = "edge" in part ? yield* Remote.make(consumer, part, queues, late) : Attempt.here(consumer, part)
     const changed = new Map<string, Entry & { readonly text: string }>()
-    yield* Effect.forEach(
-      queues,
-      ([token, queue]) =>
-        Effect.gen(function* () {
-          const loaded = memory.cache.get(token) ??
-            states.get(token) ?? { version: 0, value: consumer.initial, size: 0 }
-          let value = "unreadable" in loaded ? undefined : loaded.value
-          const line = new Parking.Line(token, agenda.key(token), parking, moves, asks.get(token))
-          let outcome: "none" | "good" | "bad" = "none"
-          const reset = new Set<string>()
-          for (const next of queue) {
-            // Nothing interrupts a transaction; what is left of it would not be committed any more.
-            if (options.transaction) yield* Effect.mapError(Lease.check, (cause) => new CommitLost({ cause }))
-            const { waited } = next.incoming
-            // Cancelled or set anew by an earlier turn of this batch.
-            if (waited?.kind === "timer" && reset.has(waited.name)) continue
-            const runs = line.runs(next.incoming)
-            // What was handled before gets in no line.
-            if ("payload" in next && (inbox.has(next.id) || done.has(next.id)) && (runs || waited === undefined)) {
-              line.passes(next.incoming)
-              continue
-            }
-            if (!runs) {
-              if (options.condemned === undefined ? line.waits(next.incoming) : waited !== undefined) continue
-              if ("payload" in next) done.set(next.id, Attempt.given(next, options.condemned ?? full(parking)))
-              else if ("why" in next) refusals.push(next)
-              continue
-            }
-            if ("onward" in next) {
-              if (next.onward !== undefined) sent.push(next.onward)
-              line.passes(next.incoming)
-              continue
-            }
-            if ("why" in next) {
-              const failure = { code: next.code, reason: Attempt.bounded(next.why) }
-              // Whoever waits for an answer is told.
-              if (next.caller !== undefined && next.newer === undefined) line.passes(next.incoming)
-              else if (line.fails(next.incoming, failure, next.newer ? Infinity : 0)) continue
-              refusals.push(next)
-              continue
-            }
-            const one =
-              options.condemned !== undefined
-                ? Attempt.given(next, options.condemned)
-                : "unreadable" in loaded
-                  ? Attempt.given(next, { code: "TRP0304", reason: loaded.unreadable })
-                  : (yield* deadlines.over(next))
-                    ? Attempt.expired(next)
-                    : yield* Tracing.turn(consumer, next, (traced) =>
-                        Attempt.run(consumer, traced, value, options.maxPayload, take, transact)
-                      )
-            if (one.dead === undefined) {
-              line.passes(next.incoming)
-              if (outcome === "none") outcome = "good"
-            } else {
-              const mends = options.condemned === undefined && mendable.has(one.dead.code)
-              if (mends && waited?.kind !== "parked") outcome = "bad"
-              if (line.fails(next.incoming, one.dead, mends ? parking.attempts : 0)) continue
-            }
-            // The same id under another key, side by side: one after the other, the inbox tells.
-            if (done.has(next.id)) return yield* Effect.fail(new TooMuch())
-            done.set(next.id, one)
-            for (const { name } of one.timers) reset.add(name)
-            for (const { name } of one.cleared) reset.add(name)
-            bytes += sizeOf(one)
-            if (bytes > stagedLimit && deliveries.length > 1) return yield* Effect.fail(new TooMuch())
-            if (one.state !== undefined) {
-              value = one.state.value
-              changed.set(token, {
-                version: loaded.version + 1,
-                value,
-                size: one.state.text.length,
-                text: one.state.text
-              })
-            }
-          }
-          if (outcome === "bad") broken = true
-          // One that failed unasked runs once more, or is dropped.
-          if (outcome === "good" || (outcome === "bad" && options.check)) memory.brake.saw(token, outcome === "bad")
-        }),
-      { concurrency: options.transaction ? 1 : "unbounded", discard: true }
-    )
+    const keys = [...queues].map(([token, queue]) => {
+      const loaded = memory.cache.get(token) ?? states.get(token) ?? { version: 0, value: consumer.initial, size: 0 }
+      return {
+        token,
+        queue,
+        loaded,
+        value: "unreadable" in loaded ? undefined : loaded.value,
+        line: new Parking.Line(token, agenda.key(token), parking, moves, asks.get(token)),
+        outcome: "none" as "none" | "good" | "bad",
+        /** Timers that turns of this batch set or cancelled. */
+        reset: new Set<string>()
+      }
+    })
+    /** The next message of a key. */
+    const handleNext = function* (of: (typeof keys)[number], next: (typeof of.queue)[number]) {
+      // What comes behind it in its key waits too: it is still late then.
+      if (begun > 0 && late()) return void waiting.add(next.incoming)
+      // Nothing interrupts a transaction; what is left of it would not be committed any more.
+      if (options.transaction) yield* Effect.mapError(Lease.check, (cause) => new CommitLost({ cause }))
+      const { line, loaded, reset } = of
+      const { waited } = next.incoming
+      // Cancelled or set anew by an earlier turn of this batch.
+      if (waited?.kind === "timer" && reset.has(waited.name)) return
+      const runs = line.runs(next.incoming)
+      // What was handled before gets in no line.
+      if ("payload" in next && (inbox.has(next.id) || done.has(next.id)) && (runs || waited === undefined))
+        return line.passes(next.incoming)
+      if (!runs) {
+        if (options.condemned === undefined ? line.waits(next.incoming) : waited !== undefined) return
+        if ("payload" in next) done.set(next.id, Attempt.given(next, options.condemned ?? full(parking)))
+        else if ("why" in next) refusals.push(next)
+        return
+      }
+      if ("onward" in next) {
+        if (next.onward !== undefined) sent.push(next.onward)
+        return line.passes(next.incoming)
+      }
+      if ("why" in next) {
+        const failure = { code: next.code, reason: Attempt.bounded(next.why) }
+        // Whoever waits for an answer is told.
+        if (next.caller !== undefined && next.newer === undefined) line.passes(next.incoming)
+        else if (line.fails(next.incoming, failure, next.newer ? Infinity : 0)) return
+        else if (consumer.blocks) blocking.add(next.incoming)
+        return void refusals.push(next)
+      }
+      begun++
+      const one =
+        options.condemned !== undefined
+          ? Attempt.given(next, options.condemned)
+          : "unreadable" in loaded
+            ? Attempt.given(next, { code: "TRP0304", reason: loaded.unreadable })
+            : (yield* deadlines.over(next))
+              ? Attempt.expired(next)
+              : yield* Effect.catchIf(
+                  Tracing.turn(consumer, next, (traced) =>
+                    Attempt.run(consumer, traced, of.value, options.maxPayload, take, transact, late)
+                  ),
+                  (error): error is Remote.NotBegun => error instanceof Remote.NotBegun,
+                  () => Effect.undefined
+                )
+      if (one === undefined) return void waiting.add(next.incoming)
+      if (one.dead === undefined) {
+        line.passes(next.incoming)
+        if (of.outcome === "none") of.outcome = "good"
+      } else {
+        const mends = options.condemned === undefined && mendable.has(one.dead.code)
+        if (mends && waited?.kind !== "parked") of.outcome = "bad"
+        if (line.fails(next.incoming, one.dead, mends ? parking.attempts : 0)) return
+      }
+      // The same id under another key, side by side: one after the other, the inbox tells.
+      if (done.has(next.id)) return yield* Effect.fail(new TooMuch())
+      done.set(next.id, one)
+      for (const { name } of one.timers) reset.add(name)
+      for (const { name } of one.cleared) reset.add(name)
+      bytes += sizeOf(one)
+      if (bytes > stagedLimit && deliveries.length > 1) return yield* Effect.fail(new TooMuch())
+      if (one.state !== undefined) {
+        of.value = one.state.value
+        changed.set(of.token, {
+          version: loaded.version + 1,
+          value: of.value,
+          size: one.state.text.length,
+          text: one.state.text
+        })
+      }
+    }
+    const ended = ({ outcome, token }: (typeof keys)[number]): void => {
+      if (outcome === "bad") broken = true
+      // One that failed unasked runs once more, or is dropped.
+      if (outcome === "good" || (outcome === "bad" && options.check)) memory.brake.saw(token, outcome === "bad")
+    }
+    if (options.transaction) {
+      // In the order of reading: so the keys take turns, and the cursors move as far as they can.
+      const nth = new Map(items.map((item, i) => [item, i]))
+      const all = keys.flatMap((of) => of.queue.map((next) => ({ of, next, nth: nth.get(next.incoming)! })))
+      for (const { next, of } of all.sort((one, other) => one.nth - other.nth)) yield* handleNext(of, next)
+      keys.forEach(ended)
+    } else {
+      yield* Effect.forEach(
+        keys,
+        (of) =>
+          Effect.gen(function* () {
+            for (const next of of.queue) yield* handleNext(of, next)
+            ended(of)
+          }),
+        { concurrency: "unbounded", discard: true }
+      )
+    }
     let further = 0
     for (const [token, { key }] of moves.changes) if (key !== undefined && agenda.key(token) === undefined) further++
     const held = memory.brake.holds(broken, further === 0 ? 0 : agenda.size + further)
     if (held !== undefined) return yield* Effect.fail(new Braked(Codes.text("TRP0308", consumer.name, held)))
 
+    const unkept = new Set(refusals.flatMap(({ incoming }) => (blocking.has(incoming) ? [] : incoming)))
+    const { left, passed } = Cut.cut(items, waiting, unkept)
+    const later = new Set(left)
+    const refused = refusals.filter(({ incoming }) => !later.has(incoming))
+
     // Positions and rows in the order of reading, so that the order within a key is that of its turns.
     const rows: Array<Commit.OutboxRow> = []
     const dead: Array<Commit.DeadRow> = [
-      ...Cursor.gaps(items),
-      ...refusals.filter(({ caller }) => caller === undefined).map(Answers.deadRow)
+      ...Cursor.gaps(passed),
+      ...refused.filter(({ caller }) => caller === undefined).map(Answers.deadRow)
     ]
-    const replies = refusals.flatMap((refusal) => Answers.rejection(consumer, refusal) ?? [])
+    const replies = refused.flatMap((refusal) => Answers.rejection(consumer, refusal) ?? [])
     let pos = memory.pos
     const stage = ({ body, event, headers, id, stream, subject, text }: Staged): void => {
       pos++
@@ -215,6 +266,7 @@ const handleWith = (
     }
     sent.forEach(stage)
     for (const delivery of deliveries) {
+      if (later.has(delivery.incoming)) continue
       // None for a message that is parked.
       const answer = inbox.get(delivery.id) ?? answers.get(delivery.id)
       const reply = answer === undefined ? undefined : Answers.answerTo(consumer, delivery, answer, memory.fence.p)
@@ -224,7 +276,7 @@ const handleWith = (
       work: {
         fence: memory.fence,
         pos,
-        cursors: Cursor.after(memory.cursors, items, consumer.lanes),
+        cursors: Cursor.after(memory.cursors, passed, consumer.lanes),
         inbox: [...answers].map(([id, answer]) => ({ id, ...answer })),
         states: [...changed].map(([key, { text, version }]) => ({
           key,
@@ -245,7 +297,8 @@ const handleWith = (
       },
       replies,
       states: changed,
-      parked: moves.changes
+      parked: moves.changes,
+      left
     }
   })
 

@@ -33,7 +33,13 @@ const lanesAfter = (
   item: Item,
   heard: ReadonlySet<string>
 ): Commit.Lanes | undefined => {
-  if (!isMessage(item)) return item.lost === true ? undefined : lanes
+  if (!isMessage(item)) {
+    const { lane, lost } = item
+    if (lost === true) return undefined
+    return lane !== undefined && heard.has(lane.actor)
+      ? { ...lanes, [lane.actor.slice(lane.actor.indexOf(".") + 1)]: lane.position }
+      : lanes
+  }
   if (heard.size === 0) return undefined
   const { headers, subject } = item.message
   const [, service, , actor = ""] = subject.split(".", 4)

@@ -71,7 +71,8 @@ export const grant = (
     },
     replies: [],
     states: new Map(),
-    parked: moves.changes
+    parked: moves.changes,
+    left: memory.left
   }
 }
 

@@ -35,6 +35,8 @@ export interface Move {
   readonly gap?: Commit.DeadRow | undefined
   /** The stream lost messages that it had acknowledged: some of what was read is read again. */
   readonly lost?: boolean
+  /** Of an event that was handled there: the actor (`orders.Order`), and its position in that actor's lane. */
+  readonly lane?: { readonly actor: string; readonly position: number }
 }
 
 /** In the order of reading. */
@@ -54,6 +56,13 @@ export interface Mailbox {
 
 const limits = { messages: 1_000, bytes: 4 * 1024 ** 2 }
 
+/** About what an item takes, in bytes. */
+const sizeOf = (item: Item): number => (isMessage(item) ? item.message.data.length : 0) + 500
+
+/** Whether items would fill a box of their own. */
+export const isFull = (items: ReadonlyArray<Item>): boolean =>
+  items.length >= limits.messages || items.reduce((sum, item) => sum + sizeOf(item), 0) >= limits.bytes
+
 export const make = (): Mailbox => {
   let box: Array<Item> = []
   let bytes = 0
@@ -62,7 +71,7 @@ export const make = (): Mailbox => {
   return {
     offer: (item) => {
       box.push(item)
-      bytes += (isMessage(item) ? item.message.data.length : 0) + 500
+      bytes += sizeOf(item)
       some.openUnsafe()
       if (box.length < limits.messages && bytes < limits.bytes) return undefined
       return new Promise((resolve) => waiting.push(resolve))

@@ -31,7 +31,7 @@ const cached = { entries: 1_000, size: 4 * 1024 ** 2 }
 /** After a message that was handled before, the inbox is asked first for so many batches: such messages seldom come alone. */
 const whenRepeated = 100
 
-/** Messages in one transaction of a partition at most: nothing interrupts it, and whoever is to have the partition waits. */
+/** Messages in one transaction of a partition at most: the first one's caller hears nothing before the last one is done. */
 const transactedLimit = 100
 
 /** Another owner took the partition, or this one no longer knows how far it is. */
@@ -45,6 +45,8 @@ export interface Progress<C = Pick<Consumer, "id" | "name" | "sources">> {
   readonly p: number
   /** This host is to own it. */
   assigned: boolean
+  /** Who has it: this host, until its session has ended, or another living one. */
+  held: "here" | "elsewhere" | undefined
   /** Taken and reading. */
   ready: boolean
   /** Why it is not ready. */
@@ -67,6 +69,7 @@ export const progress = <C>(consumer: C, p: number): Progress<C> => ({
   consumer,
   p,
   assigned: false,
+  held: undefined,
   ready: false,
   trouble: "starting",
   away: false,
@@ -92,7 +95,7 @@ export const session = (
 
     const mailbox = Mailbox.make()
     const agenda = yield* (yield* Agendas).enter(taken.fence, () => mailbox.ring())
-    let memory: Memory = { ...taken, cache: Cache.make(cached), agenda, brake: new Brake(), wary: 0 }
+    let memory: Memory = { ...taken, cache: Cache.make(cached), agenda, brake: new Brake(), wary: 0, left: [] }
     const readers = consumer.sources.map(({ filter, stream }) =>
       Reader.read({
         stream,
@@ -126,26 +129,29 @@ export const session = (
       caughtUp()
     }
     const suspects = new Suspects(consumer, found)
-    /** What was read and waits for a careful batch. */
-    let later: ReadonlyArray<Mailbox.Item> = []
     const turns = Effect.gen(function* () {
+      let inFront = false
       while (true) {
         yield* relay.room
         agenda.arm()
-        let items = later.length > 0 ? later : yield* mailbox.take
+        const { left } = memory
+        // What is at hand waits for nothing; and as long as it is much, nothing is added to it.
+        if (left.length > 0) mailbox.ring()
+        let items = Mailbox.isFull(left) ? left : [...left, ...(yield* mailbox.take)]
+        // Not twice running while something is at hand: that would wait for ever.
+        inFront = !(inFront && left.length > 0)
         if (agenda.isDue()) {
           memory = yield* withWishes(consumer, memory, relay)
           // What waits in Postgres and is due comes in front of what was read.
-          items = [...(yield* agenda.due), ...items]
+          if (inFront) items = [...(yield* agenda.due), ...items]
         }
         const portion = suspects.portion(items)
-        later = portion.later
         if (items.length > 0) {
-          const run = settle(progress, memory, portion.now, relay, moved, portion.condemned)
+          const run = settle(progress, { ...memory, left: [] }, portion.now, relay, moved, portion.condemned)
           memory = yield* portioned(suspects, portion, run)
         }
-        moved(memory)
-        if (later.length === 0 && suspects.leftovers) yield* suspects.note(none)
+        moved(portion.later.length === 0 ? memory : { ...memory, left: [...memory.left, ...portion.later] })
+        if (memory.left.length === 0 && suspects.leftovers) yield* suspects.note(none)
       }
     })
     return yield* Effect.raceAllFirst([turns, ...readers])
@@ -193,7 +199,8 @@ const purgeHandled = (progress: Progress<Consumer>, kept: Duration.Input): Effec
 
 /**
  * Handles a batch to its end. One that stages too much for a commit, or that Postgres refuses for what it says, is halved;
- * a message that is refused alone is given up. `moved` is called when a half is done.
+ * a message that is refused alone is given up. `moved` is called when a half is done. What is not begun in time is left
+ * in memory.
  */
 const settle = (
   progress: Progress<Consumer>,
@@ -210,8 +217,12 @@ const settle = (
         const half = Math.ceil(items.length / 2)
         const between = yield* settle(progress, memory, items.slice(0, half), relay, moved)
         moved(between)
+        const behind = items.slice(half)
+        // Nothing overtakes what was left of the first half.
+        if (between.left.length > 0)
+          return { ...between, left: [...between.left, ...behind.filter(({ position }) => position !== undefined)] }
         // The first half may have cancelled or set anew what is due here: timers are asked for again.
-        const rest = items.slice(half).filter((item) => !Mailbox.isMessage(item) || item.waited?.kind !== "timer")
+        const rest = behind.filter((item) => !Mailbox.isMessage(item) || item.waited?.kind !== "timer")
         return rest.length === 0 ? between : yield* settle(progress, between, rest, relay, moved)
       }
       const cause = error instanceof CommitRefused ? error.cause : error
@@ -298,7 +309,7 @@ const handleOnce = (
     const usesDb = items.some(
       (item) => Mailbox.isMessage(item) && consumer.usesDb.has(item.message.headers.get("ce-type") ?? "")
     )
-    if (usesDb && items.length > transactedLimit) return yield* Effect.fail(new TooMuch())
+    if (usesDb && items.filter(Mailbox.isMessage).length > transactedLimit) return yield* Effect.fail(new TooMuch())
     if (usesDb && condemned === undefined) return yield* transacted
     const handled = yield* Effect.result(handle(consumer, memory, items, { ...options, transaction: false }))
     const asked = Effect.suspend(() => handleOnce(consumer, { ...memory, wary: whenRepeated }, items, relay))
@@ -402,7 +413,7 @@ const inTransaction = (
 const finish = (
   consumer: Consumer,
   memory: Memory,
-  { parked, replies, states, work }: Handled,
+  { left, parked, replies, states, work }: Handled,
   relay: Relay.Relay
 ): Effect.Effect<Memory, never, Nats> =>
   Effect.gen(function* () {
@@ -421,5 +432,5 @@ const finish = (
     for (const [token, { size, value, version }] of states) memory.cache.set(token, { version, value, size })
     const fence = { ...work.fence, n: work.fence.n + 1 }
     memory.agenda.committed(work.more.timers ?? [], parked)
-    return { ...memory, fence, pos: work.pos, cursors: work.cursors, wary: Math.max(0, memory.wary - 1) }
+    return { ...memory, fence, pos: work.pos, cursors: work.cursors, wary: Math.max(0, memory.wary - 1), left }
   })

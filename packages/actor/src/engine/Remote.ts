@@ -16,19 +16,25 @@ import type { Sorted } from "./Queues.ts"
 import * as Returned from "./Returned.ts"
 import { TooMuch } from "./TooMuch.ts"
 
+/** The edge was not asked, or did not begin the turn, before the batch was late. */
+export class NotBegun {}
+
 /** Characters that one call carries, but for a single turn that has more. */
 const portion = 4 * 1024 ** 2
 
 /**
  * Runs the turns of a batch at the edge. Those that are wanted at the same time go in one call, each with what follows of
  * its key. What came back for what follows counts when its turn has come, if the state is the one that it was made from: a
- * pure handler would say it again. So a batch takes one call, and more where a turn failed or took long.
+ * pure handler would say it again. So a batch takes one call, and more where a turn failed or took long; none is begun
+ * once the batch is `late`.
  */
 export const make = (
   consumer: Consumer,
   actor: AnyRemote,
-  queues: Sorted["queues"]
-): Effect.Effect<Take<EdgeAway | TooMuch>, never, Scope.Scope> => {
+  queues: Sorted["queues"],
+  late: () => boolean
+): Effect.Effect<Take<EdgeAway | NotBegun | TooMuch>, never, Scope.Scope> => {
+  let called = false
   /** By what was delivered: a delivery that is traced is a copy. */
   const ahead = new Map<Incoming, Ahead>()
   const run = (items: ReadonlyArray<Item>): Effect.Effect<ReadonlyArray<Answered>> =>
@@ -36,6 +42,8 @@ export const make = (
       const answers = new Map<Incoming, Answered>()
       const calls = [...portions(items, queues)]
       for (const some of calls) {
+        if (called && late()) break
+        called = true
         const exit = yield* Effect.exit(Measures.called(consumer.name, call(actor, some.map(lineOf))))
         const alone = some.length === 1 && some[0]!.deliveries.length === 1
         if (Exit.isSuccess(exit)) {
@@ -52,13 +60,13 @@ export const make = (
           return items.map(({ delivery }) => answers.get(delivery.incoming) ?? Exit.failCause(exit.cause))
         }
       }
-      return items.map(({ delivery }) => answers.get(delivery.incoming)!)
+      return items.map(({ delivery }) => answers.get(delivery.incoming) ?? Exit.fail(new NotBegun()))
     })
   return Effect.map(
     Gather.make(run),
-    (gathered): Take<EdgeAway | TooMuch> =>
+    (gathered): Take<EdgeAway | NotBegun | TooMuch> =>
       (delivery, value) =>
-        Effect.suspend((): ReturnType<Take<EdgeAway | TooMuch>> => {
+        Effect.suspend((): ReturnType<Take<EdgeAway | NotBegun | TooMuch>> => {
           const state = consumer.state.encode(value)
           if (!state.ok) return Effect.succeed(unreadable)
           const known = ahead.get(delivery.incoming)
@@ -86,7 +94,7 @@ interface Wanted {
   readonly before: string
   readonly deliveries: readonly [Delivery, ...Array<Delivery>]
 }
-type Answered = Exit.Exit<Protocol.Outcome, EdgeAway | TooMuch>
+type Answered = Exit.Exit<Protocol.Outcome, EdgeAway | NotBegun | TooMuch>
 /** What becomes of a turn if it finds this state. */
 interface Ahead {
   readonly before: string

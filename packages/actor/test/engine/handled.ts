@@ -19,7 +19,8 @@ export const handled = (consumer: Consumer, items: ReadonlyArray<Incoming>) => {
     cache: Cache.make({ entries: 100, size: 10_000 }),
     agenda,
     brake: new Brake(),
-    wary: 0
+    wary: 0,
+    left: []
   }
   const options = { maxPayload: 1_048_576, transaction: false, check: false, watermarks: () => [] }
   return Batch.handle(consumer, memory, items, options).pipe(

@@ -3,6 +3,7 @@ import { assert } from "@effect/vitest"
 import { Contract, Envelope } from "@troupe/contract"
 import { Db } from "@troupe/postgres"
 import type { Commit } from "@troupe/postgres/internal"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import * as Schema from "effect/Schema"
@@ -12,7 +13,7 @@ import { Brake } from "../../src/engine/Brake.ts"
 import * as Cache from "../../src/engine/Cache.ts"
 import * as Consumer from "../../src/engine/Consumer.ts"
 import { Loader } from "../../src/engine/Loader.ts"
-import type { Incoming } from "../../src/engine/Mailbox.ts"
+import type { Incoming, Item } from "../../src/engine/Mailbox.ts"
 import * as Parking from "../../src/engine/Parking.ts"
 import * as Stored from "../../src/engine/Stored.ts"
 import { incoming } from "./incoming.ts"
@@ -62,6 +63,13 @@ export class World {
   readonly applied = new Map<string, Array<number>>()
   private running: Array<readonly [string, number]> = []
   private known = new Map<string, Parking.Key>()
+  /** Seconds that a handler takes, at most. */
+  slow = 0
+  /** Batches that were cut. */
+  cuts = 0
+  private now = 0n
+  private read = 0
+  private left: ReadonlyArray<Item> = []
   readonly brake = new Brake()
 
   constructor(chance: World["chance"], policy: Partial<Parking.Policy>, strict = false) {
@@ -69,6 +77,7 @@ export class World {
     this.policy = { ...Parking.policy, ...policy }
     const handlers = {
       pay: ({ n }: { readonly n: number }, self: { readonly key: string }) => {
+        if (this.slow > 0) this.now += BigInt(this.chance(this.slow + 1)) * 1_000_000_000n
         if (this.broken.has(n)) throw new Error(`${n} is broken`)
         this.running.push([self.key, n])
       }
@@ -111,6 +120,8 @@ export class World {
   }
   takeOver(): void {
     this.known = this.taken()
+    this.left = []
+    this.read = this.cursor
   }
 
   /** The first messages of some parked keys, but for those that wait for an operator. */
@@ -129,7 +140,8 @@ export class World {
 
   /** One batch: what is due and what is read next; its owner may crash before the commit. */
   batch(read: number, crash = false) {
-    const batch = [...this.due(), ...this.stream.slice(this.cursor, this.cursor + read)]
+    const batch = [...this.due(), ...this.left, ...this.stream.slice(this.read, this.read + read)]
+    this.read = Math.min(this.read + read, this.stream.length)
     return Effect.gen({ self: this }, function* () {
       this.running = []
       const handled = yield* this.handle(batch)
@@ -139,7 +151,7 @@ export class World {
     })
   }
 
-  handle(batch: ReadonlyArray<Incoming>) {
+  handle(batch: ReadonlyArray<Item>) {
     const agenda = {
       policy: this.policy,
       size: this.known.size,
@@ -153,8 +165,12 @@ export class World {
       cache: Cache.make({ entries: 100, size: 10_000 }),
       agenda,
       brake: this.brake,
-      wary: 0
+      wary: 0,
+      left: []
     }
+    const clock = Object.assign(Object.create(Clock.Clock.defaultValue()) as Clock.Clock, {
+      monotonicTimeNanosUnsafe: () => this.now
+    })
     const options = { maxPayload: 1_000_000, transaction: false, check: true, watermarks: () => [] }
     return Batch.handle(this.consumer, memory, batch, options).pipe(
       Effect.provideService(
@@ -174,12 +190,15 @@ export class World {
         })
       ),
       Effect.provideService(Db, undefined as never),
+      Effect.provideService(Clock.Clock, clock),
       Effect.provideService(References.MinimumLogLevel, "None")
     )
   }
 
   /** As `commit_v3` does it; then what the owner knows is what one that takes over would. */
-  commit({ parked: changes, work: { cursors, inbox, more } }: Batch.Handled): void {
+  commit({ left, parked: changes, work: { cursors, inbox, more } }: Batch.Handled): void {
+    this.left = left
+    if (left.length > 0) this.cuts++
     this.cursor = cursors["CMD_shop"]!.seq
     for (const row of inbox) {
       assert.isFalse(this.inbox.has(row.id), "handled twice")
