@@ -1,7 +1,7 @@
 import { shift } from "@troupe/test-world/clock"
 import { createServer, type AddressInfo } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { ask, Client, layer as overWebSocket, type ClientError } from "@troupe/client"
+import { ask, type Client, layer as overWebSocket, type ClientError } from "@troupe/client"
 import { layer as overTcp } from "@troupe/client/node"
 import { NatsServer } from "@troupe/embedded"
 import { type Link, make as makeLink } from "@troupe/test-world/link"

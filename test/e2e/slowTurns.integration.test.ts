@@ -35,8 +35,9 @@ it.live(
       yield* first.ended
       // All wait when the first host comes: one batch.
       yield* Effect.provide(
-        Effect.forEach(Array.from({ length: total }, (_, i) => i), (i) =>
-          send(world.contract.Counter.at(keys[i % keys.length]!).record({ n: i, ms: 1_000, then: "reply" }))
+        Effect.forEach(
+          Array.from({ length: total }, (_, i) => i),
+          (i) => send(world.contract.Counter.at(keys[i % keys.length]!).record({ n: i, ms: 1_000, then: "reply" }))
         ),
         world.client
       )
@@ -55,7 +56,12 @@ it.live(
           count = seen
         }
         for (const host of hosts) {
-          const status = yield* Effect.promise(() => fetch(`${host.url}/livez`).then(({ status }) => status, () => 0))
+          const status = yield* Effect.promise(() =>
+            fetch(`${host.url}/livez`).then(
+              ({ status }) => status,
+              () => 0
+            )
+          )
           // It may have ended meanwhile.
           if (hosts.has(host)) assert.strictEqual(status, 200)
         }

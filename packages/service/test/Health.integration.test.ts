@@ -131,24 +131,28 @@ it.live("a partition whose edge is away is trouble, and no reason to start its h
   )
 )
 
-it.live("a partition that another living host has not given back is that host's stall, not of the host that waits", () =>
-  withServers(
-    Effect.gen(function* () {
-      const name = yield* stream("0.x")
-      const waits: Partition.Progress = { ...partition("a.Waits", name, 0, false), held: "elsewhere" }
-      const has: Partition.Progress = { ...partition("a.Has", name, 0), assigned: false, held: "here" }
-      const health = yield* Health.watch({ partitions: [waits, has], ...hasty })
-      const { ready, trouble } = yield* until(health, ({ live }) => !live)
-      assert.isFalse(ready)
-      assert.deepStrictEqual(trouble, ["a.Waits: waits", "a.Has, partition 0: its cursor stands still"])
-      // Now it is given back, and nobody takes it.
-      waits.held = undefined
-      has.held = undefined
-      const stalled = yield* until(health, ({ trouble }) => trouble.join().includes("a.Waits, partition 0: its cursor"))
-      assert.isFalse(stalled.live)
-      assert.notInclude(stalled.trouble.join(), "a.Has")
-    })
-  )
+it.live(
+  "a partition that another living host has not given back is that host's stall, not of the host that waits",
+  () =>
+    withServers(
+      Effect.gen(function* () {
+        const name = yield* stream("0.x")
+        const waits: Partition.Progress = { ...partition("a.Waits", name, 0, false), held: "elsewhere" }
+        const has: Partition.Progress = { ...partition("a.Has", name, 0), assigned: false, held: "here" }
+        const health = yield* Health.watch({ partitions: [waits, has], ...hasty })
+        const { ready, trouble } = yield* until(health, ({ live }) => !live)
+        assert.isFalse(ready)
+        assert.deepStrictEqual(trouble, ["a.Waits: waits", "a.Has, partition 0: its cursor stands still"])
+        // Now it is given back, and nobody takes it.
+        waits.held = undefined
+        has.held = undefined
+        const stalled = yield* until(health, ({ trouble }) =>
+          trouble.join().includes("a.Waits, partition 0: its cursor")
+        )
+        assert.isFalse(stalled.live)
+        assert.notInclude(stalled.trouble.join(), "a.Has")
+      })
+    )
 )
 
 it.live("a nats-server that never answers is asked again, and holds up no look", () =>

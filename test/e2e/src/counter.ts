@@ -24,7 +24,11 @@ class Counter extends Contract.actor({
     add: Contract.command({ payload: { n: Schema.Int }, reply: Schema.Int, errors: [TooMuch] }),
     /** Adds, and writes a row by `Db` first, and then waits for so long: the row and the state stand or fall together. */
     record: Contract.command({
-      payload: { n: Schema.Int, ms: Schema.optionalKey(Schema.Int), then: Schema.Literals(["reply", "refuse", "throw", "defer", "shout", "say"]) },
+      payload: {
+        n: Schema.Int,
+        ms: Schema.optionalKey(Schema.Int),
+        then: Schema.Literals(["reply", "refuse", "throw", "defer", "shout", "say"])
+      },
       reply: Schema.Int,
       errors: [TooMuch]
     }),

@@ -17,11 +17,7 @@ export interface Cut {
  * so if they were read again; behind a waiting one they are left as they are. What waited in Postgres is due there again,
  * unless a turn of the batch changed that.
  */
-export const cut = (
-  items: ReadonlyArray<Item>,
-  waiting: ReadonlySet<Incoming>,
-  unkept: ReadonlySet<Incoming>
-): Cut => {
+export const cut = (items: ReadonlyArray<Item>, waiting: ReadonlySet<Incoming>, unkept: ReadonlySet<Incoming>): Cut => {
   if (waiting.size === 0) return { passed: items, left: [] }
   const passed: Array<Item> = []
   const left: Array<Item> = []

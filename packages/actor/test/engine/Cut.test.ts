@@ -73,13 +73,19 @@ describe("a batch whose turns are slow", () => {
           if (world.consumer.blocks && step > 200) break
         }
         for (const numbers of world.applied.values())
-          assert.deepStrictEqual(numbers, [...new Set(numbers)].sort((one, other) => one - other))
+          assert.deepStrictEqual(
+            numbers,
+            [...new Set(numbers)].sort((one, other) => one - other)
+          )
         if (world.consumer.blocks) return
         assert.isTrue(done())
         assert.isAbove(world.cuts, 0)
         // Twice, if it had to wait behind another one, was kept, and its owner died before the cursor had passed it.
         const dead = new Set(world.dead.map(numberOf))
-        assert.deepStrictEqual([...dead].sort((one, other) => one - other), wrong)
+        assert.deepStrictEqual(
+          [...dead].sort((one, other) => one - other),
+          wrong
+        )
         for (const [key, numbers] of sent) assert.deepStrictEqual(world.applied.get(key) ?? [], numbers)
       }),
     { timeout: 60_000, arbitrary: { runs: 60, maxShrinks: 20 } }
