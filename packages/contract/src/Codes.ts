@@ -120,6 +120,13 @@ export const codes = {
   TRP0318: {
     what: "an exception that no handler caused was not caught, and the host ends",
     todo: "read the cause; report it if it is in Troupe"
+  TRP0312: {
+    what: "the event loop stands still, so the process is ended",
+    todo: "let the handlers compute less at a time; what one of them did twice is given up"
+  },
+  TRP0313: {
+    what: "the thread that keeps the lease does not run",
+    todo: "read the cause; it is started again when the host joins again"
   },
   TRP0401: { what: "cannot connect to NATS", todo: "check NATS_URL and that nats-server runs" },
   TRP0402: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },

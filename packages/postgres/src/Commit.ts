@@ -1,6 +1,9 @@
 import type { SQL } from "drizzle-orm"
 import type postgres from "postgres"
 import { sql as drizzleSql } from "./drizzle.ts"
+import { numbered } from "./numbered.ts"
+
+export { numbered } from "./numbered.ts"
 
 /** Who commits: the token of the take-over, and the number of the newest mark as this owner knows it. */
 export interface Fence {
@@ -139,10 +142,6 @@ export interface Work {
 /** Text as a column can keep it: well-formed Unicode without null characters, at most `limit` characters. */
 export const clean = (text: string, limit: number): string =>
   text.slice(0, limit).toWellFormed().replaceAll("\0", "\u2400")
-
-/** A partition as one number, as the SQL functions take and return it. */
-export const numbered = (fence: { readonly consumer: number; readonly p: number }): number =>
-  fence.consumer * 4096 + fence.p
 
 /** What became of a partition's work: committed, refused by the fence, or some message of it was handled before. */
 export type Verdict = "committed" | "fenced" | "repeated"

@@ -1,7 +1,11 @@
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import postgres from "postgres"
+import type postgres from "postgres"
+import { arrays, client as clientOf, type Types } from "./client.ts"
 import * as Settings from "./Settings.ts"
+
+export { arrays, type Types } from "./client.ts"
 
 /** Where Postgres is, and who asks. */
 export interface Options extends Settings.Options {
@@ -41,38 +45,6 @@ export const make = (options: Options, types: Types = arrays): Effect.Effect<Con
     ({ ask, losses, sql }) => ({ ask, losses, sql })
   )
 
-/** A flat array as PostgreSQL reads it: `{"a","b \"quoted\"",NULL}`. */
-const literal = (values: ReadonlyArray<unknown>): string =>
-  `{${values.map((value) => (value === null ? "NULL" : typeof value === "number" ? value : quoted(String(value)))).join(",")}}`
-/** As JSON quotes, wherever that is the same: several times as fast. */
-const quoted = (text: string): string =>
-  foreign.test(text) ? `"${text.replace(/["\\]/g, "\\$&")}"` : JSON.stringify(text)
-const foreign = /[\p{Cc}\p{Cs}]/u
-
-/** The elements of a flat array as PostgreSQL writes it; numbers stay text. */
-const elements = (text: string): ReadonlyArray<string | null> =>
-  [...text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/g)].map(([, quoted, bare]) =>
-    quoted === undefined ? (bare === "NULL" ? null : bare!) : quoted.replace(/\\(.)/g, "$1")
-  )
-
-/** How values of some types, by their numbers in `pg_type`, are written and read. */
-export type Types = Record<string, postgres.PostgresType>
-
-/** The array types that our own statements use, by their fixed numbers. */
-export const arrays: Types = Object.fromEntries(
-  (
-    [
-      ["int4", 1007],
-      ["int8", 1016],
-      ["text", 1009],
-      ["uuid", 2951]
-    ] as const
-  ).map(([name, oid]) => [
-    `${name}s`,
-    { to: oid, from: [oid], serialize: (values: ReadonlyArray<unknown>) => literal(values), parse: elements }
-  ])
-)
-
 const open = (options: Options, types: Types) => {
   let losses = 0
   let ended = false
@@ -85,11 +57,11 @@ const open = (options: Options, types: Types) => {
     old.end({ timeout: 0 }).catch(() => {})
   }
   const connect = (): postgres.Sql => {
-    const client: postgres.Sql = postgres(Settings.url(options.url), {
-      ...Settings.client(options),
-      // Its types know this option of its own only in `listen`, which opens a connection more.
-      ...({ onnotify: options.onNotify } as object),
-      onclose: () => lose(client),
+    const client: postgres.Sql = clientOf({
+      url: Redacted.value(options.url),
+      applicationName: options.applicationName,
+      onNotify: options.onNotify,
+      onClose: () => lose(client),
       types
     })
     return client

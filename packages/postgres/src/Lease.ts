@@ -23,32 +23,3 @@ export const Lease = Context.Reference<Lease>("@troupe/postgres/Lease", {
 export const check: Effect.Effect<void, LeaseLost> = Effect.flatMap(Lease, (lease) =>
   lease.held() ? Effect.void : Effect.fail(new LeaseLost())
 )
-
-/** A lease that begins when a host joins, and again whenever it joins anew. */
-export interface Renewable extends Lease {
-  /** From when the heartbeat was *sent*: it may have been written then. `lost` says that the control connection is gone. */
-  begin(sent: number, lost: () => boolean): void
-  /** A lease that is over stays over: what depends on it was dropped. */
-  renew(sent: number): void
-  end(): void
-}
-
-/** Lasts `duration` ms of a clock that is never set, and that goes on while the process is frozen. */
-export const make = (duration: number, now: () => number = () => performance.now()): Renewable => {
-  let sentAt = Number.NEGATIVE_INFINITY
-  let isLost = () => true
-  const held = () => !isLost() && now() - sentAt < duration
-  return {
-    held,
-    begin: (sent, lost) => {
-      sentAt = sent
-      isLost = lost
-    },
-    renew: (sent) => {
-      if (held()) sentAt = sent
-    },
-    end: () => {
-      isLost = () => true
-    }
-  }
-}

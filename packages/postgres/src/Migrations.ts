@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import postgres from "postgres"
 import { sqlState } from "./Db.ts"
@@ -37,7 +37,7 @@ export const run = (options: Options): Effect.Effect<ReadonlyArray<string>, Post
   Effect.scoped(
     Effect.gen(function* () {
       const sql = yield* Effect.acquireRelease(
-        Effect.sync(() => postgres(Settings.url(options.url), Settings.client({ applicationName: "troupe migrate" }))),
+        Effect.sync(() => postgres(Settings.url(Redacted.value(options.url)), Settings.client({ applicationName: "troupe migrate" }))),
         (sql) => Effect.promise(() => sql.end({ timeout: 5 }))
       )
       const where = redactedUrl(options.url)

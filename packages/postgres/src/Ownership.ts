@@ -1,5 +1,6 @@
 import type postgres from "postgres"
-import { type Cursors, type Fence, numbered } from "./Commit.ts"
+import type { Cursors, Fence } from "./Commit.ts"
+import { numbered } from "./numbered.ts"
 
 /** A partition that was taken, as it was left. */
 export interface Taken {
@@ -61,12 +62,16 @@ export const consumer = async (sql: postgres.Sql, name: string, partitions: numb
   return id
 }
 
+/** Has the control connection of a host hear both channels. */
+export const listen = async (control: postgres.Sql): Promise<void> => {
+  for (const channel of Object.values(channels)) await control.unsafe(`listen ${channel}`)
+}
+
 /**
- * Makes a host one of the living, on the connection that it lives by, and listens there. The lock is shared with itself
- * only: Postgres may not have noticed yet that the connection before is gone. Hosts that died an hour ago are forgotten.
+ * Makes a host one of the living, on the connection that it lives by. The lock is shared with itself only: Postgres may
+ * not have noticed yet that the connection before is gone. Hosts that died an hour ago are forgotten.
  */
 export const join = async (control: postgres.Sql, host: Host): Promise<void> => {
-  for (const channel of Object.values(channels)) await control.unsafe(`listen ${channel}`)
   await control`select pg_advisory_lock_shared(troupe.host_lock(${host.id}::uuid))`
   await control`insert into troupe.host (id, name, contract, consumers, lease, heartbeat)
     values (${host.id}::uuid, ${host.name}, ${host.contract}, ${host.consumers as Array<number>}::int[],

@@ -1,4 +1,4 @@
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 
 /** Of one connection. */
 export interface Options {
@@ -73,8 +73,7 @@ export const client = ({ applicationName = "troupe" }: Pick<Options, "applicatio
 const ours = new Set(["application_name", "client_encoding"])
 
 /** The url for postgres.js, without the parameters that would replace ours. */
-export const url = (given: Redacted.Redacted): string => {
-  const text = Redacted.value(given)
+export const url = (text: string): string => {
   const query = text.indexOf("?")
   if (query < 0) return text
   const kept = text

@@ -1,10 +1,12 @@
 import { hostname } from "node:os"
 import {
   Agendas,
+  Board,
   Committer,
   Consumer,
   Deadlines,
   EdgeCall,
+  LastWords,
   Loader,
   type ParkingPolicy,
   Partition
@@ -23,6 +25,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Endpoints from "./Endpoints.ts"
+import * as Guard from "./guard/Guard.ts"
 import * as Health from "./Health.ts"
 import * as Membership from "./Membership.ts"
 import * as Metrics from "./Metrics.ts"
@@ -57,6 +60,16 @@ export interface Options {
    * seconds.
    */
   readonly lease?: Duration.Input
+  /**
+   * How long the event loop may stand still: after `noteAfter` (default 1 second) the messages that run are noted in case
+   * they end the process; after `endAfterCpu` of CPU time (10 seconds), or `endAfter` of any time (30 seconds), the
+   * process is ended by SIGKILL and another host takes over. Time in which the process was stopped does not count.
+   */
+  readonly guard?: {
+    readonly noteAfter?: Duration.Input
+    readonly endAfterCpu?: Duration.Input
+    readonly endAfter?: Duration.Input
+  }
 }
 
 /** One process that runs a service, and owns its share of the partitions of each consumer among all that do. */
@@ -95,8 +108,18 @@ export class Host extends Context.Service<
           // A statement that waits for longer than a handler may take is ended, and its turn fails.
           Db.layer({ url: options.databaseUrl, max: 4, applicationName, statementTimeout: 5_000 })
         )
-        const renewable = Lease.make(lease)
-        return Layer.effect(Host, start(service, options, { id, heartbeat, lease, renewable })).pipe(
+        const guard = yield* Guard.make({
+          name: `${service.name}, process ${process.pid}`,
+          databaseUrl: options.databaseUrl,
+          heartbeat,
+          lease,
+          bounds: {
+            noteAfter: Duration.toMillis(options.guard?.noteAfter ?? "1 second"),
+            endAfterCpu: Duration.toMillis(options.guard?.endAfterCpu ?? "10 seconds"),
+            endAfter: Duration.toMillis(options.guard?.endAfter ?? "30 seconds")
+          }
+        })
+        return Layer.effect(Host, start(service, options, { id, lease, guard })).pipe(
           Layer.provide(
             Layer.mergeAll(
               Committer.layer,
@@ -107,7 +130,13 @@ export class Host extends Context.Service<
             )
           ),
           Layer.provide(servers),
-          Layer.provide(Layer.succeed(Lease.Lease, renewable))
+          Layer.provide(
+            Layer.mergeAll(
+              Layer.succeed(Lease.Lease, guard.lease),
+              Layer.succeed(Board, guard.board),
+              Layer.succeed(LastWords, guard.lastWords)
+            )
+          )
         )
       })
     )
@@ -116,12 +145,11 @@ export class Host extends Context.Service<
 /** How this host lives, in ms. */
 interface Life {
   readonly id: string
-  readonly heartbeat: number
   readonly lease: number
-  readonly renewable: Lease.Renewable
+  readonly guard: Guard.Guard
 }
 
-const timing = (options: Options): Effect.Effect<Pick<Life, "heartbeat" | "lease">, PostgresError> =>
+const timing = (options: Options): Effect.Effect<{ readonly heartbeat: number; readonly lease: number }, PostgresError> =>
   Effect.suspend(() => {
     const heartbeat = Duration.toMillis(options.heartbeat ?? "1 second")
     const lease = Duration.toMillis(options.lease ?? "5 seconds")
@@ -135,7 +163,7 @@ const timing = (options: Options): Effect.Effect<Pick<Life, "heartbeat" | "lease
 const start = (
   service: Service,
   options: Options,
-  { heartbeat, id, lease, renewable }: Life
+  { guard, id, lease }: Life
 ): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Agendas | Scope.Scope> =>
   Effect.gen(function* () {
     yield* Uncaught.watch
@@ -202,8 +230,7 @@ const start = (
           consumers: shared.map(({ id }) => id),
           lease
         },
-        lease: renewable,
-        heartbeat,
+        guard,
         databaseUrl: options.databaseUrl,
         shared,
         onEnqueued: adopter.wake

@@ -1,6 +1,6 @@
 import type { Partition } from "@troupe/actor/engine"
 import { Sql } from "@troupe/postgres"
-import { Connection, Lease, Ownership } from "@troupe/postgres/internal"
+import { Connection, Ownership } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -9,6 +9,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { assign } from "./assign.ts"
+import { type Guard, NotLiving } from "./guard/Guard.ts"
 import * as Losses from "./Losses.ts"
 
 /** A consumer whose partitions the living hosts share. */
@@ -24,9 +25,8 @@ export interface Shared<R> {
 
 export interface Options<R> {
   readonly host: Ownership.Host
-  readonly lease: Lease.Renewable
-  /** Between heartbeats, in ms. */
-  readonly heartbeat: number
+  /** Keeps this host among the living. */
+  readonly guard: Guard
   readonly databaseUrl: Redacted.Redacted
   readonly shared: ReadonlyArray<Shared<R>>
   /** Somebody enqueued something. */
@@ -45,8 +45,10 @@ export interface Membership {
 
 /** Between looks at who lives and who owns what, when nobody tells of a change. */
 const interval = "200 millis"
+/** How long a statement of the control connection may take, in ms. */
+const patience = 5_000
 /** How long, in ms, a partition that another host should have may be without an owner before it is told. */
-const patience = 10_000
+const orphanedAfter = 10_000
 
 /**
  * Joins the living hosts, and owns its share of the partitions: looks who lives, gives back what is no longer its own,
@@ -55,17 +57,22 @@ const patience = 10_000
  */
 export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R | Sql | Scope.Scope> =>
   Effect.gen(function* () {
-    const { host, lease, shared } = options
+    const { guard, host, shared } = options
+    const { lease } = guard
     const sql = yield* Sql
     const hint = Latch.makeUnsafe(false)
     const wake = () => void hint.openUnsafe()
+    guard.onOver = wake
     /** What runs here. */
     const sessions = new Map<Partition.Progress, { readonly fiber: Fiber.Fiber<void>; readonly token: string }>()
     let out: string | undefined = "it has not joined the living hosts yet"
     let orphans: ReadonlyArray<string> = []
     const end = { is: false }
 
-    const within = <A>(run: () => Promise<A>) => Effect.timeout(Effect.tryPromise(run), host.lease)
+    const within = <A>(run: () => Promise<A>) =>
+      Effect.timeout(Effect.tryPromise({ try: run, catch: (cause) => cause }), patience)
+    const asked = <A>({ ask }: Connection.Connection, run: (sql: Sql["Service"]) => Promise<A>) =>
+      Effect.tryPromise({ try: () => ask(run), catch: (cause) => cause })
     const start = ({ run }: Shared<R>, progress: Partition.Progress, taken: Ownership.Taken) =>
       Effect.gen(function* () {
         const fiber = yield* Effect.scoped(run(progress, taken)).pipe(
@@ -109,7 +116,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
     const look = (control: Connection.Connection) =>
       Effect.gen(function* () {
         const ids = shared.map(({ id }) => id)
-        const view = yield* within(() => Ownership.look(control.sql(), host.id, ids))
+        const view = yield* asked(control, (sql) => Ownership.look(sql, host.id, ids))
         const living = new Set(view.hosts.map(({ id }) => id))
         // By the clock of Postgres it is late: the next heartbeat comes in time, or the lease ends.
         if (!living.has(host.id)) return true
@@ -140,7 +147,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
             }
             if (owner !== undefined || progress.assigned) since.delete(progress)
             else if (!since.has(progress)) since.set(progress, now)
-            if (now - (since.get(progress) ?? now) > patience) {
+            if (now - (since.get(progress) ?? now) > orphanedAfter) {
               const why =
                 to === undefined ? `newer code, of contract ${row.contract}, had it` : `host ${to} does not take it`
               unowned.push(`${progress.consumer.name}, partition ${row.p}: nobody owns it, ${why}`)
@@ -165,41 +172,35 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
       const control = yield* Connection.make({
         url: options.databaseUrl,
         applicationName: Ownership.applicationName(host.id),
-        statementTimeout: host.lease,
+        statementTimeout: patience,
+        patience,
         onNotify: (channel) => (channel === Ownership.channels.enqueued ? options.onEnqueued() : wake())
       })
-      const sent = performance.now()
-      yield* within(() => Ownership.join(control.sql(), host))
-      lease.begin(sent, () => control.losses() > 0)
+      yield* guard.join(host)
       yield* Effect.addFinalizer(() => Effect.sync(lease.end))
-      yield* Effect.forkScoped(beating(control))
-      // Before the heart stops, and before anybody joins anew.
+      // Before the lease is given up, and before this host joins again.
       yield* Effect.addFinalizer(() => Fiber.interruptAll([...sessions.values()].map(({ fiber }) => fiber)))
       let retired = false
+      let heard = -1
       while (lease.held()) {
         hint.closeUnsafe()
+        if (control.losses() !== heard) {
+          // Of the connection that is asked now. What was told between two of them is found by looking.
+          const losses = control.losses()
+          if (yield* Effect.isSuccess(asked(control, Ownership.listen))) heard = losses
+        }
         if (end.is && !retired) {
-          yield* within(() => Ownership.retire(control.sql(), host.id))
+          yield* asked(control, (sql) => Ownership.retire(sql, host.id))
           retired = true
         }
         const busy = yield* Effect.catch(look(control), (error) =>
           Effect.as(Effect.logDebug("could not look at who owns what", error), true)
         )
-        if (retired && !busy) return yield* within(() => Ownership.leave(control.sql(), host.id))
+        if (retired && !busy) return yield* asked(control, (sql) => Ownership.leave(sql, host.id))
         yield* Effect.timeoutOption(hint.await, interval)
       }
-      return yield* new Lease.LeaseLost()
+      return yield* new NotLiving({ why: guard.why() ?? "its lease is over" })
     })
-    const beating = (control: Connection.Connection) =>
-      Effect.gen(function* () {
-        const sent = performance.now()
-        if (yield* within(() => Ownership.beat(control.sql(), host.id))) lease.renew(sent)
-        else lease.end()
-      }).pipe(
-        // Either the next one comes in time, or the lease ends.
-        Effect.ignore,
-        Effect.repeat(Schedule.spaced(options.heartbeat))
-      )
 
     const membership = Effect.gen(function* () {
       while (!end.is) {

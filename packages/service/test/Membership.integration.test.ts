@@ -1,13 +1,14 @@
 import { assert, it } from "@effect/vitest"
 import { Partition } from "@troupe/actor/engine"
 import { Migrations, Sql } from "@troupe/postgres"
-import { Lease, Ownership } from "@troupe/postgres/internal"
+import { Ownership } from "@troupe/postgres/internal"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Membership from "../src/Membership.ts"
+import * as Guard from "../src/guard/Guard.ts"
 
 const admin = process.env["DATABASE_URL"] ?? "postgres://DATABASE_URL-is-not-set"
 const sqlOf = (url: string) => Effect.map(Layer.build(Sql.layer({ url: Redacted.make(url), max: 2 })), Context.get(Sql))
@@ -30,7 +31,13 @@ const world = Effect.gen(function* () {
 it.live("a partition whose session was interrupted before it had begun, since the lease was over, is taken anew", () =>
   Effect.gen(function* () {
     const { consumer, sql, url } = yield* world
-    const lease = Lease.make(5_000)
+    const guard = yield* Guard.make({
+      name: "test",
+      databaseUrl: Redacted.make(url),
+      heartbeat: 1_000,
+      lease: 5_000,
+      bounds: { noteAfter: 1_000, endAfterCpu: 10_000, endAfter: 30_000 }
+    })
     const began = yield* Deferred.make<string>()
     const started: Array<string> = []
     const fault = { missed: false }
@@ -40,7 +47,7 @@ it.live("a partition whose session was interrupted before it had begun, since th
       fit: true,
       run: (_, { fence: { token } }) => {
         if (started.push(token) > 1) return Effect.andThen(Deferred.succeed(began, token), Effect.never)
-        lease.end()
+        guard.lease.end()
         // Somebody told of a change meanwhile: nothing lies between this and the end of all sessions.
         joined.wake()
         return Effect.andThen(
@@ -51,8 +58,7 @@ it.live("a partition whose session was interrupted before it had begun, since th
     }
     const joined: Membership.Membership = yield* Membership.make({
       host: { id: crypto.randomUUID(), name: "test", contract: 1, consumers: [consumer], lease: 5_000 },
-      lease,
-      heartbeat: 1_000,
+      guard,
       databaseUrl: Redacted.make(url),
       shared: [shared],
       onEnqueued: () => {}
