@@ -113,13 +113,6 @@ export const codes = {
     todo: "deploy the edge of this host's version, and give each version its own url"
   },
   TRP0311: { what: "too many wait for the subscriber", todo: "wait again in a moment; see why it lags" },
-  TRP0317: {
-    what: "something that a handler had started failed after its turn",
-    todo: "await what the handler starts, and listen to errors: its turn was committed without it"
-  },
-  TRP0318: {
-    what: "an exception that no handler caused was not caught, and the host ends",
-    todo: "read the cause; report it if it is in Troupe"
   TRP0312: {
     what: "the event loop stands still, so the process is ended",
     todo: "let the handlers compute less at a time; what one of them did twice is given up"
@@ -127,6 +120,14 @@ export const codes = {
   TRP0313: {
     what: "the thread that keeps the lease does not run",
     todo: "read the cause; it is started again when the host joins again"
+  },
+  TRP0317: {
+    what: "something that a handler had started failed after its turn",
+    todo: "await what the handler starts, and listen to errors: its turn was committed without it"
+  },
+  TRP0318: {
+    what: "an exception that no handler caused was not caught, and the host ends",
+    todo: "read the cause; report it if it is in Troupe"
   },
   TRP0401: { what: "cannot connect to NATS", todo: "check NATS_URL and that nats-server runs" },
   TRP0402: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },

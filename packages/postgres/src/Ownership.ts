@@ -29,8 +29,12 @@ export interface Host {
 
 /** Who lives and who owns what, at one moment. */
 export interface View {
-  readonly hosts: ReadonlyArray<Pick<Host, "id" | "contract" | "consumers">>
+  readonly hosts: ReadonlyArray<Living>
   readonly partitions: ReadonlyArray<Row>
+}
+/** A living host; `able`: it can work, as far as it knows. */
+export interface Living extends Pick<Host, "id" | "contract" | "consumers"> {
+  readonly able: boolean
 }
 export interface Row {
   readonly consumer: number
@@ -76,29 +80,30 @@ export const join = async (control: postgres.Sql, host: Host): Promise<void> => 
   await control`insert into troupe.host (id, name, contract, consumers, lease, heartbeat)
     values (${host.id}::uuid, ${host.name}, ${host.contract}, ${host.consumers as Array<number>}::int[],
       ${host.lease}::int * interval '1 ms', clock_timestamp())
-    on conflict (id) do update set heartbeat = excluded.heartbeat`
+    on conflict (id) do update set heartbeat = excluded.heartbeat, able = true`
   await control`delete from troupe.host where id in (
     select id from troupe.host where heartbeat < clock_timestamp() - interval '1 hour' limit 100)`
   await control`select pg_notify(${channels.ownership}, '')`
 }
 
-/** Says that a host lives. `false` when it was forgotten. */
-export const beat = async (control: postgres.Sql, host: string): Promise<boolean> =>
-  (await control`update troupe.host set heartbeat = clock_timestamp() where id = ${host}::uuid`).count === 1
+/** Says that a host lives, and whether it can work. `false` when it was forgotten. */
+export const beat = async (control: postgres.Sql, host: string, able: boolean): Promise<boolean> =>
+  (await control`update troupe.host set heartbeat = clock_timestamp(), able = ${able} where id = ${host}::uuid`)
+    .count === 1
 
 /** Who lives and who owns what of these consumers, as one host sees it. */
 export const look = async (control: postgres.Sql, host: string, consumers: ReadonlyArray<number>): Promise<View> => {
   const [row] = await control`select
-    (select coalesce(json_agg(json_build_array(id, contract, consumers)), '[]')::text from troupe.living_v1()) as hosts,
+    (select coalesce(json_agg(json_build_array(id, contract, consumers, able)), '[]')::text from troupe.living_v2()) as hosts,
     (select coalesce(json_agg(json_build_array(consumer, p, host, contract, case when host = ${host}::uuid then token end)
         order by consumer, p), '[]')::text
       from troupe.partition where consumer = any (${consumers as Array<number>}::int[])) as partitions`
-  const hosts: ReadonlyArray<[string, number, ReadonlyArray<number>]> = JSON.parse(row?.["hosts"])
+  const hosts: ReadonlyArray<[string, number, ReadonlyArray<number>, boolean]> = JSON.parse(row?.["hosts"])
   const partitions: ReadonlyArray<[number, number, string | null, number, string | null]> = JSON.parse(
     row?.["partitions"]
   )
   return {
-    hosts: hosts.map(([id, contract, consumers]) => ({ id, contract, consumers })),
+    hosts: hosts.map(([id, contract, consumers, able]) => ({ id, contract, consumers, able })),
     partitions: partitions.map(([consumer, p, host, contract, token]) => ({ consumer, p, host, contract, token }))
   }
 }

@@ -92,7 +92,7 @@ describe("a partition", () => {
         while ((await living(sql)).includes(b.id));
         assert.deepStrictEqual(await take(c, 1), [1])
         assert.deepStrictEqual(await living(sql), [c.id])
-        assert.isTrue(await Ownership.beat(a.control, a.id))
+        assert.isTrue(await Ownership.beat(a.control, a.id, true))
         assert.sameMembers(await living(sql), [a.id, c.id])
       })
     }).pipe(Effect.scoped)
@@ -160,7 +160,7 @@ describe("a host", () => {
       const other = yield* host()
       yield* Effect.promise(async () => {
         assert.deepStrictEqual([...(await sql`select id from troupe.host`)], [{ id: other.id }])
-        assert.isFalse(await Ownership.beat(dead.control, dead.id))
+        assert.isFalse(await Ownership.beat(dead.control, dead.id, true))
       })
     }).pipe(Effect.scoped)
   )

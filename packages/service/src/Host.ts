@@ -119,7 +119,7 @@ export class Host extends Context.Service<
             endAfter: Duration.toMillis(options.guard?.endAfter ?? "30 seconds")
           }
         })
-        return Layer.effect(Host, start(service, options, { id, lease, guard })).pipe(
+        return Layer.effect(Host, start(service, options, { id, heartbeat, lease, guard })).pipe(
           Layer.provide(
             Layer.mergeAll(
               Committer.layer,
@@ -145,11 +145,12 @@ export class Host extends Context.Service<
 /** How this host lives, in ms. */
 interface Life {
   readonly id: string
+  readonly heartbeat: number
   readonly lease: number
   readonly guard: Guard.Guard
 }
 
-const timing = (options: Options): Effect.Effect<{ readonly heartbeat: number; readonly lease: number }, PostgresError> =>
+const timing = (options: Options): Effect.Effect<Pick<Life, "heartbeat" | "lease">, PostgresError> =>
   Effect.suspend(() => {
     const heartbeat = Duration.toMillis(options.heartbeat ?? "1 second")
     const lease = Duration.toMillis(options.lease ?? "5 seconds")
@@ -163,7 +164,7 @@ const timing = (options: Options): Effect.Effect<{ readonly heartbeat: number; r
 const start = (
   service: Service,
   options: Options,
-  { guard, id, lease }: Life
+  { guard, heartbeat, id, lease }: Life
 ): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Agendas | Scope.Scope> =>
   Effect.gen(function* () {
     yield* Uncaught.watch
@@ -173,6 +174,7 @@ const start = (
     }
     const limits = { ...Topology.limits, ...options.limits }
     const sql = yield* Sql
+    const { connection } = yield* Nats
     yield* Migrations.check(sql, redactedUrl(options.databaseUrl))
     yield* Topology.ensure("cmd", service.name, limits)
     yield* Topology.ensure("evt", service.name, limits)
@@ -231,9 +233,11 @@ const start = (
           lease
         },
         guard,
+        heartbeat,
         databaseUrl: options.databaseUrl,
         shared,
-        onEnqueued: adopter.wake
+        onEnqueued: adopter.wake,
+        connected: () => !connection.isClosed() && connection.info !== undefined
       }),
       drain
     )

@@ -27,10 +27,14 @@ export interface Options<R> {
   readonly host: Ownership.Host
   /** Keeps this host among the living. */
   readonly guard: Guard
+  /** Between heartbeats, in ms. */
+  readonly heartbeat: number
   readonly databaseUrl: Redacted.Redacted
   readonly shared: ReadonlyArray<Shared<R>>
   /** Somebody enqueued something. */
   readonly onEnqueued: () => void
+  /** The broker is there. A host that is without it for longer than its lease leaves its partitions to hosts that have it. */
+  readonly connected: () => boolean
 }
 
 /** A host among the living. */
@@ -111,6 +115,24 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
         for (const one of taken) yield* start(of, of.partitions[one.fence.p]!, one)
       })
 
+    let connectedAt = performance.now()
+    let able = true
+    /**
+     * Whether this host can work. All hosts lose a broker that ends at much the same time: each says so first, and gives up
+     * what it has two heartbeats later, when nobody who cannot work either would take it.
+     */
+    const lookAtBroker = Effect.gen(function* () {
+      const now = performance.now()
+      if (options.connected()) connectedAt = now
+      const without = now - connectedAt
+      guard.able(without < host.lease)
+      const was = able
+      able = without < host.lease + 2 * options.heartbeat
+      if (was && !able)
+        yield* Effect.logWarning("the broker is away for longer than the lease: this host leaves its partitions to hosts that have it")
+      if (!was && able) yield* Effect.logInfo("the broker is back")
+    })
+
     const since = new Map<Partition.Progress, number>()
     /** Looks once, and does what follows. Answers whether anything is owned or runs here. */
     const look = (control: Connection.Connection) =>
@@ -120,13 +142,15 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
         const living = new Set(view.hosts.map(({ id }) => id))
         // By the clock of Postgres it is late: the next heartbeat comes in time, or the lease ends.
         if (!living.has(host.id)) return true
+        yield* lookAtBroker
+        const hosts = view.hosts.map((one) => (one.id === host.id ? { ...one, able } : one))
         const now = performance.now()
         const rows = Map.groupBy(view.partitions, ({ consumer }) => consumer)
         const wanted: Array<Effect.Effect<void, never, R>> = []
         const surplus: Array<Ownership.Row> = []
         const unowned: Array<string> = []
         for (const one of shared) {
-          const candidates = view.hosts.filter(({ consumers }) => consumers.includes(one.id))
+          const candidates = hosts.filter(({ consumers }) => consumers.includes(one.id))
           const plan = assign(one.id, candidates, rows.get(one.id) ?? [])
           const free: Array<Ownership.Row> = []
           for (const row of rows.get(one.id) ?? []) {

@@ -2,6 +2,8 @@
 export interface Candidate {
   readonly id: string
   readonly contract: number
+  /** It can work. */
+  readonly able: boolean
 }
 export interface Partition {
   readonly p: number
@@ -15,7 +17,8 @@ export interface Partition {
  * Which host shall own each partition of a consumer: the same answer wherever it is asked with the same view. Every host
  * gets as many as every other, within one; an owner keeps what it has up to that; the rest goes to the candidate with the
  * highest weight (rendezvous hashing). A partition that code of a newer contract had goes to such code only, so the
- * balance is within what each may have; without any candidate it goes to nobody.
+ * balance is within what each may have; without any candidate it goes to nobody. A host that cannot work gets nothing as
+ * long as another candidate can.
  */
 export const assign = (
   consumer: number,
@@ -27,7 +30,9 @@ export const assign = (
   // What the fewest may have goes first: those who may have more have room elsewhere.
   const levels = [...Map.groupBy(partitions, ({ contract }) => contract)].sort(([a], [b]) => b - a)
   for (const [contract, level] of levels) {
-    const candidates = hosts.filter((host) => host.contract >= contract).map(({ id }) => id)
+    const may = hosts.filter((host) => host.contract >= contract)
+    const able = may.filter(({ able }) => able)
+    const candidates = (able.length > 0 ? able : may).map(({ id }) => id)
     if (candidates.length === 0) continue
     const weigh = (host: string, { p }: Partition) => weight(host, consumer, p)
     const owned = new Map(

@@ -61,7 +61,9 @@ it.live("a partition whose session was interrupted before it had begun, since th
       guard,
       databaseUrl: Redacted.make(url),
       shared: [shared],
-      onEnqueued: () => {}
+      onEnqueued: () => {},
+      heartbeat: 1_000,
+      connected: () => true
     }).pipe(Effect.provideService(Sql, sql))
     const token = yield* Effect.timeout(Deferred.await(began), "10 seconds")
     assert.isFalse(fault.missed, "the fault fired: the first session did not begin")

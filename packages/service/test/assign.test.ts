@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import { assign, type Candidate, type Partition } from "../src/assign.ts"
 
-const host = (i: number, contract = 1): Candidate => ({ id: `host ${i}`, contract })
+const host = (i: number, contract = 1, able = true): Candidate => ({ id: `host ${i}`, contract, able })
 const free = (count: number): ReadonlyArray<Partition> =>
   Array.from({ length: count }, (_, p) => ({ p, host: null, contract: 0 }))
 /** The partitions once everybody has taken what was assigned. */

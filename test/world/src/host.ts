@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 
 /** What a test tells a host process. */
-export interface Settings extends Pick<HostOptions, "limits" | "capabilities" | "parking" | "heartbeat" | "lease"> {
+export interface Settings extends Pick<HostOptions, "limits" | "capabilities" | "parking" | "heartbeat" | "lease" | "guard"> {
   readonly natsUrl: string
   readonly databaseUrl: string
 }

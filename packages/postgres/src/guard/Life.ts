@@ -12,6 +12,8 @@ export interface Options {
   readonly lease: Renewal
   /** The clock by which the lease is counted. */
   readonly clock: () => bigint
+  /** Whether the host can work. */
+  readonly able: () => boolean
   /** The lease is over, and why. Called once at most. */
   readonly over: (why: string) => void
 }
@@ -27,7 +29,7 @@ export interface Life {
 }
 
 /** Joins the living, and sends heartbeats until the connection is lost or the lease is over. */
-export const begin = ({ clock, heartbeat, host, lease, over, url }: Options): Life => {
+export const begin = ({ able, clock, heartbeat, host, lease, over, url }: Options): Life => {
   let timer: ReturnType<typeof setTimeout> | undefined
   let ended = false
   let missed: string | undefined
@@ -51,7 +53,7 @@ export const begin = ({ clock, heartbeat, host, lease, over, url }: Options): Li
   const beat = async (): Promise<void> => {
     const sent = clock()
     try {
-      if (!(await within(host.lease, Ownership.beat(sql, host.id)))) return stop("it was forgotten")
+      if (!(await within(host.lease, Ownership.beat(sql, host.id, able())))) return stop("it was forgotten")
       missed = undefined
       if (!lease.renew(sent)) return stop("its heartbeat was late")
     } catch (error) {

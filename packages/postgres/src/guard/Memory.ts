@@ -5,8 +5,11 @@ import * as Slots from "./Slots.ts"
 /** Memory of both threads, all zero at first. */
 export type Memory = SharedArrayBuffer
 
-/** 32-bit fields: whether the lease is held (begun by the thread, ended by both), turns of the loop (written by the loop), the state of the last words (both). */
-const int = { held: 0, turns: 1, words: 2 } as const
+/**
+ * 32-bit fields: whether the lease is held (begun by the thread, ended by both), turns of the loop (written by the loop), the
+ * state of the last words (both), whether the host cannot work (the loop).
+ */
+const int = { held: 0, turns: 1, words: 2, unable: 3 } as const
 /** 64-bit fields, in ns of the loop's clock: when the last heartbeat was sent (written by the thread), the time of the last turn (by the loop). */
 const long = { sent: 0, clock: 1 } as const
 const longsAt = 64
@@ -68,6 +71,15 @@ export const renewal = (memory: Memory, duration: number, now: () => bigint): Re
       Atomics.store(longs, long.sent, sent)
       return true
     }
+  }
+}
+
+/** Whether the host can work: the loop says so, and the thread tells the others with each heartbeat. */
+export const able = (memory: Memory): { readonly is: () => boolean; readonly say: (able: boolean) => void } => {
+  const ints = intsOf(memory)
+  return {
+    is: () => Atomics.load(ints, int.unable) === 0,
+    say: (able) => void Atomics.store(ints, int.unable, able ? 0 : 1)
   }
 }
 

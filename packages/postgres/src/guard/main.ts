@@ -13,6 +13,7 @@ const { bounds, heartbeat, line, memory, url } = workerData as Given
 
 const turns = Memory.turns(memory)
 const board = Memory.board(memory)
+const able = Memory.able(memory)
 let life: { readonly host: Ownership.Host; readonly now: Life.Life } | undefined
 /** What is noted because the loop stands. */
 let noted: ReadonlyArray<Message> = []
@@ -29,6 +30,7 @@ const join = async (n: number, host: Ownership.Host): Promise<void> => {
     host,
     heartbeat,
     clock: turns.clock,
+    able: able.is,
     lease: Memory.renewal(memory, host.lease, turns.clock),
     over: (why) => {
       if (life?.now === now) life = undefined
@@ -83,7 +85,7 @@ const certain = 2
 const endProcess = async (stood: string): Promise<void> => {
   clearInterval(looking)
   const messages = board.shown()
-  writeSync(2, line.replace("\0", () => `it stood for ${stood} ${shown(messages)}`) + "\n")
+  writeSync(2, line.replace("\0", () => `it stood for ${stood}, ${shown(messages)}`) + "\n")
   await note(messages, 2_000, certain)
   process.kill(process.pid, "SIGKILL")
 }

@@ -36,6 +36,8 @@ export interface Guard {
   readonly lastWords: Context.Service.Shape<typeof LastWords>
   /** Joins the living, or joins again: the lease begins. What the thread held before is over. */
   readonly join: (host: Ownership.Host) => Effect.Effect<void, NotLiving>
+  /** Tells the other hosts whether this one can work, with the next heartbeat. */
+  readonly able: (able: boolean) => void
   /** Why the lease is over, if the thread ended it. */
   readonly why: () => string | undefined
   /** Called when the lease is over by what the thread knows. */
@@ -143,6 +145,7 @@ export const make = (options: Options): Effect.Effect<Guard, never, Scope.Scope>
       board: { begin, end, running: shown },
       lastWords: (_, messages) => void Beside.Memory.say(memory, messages, lastWordsWithin),
       join,
+      able: Beside.Memory.able(memory).say,
       why: () => why,
       onOver: () => {}
     }
