@@ -140,7 +140,7 @@ it.live(
       assert.strictEqual(yield* Effect.provide(burn, client), 2)
       const [again] = yield* Effect.promise(() => backends(world, host.pid))
       assert.notStrictEqual(again!.pid, lock!.pid)
-      assert.match(host.stderr(), /WARN.* it is not among the living hosts: .*its connection to PostgreSQL is lost/)
+      assert.match(host.stderr(), /WARN.* this host is not among the living, and joins again: its connection to PostgreSQL is lost/)
     }).pipe(Effect.scoped),
   60_000
 )

@@ -1,4 +1,5 @@
 import type { Partition } from "@troupe/actor/engine"
+import { Reason } from "@troupe/contract"
 import { Sql } from "@troupe/postgres"
 import { Connection, Ownership } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
@@ -9,6 +10,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { assign } from "./assign.ts"
+import * as Complaints from "./Complaints.ts"
 import { type Guard, NotLiving } from "./guard/Guard.ts"
 import * as Losses from "./Losses.ts"
 
@@ -67,6 +69,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
     const hint = Latch.makeUnsafe(false)
     const wake = () => void hint.openUnsafe()
     guard.onOver = wake
+    const complaints = Complaints.make()
     /** What runs here. */
     const sessions = new Map<Partition.Progress, { readonly fiber: Fiber.Fiber<void>; readonly token: string }>()
     let out: string | undefined = "it has not joined the living hosts yet"
@@ -178,10 +181,12 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
             }
           }
           if (free.length > 0) {
+            const { name } = one.partitions[0]!.consumer
             const failed = (error: unknown) => {
-              for (const { p } of free) one.partitions[p]!.trouble = `it cannot be taken: ${String(error)}`
+              for (const { p } of free) one.partitions[p]!.trouble = `it cannot be taken: ${Reason.chain(error)}`
+              return complaints.tell(`partitions of ${name} cannot be taken`, error)
             }
-            wanted.push(Effect.catch(take(one, free), (error) => Effect.sync(() => failed(error))))
+            wanted.push(Effect.catch(take(one, free), failed))
           }
         }
         orphans = unowned
@@ -218,7 +223,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
           retired = true
         }
         const busy = yield* Effect.catch(look(control), (error) =>
-          Effect.as(Effect.logDebug("could not look at who owns what", error), true)
+          Effect.as(complaints.tell("this host cannot look at who owns what", error), true)
         )
         if (retired && !busy) return yield* asked(control, (sql) => Ownership.leave(sql, host.id))
         yield* Effect.timeoutOption(hint.await, interval)
@@ -230,9 +235,8 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
       while (!end.is) {
         const exit = yield* Effect.exit(Effect.scoped(tenure))
         if (exit._tag === "Success") return
-        const why = `it is not among the living hosts: ${String(Cause.squash(exit.cause))}`
-        if (why !== out) yield* Effect.logWarning(`${why}; it joins anew`)
-        out = why
+        out = `this host is not among the living: ${Reason.chain(exit.cause)}`
+        yield* complaints.tell("this host is not among the living, and joins again", exit.cause)
         hint.closeUnsafe()
         yield* Effect.timeoutOption(hint.await, interval)
       }

@@ -1,7 +1,7 @@
 import type { Worker } from "node:worker_threads"
 import type { Board, LastWords } from "@troupe/actor/engine"
 import type * as Context from "effect/Context"
-import { Codes } from "@troupe/contract"
+import { Codes, Reason } from "@troupe/contract"
 import { Guard as Beside, type Ownership } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -79,7 +79,7 @@ export const make = (options: Options): Effect.Effect<Guard, never, Scope.Scope>
       const thread = Beside.Thread.start(given)
       let failure = "it ended"
       thread.on("message", hear)
-      thread.on("error", (error) => (failure = error instanceof Error ? error.message : String(error)))
+      thread.on("error", (error) => (failure = Reason.chain(error)))
       thread.on("exit", () => {
         if (worker !== thread) return
         worker = undefined
@@ -125,7 +125,7 @@ export const make = (options: Options): Effect.Effect<Guard, never, Scope.Scope>
           worker ??= start()
           worker.postMessage({ join: n, host } satisfies Beside.Thread.Told)
         } catch (error) {
-          answer(Codes.text("TRP0313", options.name, error instanceof Error ? error.message : String(error)))
+          answer(Codes.text("TRP0313", options.name, Reason.chain(error)))
         }
         return Effect.sync(() => (answer = undefined))
       }).pipe(
