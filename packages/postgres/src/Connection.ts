@@ -83,15 +83,20 @@ const open = (options: Options, types: Types) => {
     ask: async <A>(start: (sql: postgres.Sql) => PromiseLike<A>): Promise<A> => {
       const client = sql()
       let timer: ReturnType<typeof setTimeout> | undefined
+      let answered = false
       const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => {
+        const tell = (): void => {
+          if (answered) return
           lose(client)
           reject(Object.assign(new Error(`no answer in ${patience} ms`), { code: "CONNECTION_CLOSED" }))
-        }, patience)
+        }
+        // The timer of a process that starved is late itself: what has arrived meanwhile is read first.
+        timer = setTimeout(() => setImmediate(() => setImmediate(tell)), patience)
       })
       try {
         return await Promise.race([start(client), late])
       } finally {
+        answered = true
         clearTimeout(timer)
       }
     },

@@ -27,3 +27,20 @@ it.live("a connection that answers nothing is given up as lost, and the next sta
     })
   }).pipe(Effect.scoped)
 )
+
+it.live("an answer that came while this process had no time is heard, and the connection stays", () =>
+  Effect.gen(function* () {
+    const url = Redacted.make(process.env["DATABASE_URL"]!)
+    const connection = yield* Connection.make({ url, patience: 300 })
+    yield* Effect.promise(async () => {
+      await connection.ask((sql) => sql`select 1`)
+      const answer = connection.ask((sql) => sql`select 2 as n, pg_sleep(0.1)`)
+      // Until it is sent.
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      const until = performance.now() + 1_000
+      while (performance.now() < until);
+      assert.strictEqual((await answer)[0]!["n"], 2)
+      assert.strictEqual(connection.losses(), 0)
+    })
+  }).pipe(Effect.scoped)
+)
