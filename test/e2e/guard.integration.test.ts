@@ -112,8 +112,7 @@ it.live(
       const { client, contract, moves, owned, sql, start } = world
       const host = yield* start({ burns: false, ...hasty })
       yield* owned(1)
-      const epochs = async () =>
-        Number((await sql`select sum(epoch)::int as sum from troupe.partition`)[0]!["sum"])
+      const epochs = async () => Number((await sql`select sum(epoch)::int as sum from troupe.partition`)[0]!["sum"])
       const before = yield* Effect.promise(epochs)
       const [lock] = yield* Effect.promise(() => backends(world, host.pid))
       const looks = yield* World.until(
@@ -140,7 +139,10 @@ it.live(
       assert.strictEqual(yield* Effect.provide(burn, client), 2)
       const [again] = yield* Effect.promise(() => backends(world, host.pid))
       assert.notStrictEqual(again!.pid, lock!.pid)
-      assert.match(host.stderr(), /WARN.* this host is not among the living, and joins again: its connection to PostgreSQL is lost/)
+      assert.match(
+        host.stderr(),
+        /WARN.* this host is not among the living, and joins again: its connection to PostgreSQL is lost/
+      )
     }).pipe(Effect.scoped),
   60_000
 )
@@ -156,7 +158,9 @@ it.live(
       yield* owned(2)
       assert.isAbove(link.cut(), 0, "the fault fired")
       yield* owned(1)
-      const [owner] = yield* Effect.promise(() => sql`select h.name from troupe.host h where h.id in (select host from troupe.partition)`)
+      const [owner] = yield* Effect.promise(
+        () => sql`select h.name from troupe.host h where h.id in (select host from troupe.partition)`
+      )
       assert.match(owner!["name"], new RegExp(` ${other.pid}$`))
       const living = yield* Effect.promise(() => sql`select able from troupe.living_v2() order by able`)
       assert.deepStrictEqual([...living], [{ able: false }, { able: true }], "it was not robbed: it lives")
@@ -188,7 +192,8 @@ it.live(
       const unable = () => sql`select able from troupe.living_v2() where not able`
       yield* World.until(unable, (rows) => rows.length === 2)
       // Each of them has had time to give something up.
-      const beats = async () => Number((await sql`select sum(extract(epoch from heartbeat))::float8 as sum from troupe.host`)[0]!["sum"])
+      const beats = async () =>
+        Number((await sql`select sum(extract(epoch from heartbeat))::float8 as sum from troupe.host`)[0]!["sum"])
       const at = yield* Effect.promise(beats)
       yield* World.until(beats, (sum) => sum > at + 2 * 3)
       link.mend()

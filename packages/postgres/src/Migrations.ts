@@ -37,7 +37,9 @@ export const run = (options: Options): Effect.Effect<ReadonlyArray<string>, Post
   Effect.scoped(
     Effect.gen(function* () {
       const sql = yield* Effect.acquireRelease(
-        Effect.sync(() => postgres(Settings.url(Redacted.value(options.url)), Settings.client({ applicationName: "troupe migrate" }))),
+        Effect.sync(() =>
+          postgres(Settings.url(Redacted.value(options.url)), Settings.client({ applicationName: "troupe migrate" }))
+        ),
         (sql) => Effect.promise(() => sql.end({ timeout: 5 }))
       )
       const where = redactedUrl(options.url)

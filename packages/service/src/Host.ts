@@ -64,6 +64,7 @@ export interface Options {
    * How long the event loop may stand still: after `noteAfter` (default 1 second) the messages that run are noted in case
    * they end the process; after `endAfterCpu` of CPU time (10 seconds), or `endAfter` of any time (30 seconds), the
    * process is ended by SIGKILL and another host takes over. Time in which the process was stopped does not count.
+   * `noteAfter` is 200 ms or more, and no longer than the other two.
    */
   readonly guard?: {
     readonly noteAfter?: Duration.Input
@@ -91,7 +92,7 @@ export class Host extends Context.Service<
   static readonly layer = (service: Service, options: Options): Layer.Layer<Host, HostError> =>
     Layer.unwrap(
       Effect.gen(function* () {
-        const { heartbeat, lease } = yield* timing(options)
+        const { bounds, heartbeat, lease } = yield* timing(options)
         const id = SecureRandom.uuidV4Unsafe()
         const applicationName = Ownership.applicationName(id)
         const servers = Layer.mergeAll(
@@ -113,11 +114,7 @@ export class Host extends Context.Service<
           databaseUrl: options.databaseUrl,
           heartbeat,
           lease,
-          bounds: {
-            noteAfter: Duration.toMillis(options.guard?.noteAfter ?? "1 second"),
-            endAfterCpu: Duration.toMillis(options.guard?.endAfterCpu ?? "10 seconds"),
-            endAfter: Duration.toMillis(options.guard?.endAfter ?? "30 seconds")
-          }
+          bounds
         })
         return Layer.effect(Host, start(service, options, { id, heartbeat, lease, guard })).pipe(
           Layer.provide(
@@ -150,7 +147,9 @@ interface Life {
   readonly guard: Guard.Guard
 }
 
-const timing = (options: Options): Effect.Effect<Pick<Life, "heartbeat" | "lease">, PostgresError> =>
+const timing = (
+  options: Options
+): Effect.Effect<Pick<Life, "heartbeat" | "lease"> & Pick<Guard.Options, "bounds">, PostgresError> =>
   Effect.suspend(() => {
     const heartbeat = Duration.toMillis(options.heartbeat ?? "1 second")
     const lease = Duration.toMillis(options.lease ?? "5 seconds")
@@ -158,7 +157,14 @@ const timing = (options: Options): Effect.Effect<Pick<Life, "heartbeat" | "lease
       return failure("TRP0101", "heartbeat", `${heartbeat} ms is not between 50 ms and 10 seconds`)
     if (!(lease >= 3 * heartbeat && lease <= 60_000))
       return failure("TRP0101", "lease", `${lease} ms is not between three heartbeats and 1 minute`)
-    return Effect.succeed({ heartbeat, lease })
+    const bounds = {
+      noteAfter: Duration.toMillis(options.guard?.noteAfter ?? "1 second"),
+      endAfterCpu: Duration.toMillis(options.guard?.endAfterCpu ?? "10 seconds"),
+      endAfter: Duration.toMillis(options.guard?.endAfter ?? "30 seconds")
+    }
+    if (!(bounds.noteAfter >= 200 && bounds.noteAfter <= Math.min(bounds.endAfterCpu, bounds.endAfter)))
+      return failure("TRP0101", "guard", `noteAfter, ${bounds.noteAfter} ms, is not between 200 ms and the other two`)
+    return Effect.succeed({ heartbeat, lease, bounds })
   })
 
 const start = (

@@ -7,12 +7,15 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { assign } from "./assign.ts"
 import * as Complaints from "./Complaints.ts"
 import { type Guard, NotLiving } from "./guard/Guard.ts"
 import * as Losses from "./Losses.ts"
+
+class StatementFailed extends Schema.TaggedError<StatementFailed>()("StatementFailed", { cause: Schema.Defect() }) {}
 
 /** A consumer whose partitions the living hosts share. */
 export interface Shared<R> {
@@ -77,9 +80,9 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
     const end = { is: false }
 
     const within = <A>(run: () => Promise<A>) =>
-      Effect.timeout(Effect.tryPromise({ try: run, catch: (cause) => cause }), patience)
+      Effect.timeout(Effect.tryPromise({ try: run, catch: (cause) => new StatementFailed({ cause }) }), patience)
     const asked = <A>({ ask }: Connection.Connection, run: (sql: Sql["Service"]) => Promise<A>) =>
-      Effect.tryPromise({ try: () => ask(run), catch: (cause) => cause })
+      Effect.tryPromise({ try: () => ask(run), catch: (cause) => new StatementFailed({ cause }) })
     const start = ({ run }: Shared<R>, progress: Partition.Progress, taken: Ownership.Taken) =>
       Effect.gen(function* () {
         const fiber = yield* Effect.scoped(run(progress, taken)).pipe(
@@ -132,7 +135,9 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
       const was = able
       able = without < host.lease + 2 * options.heartbeat
       if (was && !able)
-        yield* Effect.logWarning("the broker is away for longer than the lease: this host leaves its partitions to hosts that have it")
+        yield* Effect.logWarning(
+          "the broker is away for longer than the lease: this host leaves its partitions to hosts that have it"
+        )
       if (!was && able) yield* Effect.logInfo("the broker is back")
     })
 

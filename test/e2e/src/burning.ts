@@ -12,7 +12,7 @@ export interface Settings extends HostSettings {
 
 class Burner extends Contract.actor({
   key: Schema.String,
-  commands: { burn: Contract.command({ payload: { ms: Schema.Number }, reply: Schema.Int }) }
+  commands: { burn: Contract.command({ payload: { ms: Schema.Int }, reply: Schema.Int }) }
 }) {}
 
 /** Answers how often the key has burnt. */

@@ -9,7 +9,10 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 
 /** What a test tells a host process. */
-export interface Settings extends Pick<HostOptions, "limits" | "capabilities" | "parking" | "heartbeat" | "lease" | "guard"> {
+export interface Settings extends Pick<
+  HostOptions,
+  "limits" | "capabilities" | "parking" | "heartbeat" | "lease" | "guard"
+> {
   readonly natsUrl: string
   readonly databaseUrl: string
 }

@@ -40,3 +40,8 @@ export const start = (given: Given): Worker => {
   worker.unref()
   return worker
 }
+
+export const tell = (worker: Worker, told: Told): void => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin
+  worker.postMessage(told)
+}

@@ -73,10 +73,14 @@ const forget = async (messages: ReadonlyArray<Message>): Promise<void> => {
 
 const shownAtMost = 20
 const shown = (messages: ReadonlyArray<Message>): string => {
-  const some = messages.slice(0, shownAtMost).map(({ consumer, id, p, what }) => `${what} (id ${id}, consumer ${consumer}, partition ${p})`)
+  const some = messages
+    .slice(0, shownAtMost)
+    .map(({ consumer, id, p, what }) => `${what} (id ${id}, consumer ${consumer}, partition ${p})`)
   const more = messages.length - some.length
   if (more > 0) some.push(`and ${more} more`)
-  return messages.length === 0 ? "no message ran" : `while ${messages.length === 1 ? "this ran" : "one of these ran"}: ${some.join("; ")}`
+  return messages.length === 0
+    ? "no message ran"
+    : `while ${messages.length === 1 ? "this ran" : "one of these ran"}: ${some.join("; ")}`
 }
 
 /** Twice a host's end: the message that it ran alone need not end another one. */
@@ -100,7 +104,8 @@ const cpuTime = (): number => {
 
 const watch = Watch.make(bounds)
 const same = (a: ReadonlyArray<Message>, b: ReadonlyArray<Message>): boolean =>
-  a.length === b.length && a.every(({ consumer, id, p }, i) => b[i]!.id === id && b[i]!.p === p && b[i]!.consumer === consumer)
+  a.length === b.length &&
+  a.every(({ consumer, id, p }, i) => b[i]!.id === id && b[i]!.p === p && b[i]!.consumer === consumer)
 
 const look = (): void => {
   turns.clock()

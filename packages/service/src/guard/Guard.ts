@@ -106,7 +106,7 @@ export const make = (options: Options): Effect.Effect<Guard, never, Scope.Scope>
         if (thread === undefined) return Effect.void
         const gone = Effect.callback<void>((resume) => {
           thread.once("exit", () => resume(Effect.void))
-          thread.postMessage({ end: true } satisfies Beside.Thread.Told)
+          Beside.Thread.tell(thread, { end: true })
         })
         worker = undefined
         return Effect.andThen(Effect.timeoutOption(gone, "2 seconds"), stop(thread))
@@ -123,7 +123,7 @@ export const make = (options: Options): Effect.Effect<Guard, never, Scope.Scope>
         }
         try {
           worker ??= start()
-          worker.postMessage({ join: n, host } satisfies Beside.Thread.Told)
+          Beside.Thread.tell(worker, { join: n, host })
         } catch (error) {
           answer(Codes.text("TRP0313", options.name, Reason.chain(error)))
         }

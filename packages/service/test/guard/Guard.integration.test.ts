@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as Guard from "../../src/guard/Guard.ts"
 import type { Settings } from "./process.ts"
 
 const admin = process.env["DATABASE_URL"] ?? "postgres://DATABASE_URL-is-not-set"
@@ -15,8 +16,8 @@ const script = fileURLToPath(new URL("./process.ts", import.meta.url))
 const sqlOf = (url: string) => Effect.map(Layer.build(Sql.layer({ url: Redacted.make(url), max: 2 })), Context.get(Sql))
 
 let databases = 0
-/** A migrated database of its own with a consumer of one partition, and a process that stands still beside it. */
-const world = Effect.fnUntraced(function* (settings: Pick<Settings, "running" | "then">) {
+/** A migrated database of its own with a consumer of one partition. */
+const database = Effect.gen(function* () {
   const server = yield* sqlOf(admin)
   const name = `guard_${process.pid}_${++databases}`
   yield* Effect.acquireRelease(
@@ -26,13 +27,22 @@ const world = Effect.fnUntraced(function* (settings: Pick<Settings, "running" | 
   const url = Object.assign(new URL(admin), { pathname: `/${name}` }).href
   yield* Migrations.run({ url: Redacted.make(url) })
   const sql = yield* sqlOf(url)
-  const consumer = (yield* Effect.promise(() => Ownership.consumer(sql, "x.X", 1)))!
+  return { url, sql, consumer: (yield* Effect.promise(() => Ownership.consumer(sql, "x.X", 1)))! }
+})
+
+/** A process that stands still beside a database. */
+const world = Effect.fnUntraced(function* (settings: Pick<Settings, "running" | "then">) {
+  const { consumer, sql, url } = yield* database
   const host = crypto.randomUUID()
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
       spawn(
         process.execPath,
-        ["--conditions=@troupe/source", script, JSON.stringify({ url, host, consumer, ...settings } satisfies Settings)],
+        [
+          "--conditions=@troupe/source",
+          script,
+          JSON.stringify({ url, host, consumer, ...settings } satisfies Settings)
+        ],
         { stdio: ["ignore", "pipe", "pipe"] }
       )
     ),
@@ -137,5 +147,56 @@ it.live("last words are noted before a process ends", () =>
     const { ended, suspects } = yield* world({ running: ["a"], then: "end" })
     assert.strictEqual(yield* ended, "SIGKILL")
     assert.deepStrictEqual(yield* Effect.promise(suspects), [noted("a", true, 0)])
+  }).pipe(Effect.scoped)
+)
+
+const guarded = (url: string) =>
+  Guard.make({
+    name: "the host",
+    databaseUrl: Redacted.make(url),
+    heartbeat: 100,
+    lease: 1_000,
+    bounds: { noteAfter: 1_000, endAfterCpu: 10_000, endAfter: 30_000 }
+  })
+const host = (): Ownership.Host => ({ id: crypto.randomUUID(), name: "test", contract: 1, consumers: [], lease: 1_000 })
+
+it.live("a thread that dies is told with its reason, and started again when the host joins again", () =>
+  Effect.gen(function* () {
+    // postgres.js throws where the thread does not expect it.
+    const guard = yield* guarded("postgres://[no-url")
+    for (let i = 0; i < 2; i++) {
+      const { why } = yield* Effect.flip(guard.join(host()))
+      assert.match(why, /^TRP0313 .* · the host · .*Invalid URL/)
+      assert.isFalse(guard.lease.held())
+    }
+  }).pipe(Effect.scoped)
+)
+
+it.live("a database that is away is told with its reason", () =>
+  Effect.gen(function* () {
+    const guard = yield* guarded("postgres://127.0.0.1:1/none")
+    assert.match((yield* Effect.flip(guard.join(host()))).why, /ECONNREFUSED/)
+  }).pipe(Effect.scoped)
+)
+
+it.live("the thread and its connection end with the host", () =>
+  Effect.gen(function* () {
+    const { consumer, url } = yield* database
+    const sql = yield* sqlOf(url)
+    const one = { ...host(), consumers: [consumer] }
+    const connections = async () =>
+      (await sql`select pid from pg_stat_activity where application_name = ${Ownership.applicationName(one.id)}`).length
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const guard = yield* guarded(url)
+        yield* guard.join(one)
+        assert.isTrue(guard.lease.held())
+        assert.strictEqual(yield* Effect.promise(connections), 1)
+      })
+    )
+    yield* Effect.promise(connections).pipe(
+      Effect.repeat({ until: (n) => n === 0, schedule: Schedule.spaced("20 millis") }),
+      Effect.timeout("5 seconds")
+    )
   }).pipe(Effect.scoped)
 )

@@ -55,7 +55,7 @@ await Effect.runPromise(
           writeSync(1, `stood, lease ${guard.lease.held() ? "held" : "lost"}\n`)
           places.forEach(guard.board.end)
         })
-        yield* Effect.never
+        return yield* Effect.never
       }
     })
   )
