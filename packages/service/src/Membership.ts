@@ -52,6 +52,8 @@ export interface Membership {
   readonly wake: () => void
 }
 
+const notLiving = "this host is not among the living, and joins again"
+
 /** Between looks at who lives and who owns what, when nobody tells of a change. */
 const interval = "200 millis"
 /** How long a statement of the control connection may take, in ms. */
@@ -211,6 +213,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
         onNotify: (channel) => (channel === Ownership.channels.enqueued ? options.onEnqueued() : wake())
       })
       yield* guard.join(host)
+      complaints.settle(notLiving)
       yield* Effect.addFinalizer(() => Effect.sync(lease.end))
       // Before the lease is given up, and before this host joins again.
       yield* Effect.addFinalizer(() => Fiber.interruptAll([...sessions.values()].map(({ fiber }) => fiber)))
@@ -223,14 +226,13 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
           const losses = control.losses()
           if (yield* Effect.isSuccess(asked(control, Ownership.listen))) heard = losses
         }
-        if (end.is && !retired) {
-          yield* asked(control, (sql) => Ownership.retire(sql, host.id))
-          retired = true
-        }
+        if (end.is && !retired)
+          retired = yield* Effect.isSuccess(asked(control, (sql) => Ownership.retire(sql, host.id)))
         const busy = yield* Effect.catch(look(control), (error) =>
           Effect.as(complaints.tell("this host cannot look at who owns what", error), true)
         )
-        if (retired && !busy) return yield* asked(control, (sql) => Ownership.leave(sql, host.id))
+        // A row that stays is forgotten an hour later.
+        if (retired && !busy) return yield* Effect.ignore(asked(control, (sql) => Ownership.leave(sql, host.id)))
         yield* Effect.timeoutOption(hint.await, interval)
       }
       return yield* new NotLiving({ why: guard.why() ?? "its lease is over" })
@@ -241,7 +243,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
         const exit = yield* Effect.exit(Effect.scoped(tenure))
         if (exit._tag === "Success") return
         out = `this host is not among the living: ${Reason.chain(exit.cause)}`
-        yield* complaints.tell("this host is not among the living, and joins again", exit.cause)
+        yield* complaints.tell(notLiving, exit.cause)
         hint.closeUnsafe()
         yield* Effect.timeoutOption(hint.await, interval)
       }

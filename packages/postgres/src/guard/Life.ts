@@ -53,7 +53,9 @@ export const begin = ({ able, clock, heartbeat, host, lease, over, url }: Option
   const beat = async (): Promise<void> => {
     const sent = clock()
     try {
-      if (!(await within(host.lease, Ownership.beat(sql, host.id, able())))) return stop("it was forgotten")
+      const known = await within(host.lease, Ownership.beat(sql, host.id, able()))
+      if (ended) return
+      if (!known) return stop("it was forgotten")
       missed = undefined
       if (!lease.renew(sent)) return stop("its heartbeat was late")
     } catch (error) {

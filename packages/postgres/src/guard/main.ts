@@ -89,7 +89,11 @@ const certain = 2
 const endProcess = async (stood: string): Promise<void> => {
   clearInterval(looking)
   const messages = board.shown()
-  writeSync(2, line.replace("\0", () => `it stood for ${stood}, ${shown(messages)}`) + "\n")
+  try {
+    writeSync(2, line.replace("\0", () => `it stood for ${stood}, ${shown(messages)}`) + "\n")
+  } catch {
+    // Nobody reads what this process says: it ends all the same.
+  }
   await note(messages, 2_000, certain)
   process.kill(process.pid, "SIGKILL")
 }

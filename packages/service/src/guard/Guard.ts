@@ -123,6 +123,8 @@ export const make = (options: Options): Effect.Effect<Guard, never, Scope.Scope>
         }
         try {
           worker ??= start()
+          // So that the thread knows this loop's clock well when it begins the lease.
+          turn()
           Beside.Thread.tell(worker, { join: n, host })
         } catch (error) {
           answer(Codes.text("TRP0313", options.name, Reason.chain(error)))
