@@ -103,7 +103,7 @@ describe("the cursors of a partition", () => {
       const taking = yield* Effect.forkChild(
         Cursor.taken(
           progress,
-          { fence, epoch: 1, pos: 2, cursors, died: false, suspects: new Map() },
+          { fence, epoch: 1, pos: 2, cursors, died: false, suspects: new Map(), setBack: false },
           "EVT_shop",
           "evt.shop.3.Till.>"
         ).pipe(Effect.provideService(Nats, { acks, api: async () => ({ jsm }) } as unknown as Nats["Service"])),
