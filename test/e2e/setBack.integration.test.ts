@@ -309,11 +309,13 @@ const stored = ({ sql }: World.World) =>
     .then(([row]) => row as { readonly inbox: number; readonly due: number })
     .catch(() => undefined)
 
-for (const { replaced, seed } of [
-  { replaced: false, seed: 7 },
-  { replaced: true, seed: 8 }
-]) {
-  const how = replaced ? "its host is replaced" : "its host goes on"
+for (const [seed, how] of [
+  [7, "its host goes on"],
+  [8, "its host is replaced"],
+  [9, "its host is replaced twice"]
+] as const) {
+  const replaced = how !== "its host goes on"
+  const twice = how === "its host is replaced twice"
   it.live(
     `a database is set back, and ${how}: each id keeps its answer, though its time is over, and no timer fires that was cancelled`,
     () =>
@@ -368,8 +370,8 @@ for (const { replaced, seed } of [
               },
               { concurrency: 4, discard: true }
             )
-          // Nothing is heard of these: only other partitions can show that they were set back.
-          for (const [i, key] of [...silent, ...silent].entries())
+          // Nothing is heard of these: only other partitions show that they were set back, until their next owner has noted it.
+          for (const [i, key] of (twice ? [] : [...silent, ...silent]).entries())
             remember(`silent-${i}`, key, 3 + i, yield* say(`silent-${i}`, key, 3 + i, "2 seconds"))
           yield* round(0, 30)
           for (const [i, key] of keys.entries()) {
@@ -403,6 +405,16 @@ for (const { replaced, seed } of [
           )
           assert.isBelow(back!.inbox, inbox, "it was set back, and the timers of then are due")
           assert.notDeepEqual(yield* Effect.promise(() => totals(world)), before)
+          if (twice) {
+            // It has noted the set-back, and dies while it handles again what was lost.
+            const dead = yield* world.start({ ...settings, crash: { point: "after commit", nth: 40 } })
+            assert.deepStrictEqual(yield* dead.ended, { code: null, signal: "SIGKILL" })
+            assert.include(dead.output(), "crash: after commit")
+            const [row] = yield* Effect.promise(
+              () => world.sql`select count(*)::int as n from troupe.mark where cursors like '%"redo"%'`
+            )
+            assert.isAbove(row!["n"], 0)
+          }
           if (replaced) host = yield* world.start(settings)
           else host.kill("SIGCONT")
 
@@ -419,7 +431,7 @@ for (const { replaced, seed } of [
             () => world.sql`select count(*)::int as n from troupe.timer`,
             ([row]) => row?.["n"] === 0
           )
-          assert.match((yield* Effect.promise(() => trouble(host))).join(), /TRP0509/)
+          if (!twice) assert.match((yield* Effect.promise(() => trouble(host))).join(), /TRP0509/)
         }).pipe(Effect.provide(world.client))
       }).pipe(Effect.scoped),
     120_000
