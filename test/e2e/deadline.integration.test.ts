@@ -28,6 +28,21 @@ it.live(
         const outcomes = rows.flatMap(({ outcome }) => outcome ?? [])
         assert.deepStrictEqual(outcomes, ["rejected", "reply", "reply"])
         assert.deepStrictEqual(yield* DeadLetters.list(world.sql), [])
+        // The stream remembers it too: a database that is set back forgets the answer.
+        const stream = `CMD_${world.name}`
+        const stored = yield* World.until(
+          async () => {
+            const found: Array<string | undefined> = []
+            const { last_seq } = (await world.jsm.streams.info(stream)).state
+            for (let seq = 1; seq <= last_seq; seq++) {
+              const message = await world.jsm.streams.getMessage(stream, { seq })
+              if (message?.header.get("ce-id") === "late") found.push(message.header.get("Troupe-Too-Late"))
+            }
+            return found
+          },
+          (found) => found.length === 1
+        )
+        assert.deepStrictEqual(stored, ["1"], "in place of the command there is a copy that says so")
         // It is settled: who asks again hears so at once, and may send it under a new id.
         const again = yield* Effect.flip(ask(counter.add({ n: 100 }), { id: "late", timeout: "50 seconds" }))
         assert.deepInclude((again as ClientError).reason, { _tag: "Rejected", code: "TRP0212" })

@@ -129,6 +129,14 @@ export const codes = {
     what: "an exception that no handler caused was not caught, and the host ends",
     todo: "read the cause; report it if it is in Troupe"
   },
+  TRP0320: {
+    what: "timers and parked messages wait for what is handled again after the database was set back",
+    todo: "see why the partition does not read on; they go on by themselves"
+  },
+  TRP0321: {
+    what: "the stream does not remember that commands were too late",
+    todo: "let the service's user delete messages of its command stream (troupe permissions --write); until then a database that is set back may have such commands handled after all"
+  },
   TRP0401: { what: "cannot connect to NATS", todo: "check NATS_URL and that nats-server runs" },
   TRP0402: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },
   TRP0403: {

@@ -15,6 +15,36 @@ export interface Options {
   readonly cursor: Position.Position
 }
 
+/** One message of a stream. */
+export interface Place {
+  readonly stream: string
+  readonly sequence: number
+}
+
+/** Deletions that are under way at once. */
+const atOnce = 64
+
+/** Deletes messages that must not be read again. What is gone already is no error. nats-server >= 2.11. */
+export const forget = (places: ReadonlyArray<Place>): Effect.Effect<void, NatsError, Nats> =>
+  Effect.flatMap(Nats, ({ jsm }) =>
+    Effect.forEach(
+      places,
+      ({ sequence, stream }) =>
+        Effect.tryPromise({
+          try: () =>
+            // Not overwritten: that would take its time.
+            jsm.streams.deleteMessage(stream, sequence, false).catch((cause: unknown) => {
+              if (!isGone(cause)) throw cause
+            }),
+          catch: (cause) => failure("TRP0404", stream, describe(cause))
+        }),
+      { concurrency: atOnce, discard: true }
+    )
+  )
+/** JetStream's 10043 and 10057: there is no such message, or it cannot be deleted since it is not there. */
+const isGone = (cause: unknown): boolean =>
+  typeof cause === "object" && cause !== null && "code" in cause && (cause.code === 10043 || cause.code === 10057)
+
 /**
  * Purges what is older than the window and handled; answers how many messages that were. None of a stream that lost
  * messages since it was read: what it has below the cursor may be new. nats-server >= 2.11.

@@ -28,6 +28,11 @@ export interface Cursor {
    * code, nor before the first one.
    */
   readonly lanes?: Lanes | undefined
+  /**
+   * The database was set back when the last message of the partition had this sequence: what was read up to here may have been
+   * handled, and answered, before.
+   */
+  readonly redo?: number | undefined
 }
 export type Lanes = { readonly [actor: string]: number }
 export type Cursors = { readonly [stream: string]: Cursor }

@@ -219,13 +219,15 @@ const start = (
     const parts = running.map(({ consumer, partitions }): Part => ({
       id: consumer.id,
       partitions,
-      run: ({ p }, taken) => Partition.session(partitions[p]!, taken, limits.commandsKept),
+      run: ({ p }, taken, setBack) => Partition.session(partitions[p]!, { ...taken, setBack }, limits.commandsKept),
+      isSetBack: ({ p }, taken) => Partition.isSetBack(partitions[p]!, taken),
       fit: false
     }))
     const adopts: Part = {
       id: outbox.id,
       partitions: adopting,
       run: (progress, taken) => adopter.run(taken, progress),
+      isSetBack: () => Effect.succeed(false),
       fit: true
     }
     const shared = [...parts, adopts]

@@ -22,8 +22,17 @@ export interface Shared<R> {
   readonly id: number
   /** One for each partition, in order. */
   readonly partitions: ReadonlyArray<Partition.Progress>
-  /** From a take-over until the partition is lost; interrupted when it is to be given back. */
-  readonly run: (progress: Partition.Progress, taken: Ownership.Taken) => Effect.Effect<never, unknown, R | Scope.Scope>
+  /**
+   * From a take-over until the partition is lost; interrupted when it is to be given back. `setBack`: the database is known to
+   * have been set back.
+   */
+  readonly run: (
+    progress: Partition.Progress,
+    taken: Ownership.Taken,
+    setBack: boolean
+  ) => Effect.Effect<never, unknown, R | Scope.Scope>
+  /** Whether a partition that was just taken shows that the database was set back. */
+  readonly isSetBack: (progress: Partition.Progress, taken: Ownership.Taken) => Effect.Effect<boolean, never, R>
   /** It can be run: until then its partitions are not taken. */
   fit: boolean
 }
@@ -61,6 +70,16 @@ const patience = 5_000
 /** How long, in ms, a partition that another host should have may be without an owner before it is told. */
 const orphanedAfter = 10_000
 
+/** How long a partition has to show that the database was set back, and for how long (ms) that is believed of others. */
+const shown = { within: "1 second", for: 60_000 } as const
+
+/** A partition that was just taken. */
+interface Started<R> {
+  readonly of: Shared<R>
+  readonly progress: Partition.Progress
+  readonly taken: Ownership.Taken
+}
+
 /**
  * Joins the living hosts, and owns its share of the partitions: looks who lives, gives back what is no longer its own,
  * takes what is free or was left by the dead. Without its lease it drops everything and joins anew. When the scope closes
@@ -85,9 +104,9 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
       Effect.timeout(Effect.tryPromise({ try: run, catch: (cause) => new StatementFailed({ cause }) }), patience)
     const asked = <A>({ ask }: Connection.Connection, run: (sql: Sql["Service"]) => Promise<A>) =>
       Effect.tryPromise({ try: () => ask(run), catch: (cause) => new StatementFailed({ cause }) })
-    const start = ({ run }: Shared<R>, progress: Partition.Progress, taken: Ownership.Taken) =>
+    const start = ({ of: { run }, progress, taken }: Started<R>, setBack: boolean) =>
       Effect.gen(function* () {
-        const fiber = yield* Effect.scoped(run(progress, taken)).pipe(
+        const fiber = yield* Effect.scoped(run(progress, taken, setBack)).pipe(
           Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : Losses.lost(progress, cause))),
           Effect.annotateLogs({ consumer: progress.consumer.name, partition: progress.p }),
           Effect.forkDetach
@@ -120,7 +139,23 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
             host
           )
         )
-        for (const one of taken) yield* start(of, of.partitions[one.fence.p]!, one)
+        return taken.map((one): Started<R> => ({ of, progress: of.partitions[one.fence.p]!, taken: one }))
+      })
+
+    /** A database is set back as a whole: what one partition shows, all that are taken with it or soon after have to know. */
+    let setBackAt = Number.NEGATIVE_INFINITY
+    const startAll = (all: ReadonlyArray<Started<R>>) =>
+      Effect.gen(function* () {
+        yield* Effect.forEach(
+          all,
+          ({ of, progress, taken }) =>
+            Effect.map(Effect.timeoutOption(of.isSetBack(progress, taken), shown.within), (shows) => {
+              if (shows._tag === "Some" && shows.value) setBackAt = performance.now()
+            }),
+          { concurrency: "unbounded", discard: true }
+        )
+        const setBack = performance.now() - setBackAt < shown.for
+        for (const one of all) yield* start(one, setBack)
       })
 
     let connectedAt = performance.now()
@@ -156,7 +191,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
         const hosts = view.hosts.map((one) => (one.id === host.id ? { ...one, able } : one))
         const now = performance.now()
         const rows = Map.groupBy(view.partitions, ({ consumer }) => consumer)
-        const wanted: Array<Effect.Effect<void, never, R>> = []
+        const wanted: Array<Effect.Effect<ReadonlyArray<Started<R>>, never, R>> = []
         const surplus: Array<Ownership.Row> = []
         const unowned: Array<string> = []
         for (const one of shared) {
@@ -193,12 +228,12 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
               for (const { p } of free) one.partitions[p]!.trouble = `it cannot be taken: ${Reason.chain(error)}`
               return complaints.tell(`partitions of ${name} cannot be taken`, error)
             }
-            wanted.push(Effect.catch(take(one, free), failed))
+            wanted.push(Effect.catch(take(one, free), (error) => Effect.as(failed(error), [])))
           }
         }
         orphans = unowned
         if (surplus.length > 0) yield* Effect.ignore(within(() => Ownership.release(sql, surplus)))
-        yield* Effect.all(wanted, { concurrency: "unbounded", discard: true })
+        yield* startAll((yield* Effect.all(wanted, { concurrency: "unbounded" })).flat())
         out = undefined
         return sessions.size > 0 || view.partitions.some((row) => row.host === host.id)
       })

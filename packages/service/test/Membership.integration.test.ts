@@ -13,6 +13,15 @@ import * as Guard from "../src/guard/Guard.ts"
 const admin = process.env["DATABASE_URL"] ?? "postgres://DATABASE_URL-is-not-set"
 const sqlOf = (url: string) => Effect.map(Layer.build(Sql.layer({ url: Redacted.make(url), max: 2 })), Context.get(Sql))
 
+const guardOf = (url: string) =>
+  Guard.make({
+    name: "test",
+    databaseUrl: Redacted.make(url),
+    heartbeat: 1_000,
+    lease: 5_000,
+    bounds: { noteAfter: 1_000, endAfterCpu: 10_000, endAfter: 30_000 }
+  })
+
 /** A migrated database of its own, and a consumer of one partition in it. */
 const world = Effect.gen(function* () {
   const server = yield* sqlOf(admin)
@@ -31,13 +40,7 @@ const world = Effect.gen(function* () {
 it.live("a partition whose session was interrupted before it had begun, since the lease was over, is taken anew", () =>
   Effect.gen(function* () {
     const { consumer, sql, url } = yield* world
-    const guard = yield* Guard.make({
-      name: "test",
-      databaseUrl: Redacted.make(url),
-      heartbeat: 1_000,
-      lease: 5_000,
-      bounds: { noteAfter: 1_000, endAfterCpu: 10_000, endAfter: 30_000 }
-    })
+    const guard = yield* guardOf(url)
     const began = yield* Deferred.make<string>()
     const started: Array<string> = []
     const fault = { missed: false }
@@ -45,6 +48,7 @@ it.live("a partition whose session was interrupted before it had begun, since th
       id: consumer,
       partitions: [Partition.progress({ id: consumer, name: "x.X", sources: [] }, 0)],
       fit: true,
+      isSetBack: () => Effect.succeed(false),
       run: (_, { fence: { token } }) => {
         if (started.push(token) > 1) return Effect.andThen(Deferred.succeed(began, token), Effect.never)
         guard.lease.end()
@@ -69,5 +73,45 @@ it.live("a partition whose session was interrupted before it had begun, since th
     assert.isFalse(fault.missed, "the fault fired: the first session did not begin")
     assert.lengthOf(started, 2)
     assert.notStrictEqual(token, started[0])
+  }).pipe(Effect.scoped)
+)
+
+it.live("what one partition shows of a database that was set back, all that are taken with it know", () =>
+  Effect.gen(function* () {
+    const { consumer, sql, url } = yield* world
+    const other = (yield* Effect.promise(() => Ownership.consumer(sql, "x.Other", 2)))!
+    const told = new Map<string, boolean>()
+    const all = yield* Deferred.make<void>()
+    const of = (id: number, count: number, shows: (p: number) => Effect.Effect<boolean>): Membership.Shared<never> => ({
+      id,
+      partitions: Array.from({ length: count }, (_, p) =>
+        Partition.progress({ id, name: id === other ? "x.Other" : "x.X", sources: [] }, p)
+      ),
+      fit: true,
+      isSetBack: ({ p }) => shows(p),
+      run: ({ consumer: { name }, p }, _, setBack) =>
+        Effect.andThen(
+          Effect.suspend(() =>
+            told.set(`${name} ${p}`, setBack).size < 3 ? Effect.void : Effect.asVoid(Deferred.succeed(all, undefined))
+          ),
+          Effect.never
+        )
+    })
+    yield* Membership.make({
+      host: { id: crypto.randomUUID(), name: "test", contract: 1, consumers: [consumer, other], lease: 5_000 },
+      guard: yield* guardOf(url),
+      connected: () => true,
+      heartbeat: 1_000,
+      databaseUrl: Redacted.make(url),
+      // One that cannot tell holds up nothing.
+      shared: [of(consumer, 1, () => Effect.never), of(other, 2, (p) => Effect.succeed(p === 1))],
+      onEnqueued: () => {}
+    }).pipe(Effect.provideService(Sql, sql))
+    yield* Effect.timeout(Deferred.await(all), "10 seconds")
+    assert.deepStrictEqual([...told].sort(), [
+      ["x.Other 0", true],
+      ["x.Other 1", true],
+      ["x.X 0", true]
+    ])
   }).pipe(Effect.scoped)
 )

@@ -30,9 +30,14 @@ export interface Agenda {
   /** Messages and timers whose time has come, a bounded part of them: those of a key in order. */
   readonly due: Effect.Effect<ReadonlyArray<Incoming>, CommitLost>
   readonly wishes: Effect.Effect<ReadonlyArray<Wishes.Wish>, CommitLost>
+  /** What waits although its time has come, for as long as this is not said otherwise. A long line of a key does not. */
+  readonly hold: (what: Held) => void
   /** What a commit changed of it. */
   readonly committed: (timers: ReadonlyArray<Commit.TimerRow>, changes: ReadonlyMap<string, Parking.Change>) => void
 }
+
+/** `all` are timers and parked messages. */
+export type Held = "nothing" | "timers" | "all"
 
 type Queries = {
   readonly parked: (wanted: {
@@ -150,6 +155,7 @@ class PartitionAgenda implements Agenda {
   /** The nearest timer, or when to ask for it. */
   private timer: number
   private wished = false
+  private held: Held = "nothing"
   /** The first of all of this. */
   private nearest = 0
   private alarm: { readonly at: number; readonly timeout: NodeJS.Timeout | undefined } = {
@@ -211,7 +217,7 @@ class PartitionAgenda implements Agenda {
 
   readonly due = Effect.suspend(() => {
     const now = performance.now()
-    const keys = [...this.keys].filter(([, { due }]) => due <= now)
+    const keys = [...this.keys].filter(([, { due, key }]) => due <= now && !this.isHeld(key))
     const wanted = keys
       .sort(([, one], [, other]) => one.due - other.due)
       .slice(0, keysAtOnce)
@@ -221,7 +227,7 @@ class PartitionAgenda implements Agenda {
         wanted.length === 0
           ? []
           : this.first(wanted, yield* this.from.queries.parked({ cp: this.from.cp, keys: wanted }))
-      const timers = this.timer > now ? [] : yield* this.fired()
+      const timers = this.timer > now || this.held !== "nothing" ? [] : yield* this.fired()
       this.look()
       return [...parked, ...timers]
     })
@@ -252,6 +258,16 @@ class PartitionAgenda implements Agenda {
     })
   }
 
+  readonly hold = (what: Held): void => {
+    this.held = what
+    this.look()
+    this.from.ring()
+  }
+  /** What comes meanwhile gets in line behind it, and there must be room. */
+  private isHeld({ bytes, count }: Parking.Key): boolean {
+    return this.held === "all" && 2 * count < this.policy.messages && 2 * bytes < this.policy.bytes
+  }
+
   readonly committed: Agenda["committed"] = (timers, changes) => {
     if (timers.length === 0 && changes.size === 0) return
     const now = performance.now()
@@ -270,8 +286,8 @@ class PartitionAgenda implements Agenda {
   }
 
   private look(): void {
-    let nearest = this.wished ? 0 : this.timer
-    for (const { due } of this.keys.values()) nearest = Math.min(nearest, due)
+    let nearest = this.wished ? 0 : this.held === "nothing" ? this.timer : Infinity
+    for (const { due, key } of this.keys.values()) if (!this.isHeld(key)) nearest = Math.min(nearest, due)
     this.nearest = nearest
   }
 }

@@ -185,6 +185,15 @@ export const expired = (delivery: Delivery): Done => ({
   dead: undefined
 })
 
+/** Whether the answer of a command is that of `expired`. */
+export const isExpired = ({
+  body,
+  outcome
+}: {
+  readonly body: string | null
+  readonly outcome: string | null
+}): boolean => outcome === "rejected" && body !== null && body.startsWith('{"code":"TRP0212"')
+
 /** A handler may stage what no type allows: that is its failure, not ours. */
 const encodeSafely = (consumer: Consumer, delivery: Delivery, turn: Turn.Turn, maxPayload: number): Done | Failure => {
   try {

@@ -24,6 +24,7 @@ import * as Remote from "./Remote.ts"
 import type { Staged } from "./Staged.ts"
 import * as Stored from "./Stored.ts"
 import * as Timers from "./Timers.ts"
+import * as TooLate from "./TooLate.ts"
 import { TooMuch } from "./TooMuch.ts"
 import * as Tracing from "./Tracing.ts"
 
@@ -50,6 +51,8 @@ export interface Handled {
   readonly parked: ReadonlyMap<string, Parking.Change>
   /** What of the batch stays at hand: all that comes after the first message that was not begun. */
   readonly left: ReadonlyArray<Item>
+  /** Commands whose answer is that they were too late: their stream is to remember it before that is said. */
+  readonly tooLate: ReadonlyArray<Incoming>
 }
 
 export interface Options {
@@ -169,7 +172,7 @@ const handleWith = (
           ? Attempt.given(next, options.condemned)
           : "unreadable" in loaded
             ? Attempt.given(next, { code: "TRP0304", reason: loaded.unreadable })
-            : (yield* deadlines.over(next))
+            : TooLate.is(next.incoming.message) || (yield* deadlines.over(next))
               ? Attempt.expired(next)
               : yield* Effect.catchIf(
                   Tracing.turn(consumer, next, (traced) =>
@@ -265,10 +268,14 @@ const handleWith = (
       }
     }
     sent.forEach(stage)
+    const tooLate: Array<Incoming> = []
     for (const delivery of deliveries) {
       if (later.has(delivery.incoming)) continue
       // None for a message that is parked.
       const answer = inbox.get(delivery.id) ?? answers.get(delivery.id)
+      const { message } = delivery.incoming
+      if (answer !== undefined && message.seq > 0 && Attempt.isExpired(answer) && !TooLate.is(message))
+        tooLate.push(delivery.incoming)
       const reply = answer === undefined ? undefined : Answers.answerTo(consumer, delivery, answer, memory.fence.p)
       if (reply !== undefined) replies.push(reply)
     }
@@ -298,6 +305,7 @@ const handleWith = (
       replies,
       states: changed,
       parked: moves.changes,
+      tooLate,
       left
     }
   })

@@ -18,8 +18,15 @@ export const after = (
   for (const item of items) {
     const { position, stream } = item
     if (position === undefined) continue
-    const lanes = lanesAfter(moved[stream]?.lanes, item, heard)
-    moved[stream] = lanes === undefined ? position : { ...position, lanes }
+    const before = moved[stream]
+    const lanes = lanesAfter(before?.lanes, item, heard)
+    // A stream that lost messages gives their sequences to others.
+    const redo = !isMessage(item) && item.lost === true ? undefined : before?.redo
+    moved[stream] = {
+      ...position,
+      ...(lanes === undefined ? {} : { lanes }),
+      ...(redo === undefined ? {} : { redo })
+    }
   }
   return moved
 }
@@ -88,27 +95,50 @@ const missing = (
   reason: why
 })
 
+/** The last position that a lane has. */
+const published = (stream: string, lane: string) =>
+  Effect.map(Publisher.lastOf(stream, lane), (last) => {
+    const position = Number(last?.header(Envelope.position))
+    return Number.isSafeInteger(position) ? position : 0
+  })
+
+/** Whether a partition that was just taken shows that its database was set back. In doubt it does not. */
+export const isSetBack = (
+  { n }: Pick<Progress, "n">,
+  { fence, pos }: Ownership.Taken,
+  stream: string,
+  lane: string | undefined
+): Effect.Effect<boolean, never, Nats> =>
+  fence.n < n || lane === undefined
+    ? Effect.succeed(fence.n < n)
+    : Effect.match(published(stream, lane), { onSuccess: (last) => last > pos, onFailure: () => false })
+
 /**
  * A partition as it was taken, or as it must be gone on with: a database that was set back (a restored copy, an
  * asynchronous failover) gives out positions again that the lane has. It goes on behind the lane's last one, so that
- * what is handled again is published, under the same ids, and not taken for published.
+ * what is handled again is published, under the same ids, and not taken for published. `setBack`: this is known of it, from
+ * this partition or from another.
  */
-export const taken = (
+export const taken = <T extends Ownership.Taken & { readonly setBack: boolean }>(
   progress: Progress,
-  taken: Ownership.Taken,
+  taken: T,
   stream: string,
   lane: string | undefined
-): Effect.Effect<Ownership.Taken, Publisher.PublishError | Publisher.Unanswered, Nats> =>
+): Effect.Effect<T, Publisher.PublishError | Publisher.Unanswered, Nats> =>
   Effect.gen(function* () {
     const { fence, pos } = taken
-    const last = lane === undefined ? undefined : yield* whileConnected(Publisher.lastOf(stream, lane))
-    const published = Number(last?.header("Troupe-Lane-Position"))
-    const ahead = Number.isSafeInteger(published) && published > pos
-    if (ahead)
-      yield* tell(progress, "TRP0509", progress.consumer.name, `it gave out position ${pos}, ${lane} has ${published}`)
-    else if (fence.n < progress.n)
-      yield* tell(progress, "TRP0509", progress.consumer.name, `commit ${progress.n} was known, its last is ${fence.n}`)
-    return ahead ? { ...taken, pos: published } : taken
+    const last = lane === undefined ? 0 : yield* whileConnected(published(stream, lane))
+    const why =
+      last > pos
+        ? `it gave out position ${pos}, ${lane} has ${last}`
+        : fence.n < progress.n
+          ? `commit ${progress.n} was known, its last is ${fence.n}`
+          : taken.setBack
+            ? "other partitions show it"
+            : undefined
+    if (why === undefined) return taken
+    yield* tell(progress, "TRP0509", progress.consumer.name, why)
+    return { ...taken, pos: Math.max(pos, last), setBack: true }
   })
 
 const tell = (progress: Progress, code: Codes.Code, to: string, why: string): Effect.Effect<void> =>

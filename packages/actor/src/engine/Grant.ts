@@ -72,6 +72,7 @@ export const grant = (
     replies: [],
     states: new Map(),
     parked: moves.changes,
+    tooLate: [],
     left: memory.left
   }
 }

@@ -20,9 +20,11 @@ import * as Cursor from "./Cursor.ts"
 import { EdgeAway } from "./EdgeCall.ts"
 import { grant } from "./Grant.ts"
 import type { Loader } from "./Loader.ts"
+import * as SetBack from "./SetBack.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Measures from "./Measures.ts"
 import { type Portion, Suspects } from "./Suspects.ts"
+import * as TooLate from "./TooLate.ts"
 import { TooMuch } from "./TooMuch.ts"
 
 /** States kept in memory per partition: entries, and characters of what they are stored as. */
@@ -80,17 +82,30 @@ export const progress = <C>(consumer: C, p: number): Progress<C> => ({
   notice: undefined
 })
 
+/** The events of an actor in one partition. */
+const laneOf = ({ name, part, service }: Consumer, p: number): string | undefined =>
+  part.kind === "actor" ? Subject.filter("evt", service, p, name.split(".")[1]) : undefined
+
+/** Whether a partition that was just taken shows that its database was set back. */
+export const isSetBack = (progress: Progress<Consumer>, found: Ownership.Taken): Effect.Effect<boolean, never, Nats> =>
+  Cursor.isSetBack(
+    progress,
+    found,
+    Subject.stream("evt", progress.consumer.service),
+    laneOf(progress.consumer, progress.p)
+  )
+
 /** From a take-over until the partition is lost, or to be given back (then it is interrupted): one file of how a message is handled, from the stream to the outbox. */
 export const session = (
   progress: Progress<Consumer>,
-  found: Ownership.Taken,
+  found: Ownership.Taken & { readonly setBack: boolean },
   commandsKept: Duration.Input
 ): Effect.Effect<never, unknown, Services | Scope.Scope> =>
   Effect.gen(function* () {
     const { consumer, p } = progress
-    const [, actor] = consumer.name.split(".") as [string, string]
-    const lane = consumer.part.kind === "actor" ? Subject.filter("evt", consumer.service, p, actor) : undefined
-    const taken = yield* Cursor.taken(progress, found, Subject.stream("evt", consumer.service), lane)
+    const lane = laneOf(consumer, p)
+    const ends = yield* SetBack.ends(consumer, p)
+    const { setBack, ...taken } = yield* Cursor.taken(progress, found, Subject.stream("evt", consumer.service), lane)
     const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, lane })
 
     const mailbox = Mailbox.make()
@@ -100,7 +115,7 @@ export const session = (
       Reader.read({
         stream,
         filter: filter(p),
-        after: taken.cursors[stream],
+        after: SetBack.readFrom(taken.cursors[stream]),
         into: (message, position, pending) => {
           progress.pending[stream] = pending
           return mailbox.offer({ stream, message, position })
@@ -108,8 +123,14 @@ export const session = (
         moved: Cursor.follow(progress, mailbox, stream, filter(p))
       })
     )
-    progress.cursors = taken.cursors
-    progress.n = taken.fence.n
+    if (setBack) {
+      memory = { ...memory, cursors: SetBack.marked(memory.cursors, ends) }
+      const noted = yield* commit(consumer, memory, SetBack.noted(memory), relay)
+      memory = noted === "repeated" ? memory : noted
+    }
+    const passed = yield* SetBack.hold(progress, agenda, ends, () => memory)
+    progress.cursors = memory.cursors
+    progress.n = memory.fence.n
     progress.ready = true
     progress.trouble = undefined
     yield* Effect.addFinalizer(() =>
@@ -126,6 +147,7 @@ export const session = (
       progress.cursors = memory.cursors
       progress.n = memory.fence.n
       progress.failures = 0
+      passed()
       caughtUp()
     }
     const suspects = new Suspects(consumer, found)
@@ -284,7 +306,10 @@ const lost = (error: unknown): CommitLost | Fenced =>
 const isBraked = (error: unknown): error is Braked => error instanceof Braked
 
 /** Handlers, commit, replies, relay. */
-const handleOnce = (
+const handleOnce = (...[consumer, memory, ...batch]: Parameters<typeof handleAll>): ReturnType<typeof handleAll> =>
+  SetBack.lenient(memory.cursors, handleAll(consumer, memory, ...batch))
+
+const handleAll = (
   consumer: Consumer,
   memory: Memory,
   items: ReadonlyArray<Mailbox.Item>,
@@ -413,13 +438,14 @@ const inTransaction = (
 const finish = (
   consumer: Consumer,
   memory: Memory,
-  { left, parked, replies, states, work }: Handled,
+  { left, parked, replies, states, tooLate, work }: Handled,
   relay: Relay.Relay
 ): Effect.Effect<Memory, never, Nats> =>
   Effect.gen(function* () {
     const { connection } = yield* Nats
     const hit = yield* FailPoints
     yield* hit("after commit")
+    if (tooLate.length > 0) yield* TooLate.remember(consumer, tooLate)
     for (const { body, headers, to } of replies) {
       try {
         connection.publish(to, body, { headers: Publisher.ready(headers) })

@@ -27,6 +27,14 @@ describe("the cursors of a partition", () => {
   it("are not moved by a message that was not read from the stream", () =>
     assert.deepStrictEqual(Cursor.after(cursors, [incoming({})], none), cursors))
 
+  it("keep up to where messages may have been handled before, until the stream gives their sequences to others", () => {
+    const redone = { ...cursors, [stream]: { seq: 9, id: "m9", redo: 40 } }
+    const redo = (items: ReadonlyArray<Mailbox.Item>) => Cursor.after(redone, items, none)[stream]?.redo
+    assert.strictEqual(redo([read(10), move(50), move(4)]), 40)
+    assert.isUndefined(redo([read(10), { ...move(4), lost: true }, read(5)]))
+    assert.isUndefined(Cursor.after(cursors, [read(10)], none)[stream]?.redo)
+  })
+
   it("stay where they are when there is nothing to commit", () => {
     assert.isTrue(Cursor.stays(cursors, [move(9)]))
     assert.isFalse(Cursor.stays(cursors, [move(10)]))
@@ -103,7 +111,7 @@ describe("the cursors of a partition", () => {
       const taking = yield* Effect.forkChild(
         Cursor.taken(
           progress,
-          { fence, epoch: 1, pos: 2, cursors, died: false, suspects: new Map() },
+          { fence, epoch: 1, pos: 2, cursors, died: false, suspects: new Map(), setBack: false },
           "EVT_shop",
           "evt.shop.3.Till.>"
         ).pipe(Effect.provideService(Nats, { acks, api: async () => ({ jsm }) } as unknown as Nats["Service"])),
