@@ -215,16 +215,23 @@ export class Pulls {
       this.pull({ batch, expires: whenBehind, max_bytes: size })
     }
     if (since === undefined || performance.now() - since < unwatched) return pull()
-    const { created, jsm, stream } = this.options
     this.looking = true
-    void Look.at(jsm, stream).then(
-      ({ log }) => {
-        this.looking = false
-        if (log.created !== created || log.first > this.seq + 1 || log.last < this.seq) this.stop()
-        else if (!this.ended) pull()
-      },
-      () => this.stop()
-    )
+    void this.look().then((is) => {
+      this.looking = false
+      if (!is) this.stop()
+      else if (!this.ended) pull()
+    })
+  }
+
+  /** The stream still has what comes next, as far as can be told. */
+  private async look(): Promise<boolean> {
+    const { created, jsm, stream } = this.options
+    try {
+      const { log } = await Look.at(jsm, stream)
+      return log.created === created && log.first <= this.seq + 1 && log.last >= this.seq
+    } catch {
+      return false
+    }
   }
 
   private pull(request: { readonly batch: number; readonly max_bytes: number; readonly expires: number }): void {

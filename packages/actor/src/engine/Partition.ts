@@ -1,11 +1,9 @@
 import { Codes, Subject } from "@troupe/contract"
-import { History, Nats, Publisher, Reader } from "@troupe/nats"
+import { Nats, Publisher, Reader } from "@troupe/nats"
 import { FailPoints, Relay } from "@troupe/outbox"
 import { Db, Sql } from "@troupe/postgres"
 import { Commit, Lease, type Ownership } from "@troupe/postgres/internal"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { Agendas } from "./Agenda.ts"
 import * as Attempt from "./Attempt.ts"
@@ -83,8 +81,7 @@ export const progress = <C>(consumer: C, p: number): Progress<C> => ({
 /** From a take-over until the partition is lost, or to be given back (then it is interrupted): one file of how a message is handled, from the stream to the outbox. */
 export const session = (
   progress: Progress<Consumer>,
-  found: Ownership.Taken,
-  commandsKept: Duration.Input
+  found: Ownership.Taken
 ): Effect.Effect<never, unknown, Services | Scope.Scope> =>
   Effect.gen(function* () {
     const { consumer, p } = progress
@@ -119,7 +116,6 @@ export const session = (
         progress.pending = {}
       })
     )
-    yield* Effect.forkScoped(purgeHandled(progress, commandsKept))
     const caughtUp = yield* CaughtUp.serve(consumer, p, () => memory)
     const moved = (to: Memory): void => {
       memory = to
@@ -177,25 +173,6 @@ const portioned = <E, R>(suspects: Suspects, portion: Portion, run: Effect.Effec
       )
     : Effect.andThen(Effect.logError(Codes.text(condemned.code, to, condemned.reason)), noted)
 }
-
-/** Commands that were handled long ago would fill their stream, which then refuses new ones. */
-const purgeHandled = (progress: Progress<Consumer>, kept: Duration.Input): Effect.Effect<unknown, never, Nats> =>
-  Effect.suspend(() =>
-    Effect.forEach(
-      progress.consumer.sources.filter(({ kind }) => kind === "cmd"),
-      ({ filter, stream }) =>
-        History.purge({
-          stream,
-          filter: filter(progress.p),
-          kept,
-          cursor: progress.cursors[stream] ?? { seq: 0, id: "" }
-        }),
-      { discard: true }
-    )
-  ).pipe(
-    Effect.catch((error) => Effect.logWarning("could not purge handled commands", error.message)),
-    Effect.repeat(Schedule.spaced("10 minutes"))
-  )
 
 /**
  * Handles a batch to its end. One that stages too much for a commit, or that Postgres refuses for what it says, is halved;
