@@ -216,22 +216,17 @@ export class Pulls {
     }
     if (since === undefined || performance.now() - since < unwatched) return pull()
     this.looking = true
-    void this.look().then((is) => {
-      this.looking = false
-      if (!is) this.stop()
-      else if (!this.ended) pull()
-    })
+    void this.look(pull)
   }
 
-  /** The stream still has what comes next, as far as can be told. */
-  private async look(): Promise<boolean> {
+  /** Goes on when the stream still has what comes next, as far as can be told; else it ends. */
+  private async look(goOn: () => void): Promise<void> {
     const { created, jsm, stream } = this.options
-    try {
-      const { log } = await Look.at(jsm, stream)
-      return log.created === created && log.first <= this.seq + 1 && log.last >= this.seq
-    } catch {
-      return false
-    }
+    const found = await Look.at(jsm, stream).catch(() => undefined)
+    this.looking = false
+    const log = found?.log
+    if (log === undefined || log.created !== created || log.first > this.seq + 1 || log.last < this.seq) this.stop()
+    else if (!this.ended) goOn()
   }
 
   private pull(request: { readonly batch: number; readonly max_bytes: number; readonly expires: number }): void {

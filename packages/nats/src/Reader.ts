@@ -60,8 +60,10 @@ export const read = (options: Options): Effect.Effect<never, NatsError, Nats> =>
     const begin = Effect.gen(function* () {
       if (connection.info === undefined) yield* connected
       const { finding, position } = yield* Position.locate(options.stream, options.filter, after)
+      // The start is a position too: of a reader without one nobody could tell what it missed.
+      const starts = after === undefined
       after = position
-      if (finding !== undefined) yield* options.moved(position, finding)
+      if (finding !== undefined || starts) yield* options.moved(position, finding)
       return yield* open(options, position)
     })
     while (true) {

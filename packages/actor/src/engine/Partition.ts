@@ -107,8 +107,12 @@ export const session = (
     )
     progress.cursors = taken.cursors
     progress.n = taken.fence.n
-    progress.ready = true
-    progress.trouble = undefined
+    // One that was ready has a position in each stream: what is deleted from then on, before it is read, is told.
+    const begin = (): void => {
+      progress.ready = consumer.sources.every(({ stream }) => progress.cursors[stream] !== undefined)
+      progress.trouble = progress.ready ? undefined : "its start in the streams is not committed yet"
+    }
+    begin()
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         progress.ready = false
@@ -122,6 +126,7 @@ export const session = (
       progress.cursors = memory.cursors
       progress.n = memory.fence.n
       progress.failures = 0
+      if (!progress.ready) begin()
       caughtUp()
     }
     const suspects = new Suspects(consumer, found)
