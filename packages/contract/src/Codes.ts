@@ -206,6 +206,7 @@ export const codes = {
     what: "there is no key to sign with",
     todo: "make the keys with troupe permissions --format jwt --keys DIR, or name their folder"
   },
+  TRP0608: { what: "there are no such streams", todo: "see what there is with troupe streams list" },
   TRP0610: {
     what: "there is no contract to read",
     todo: "name a module that exports one contract or service, or what troupe contract export printed"

@@ -100,8 +100,16 @@ export const ensurePlaces = (
       return is === JSON.stringify(wanted) ? [] : [`${what} is ${is}, not ${JSON.stringify(wanted)}`]
     })
     if (wrong.length > 0) return yield* failure("TRP0403", name, wrong.join("; "))
-    return yield* apply(found, set.replicas === undefined ? {} : { num_replicas: set.replicas })
+    return yield* apply(found, changes(name, set))
   })
+
+/** What limits change in a stream of this name: a stream of places has replicas only. */
+export const changes = (name: string, limits: Partial<Limits>): Changes =>
+  name.startsWith("PLACE_")
+    ? limits.replicas === undefined
+      ? {}
+      : { num_replicas: limits.replicas }
+    : configOf(name.startsWith("EVT_") ? "evt" : "cmd", limits)
 
 /** The limits as the server has them. */
 const configOf = (kind: Subject.Kind, limits: Partial<Limits>): Changes => ({
@@ -154,6 +162,45 @@ const add = (config: Partial<StreamConfig> & { readonly name: string }): Effect.
 
 /** What a server says of a stream. */
 export type Info = StreamInfo
+
+/** The streams of all services that this account may list, by name. */
+export const all: Effect.Effect<ReadonlyArray<Info>, NatsError, Nats> = Effect.flatMap(Nats, ({ jsm }) =>
+  Effect.tryPromise({
+    try: async () => {
+      const found: Array<StreamInfo> = []
+      for await (const info of jsm.streams.list()) if (isOurs(info.config)) found.push(info)
+      return found.sort((a, b) => (a.config.name < b.config.name ? -1 : 1))
+    },
+    catch: (cause) => failure("TRP0404", "$JS.API.STREAM.LIST", describe(cause))
+  })
+)
+
+const isOurs = ({ name, subjects = [] }: StreamConfig): boolean =>
+  (["cmd", "evt"] as const).some(
+    (kind) => name.startsWith(`${kind.toUpperCase()}_`) && subjects.join() === Subject.accepted(kind, name.slice(4))
+  ) ||
+  (name.startsWith("PLACE_") && subjects.join() === Subject.place(name.slice(6), "*", "*"))
+
+/** What is wrong with limits, for a person. */
+export const mistake = ({
+  commandsKept,
+  duplicateWindow,
+  eventsKept,
+  maxBytes,
+  replicas
+}: Limits): string | undefined => {
+  const window = Duration.toMillis(duplicateWindow)
+  if (!(window >= 100 && window < outboxKept))
+    return `a duplicate window of ${window} ms is not between 100 ms and the hour for which an outbox is kept`
+  if (!(Duration.toMillis(eventsKept) >= window)) return "events are kept for less than the duplicate window"
+  if (!(Duration.toMillis(commandsKept) >= 0)) return "commandsKept is no time"
+  if (!(Number.isSafeInteger(maxBytes) && maxBytes > 0)) return `maxBytes is ${maxBytes}`
+  return Number.isInteger(replicas) && replicas >= 1 && replicas <= 5
+    ? undefined
+    : `${replicas} replicas: nats-server keeps 1 to 5`
+}
+/** What the relay publishes again within this time must be dropped by its id, ms: see the pruner of the outbox. */
+const outboxKept = 3_600_000
 
 /** The stream, or `undefined` when there is none. */
 export const find = (name: string): Effect.Effect<StreamInfo | undefined, NatsError, Nats> =>

@@ -145,6 +145,8 @@ const start = (
       if (why !== undefined) return yield* failure("TRP0101", `the edge of ${actor.ref.name}`, why)
     }
     const limits = { ...Topology.limits, ...options.limits }
+    const wrong = Topology.mistake(limits)
+    if (wrong !== undefined) return yield* failure("TRP0101", "the limits of the streams", wrong)
     const sql = yield* Sql
     yield* Migrations.check(sql, redactedUrl(options.databaseUrl))
     yield* Topology.ensure("cmd", service.name, limits, options.limits)
