@@ -169,6 +169,10 @@ export const codes = {
     what: "the stream's limit was not changed",
     todo: "choose a limit that fits what the stream holds, or wait until it holds less"
   },
+  TRP0418: {
+    what: "no such actor",
+    todo: "compare the contract's version with the service's; send it again once the service has the actor"
+  },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
   TRP0503: { what: "the database is not migrated", todo: "run troupe migrate" },

@@ -168,7 +168,15 @@ const start = (
 
     const partitionsOf = <C>(consumer: C) =>
       Array.from({ length: limits.partitions }, (_, p) => Partition.progress(consumer, p))
-    const running = consumers.map((consumer) => ({ consumer, partitions: partitionsOf(consumer) }))
+    const unclaimed = Consumer.ofUnclaimed(
+      service.contract,
+      service.actors,
+      yield* register(options, `${service.name}.${Consumer.unclaimed}`, 1)
+    )
+    const running = [
+      ...consumers.map((consumer) => ({ consumer, partitions: partitionsOf(consumer) })),
+      { consumer: unclaimed, partitions: [Partition.progress(unclaimed, 0)] }
+    ]
     const adopting = partitionsOf(outbox)
     const partitions = [...running.flatMap(({ partitions }) => partitions), ...adopting]
     const life: { ending: boolean; membership?: Membership.Membership } = { ending: false }

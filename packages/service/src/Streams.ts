@@ -102,10 +102,11 @@ const purged = (options: Options, tell: Tell): Effect.Effect<Topology.Info | und
     const purge = (progress: Progress, upTo?: number) =>
       Effect.gen(function* () {
         let count = 0
-        for (const { filter, stream } of progress.consumer.sources) {
+        for (const { claimed, filter, stream } of progress.consumer.sources) {
           const cursor = progress.cursors[stream]
           const sized = upTo === undefined ? {} : { upTo }
-          if (stream === name && cursor !== undefined)
+          // What is for no actor is nobody's lane.
+          if (stream === name && cursor !== undefined && claimed === undefined)
             count += yield* History.purge({
               stream,
               filter: filter(progress.p),

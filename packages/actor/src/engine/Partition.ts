@@ -1,5 +1,5 @@
 import { Codes, Subject } from "@troupe/contract"
-import { Nats, Publisher, Reader } from "@troupe/nats"
+import { type Message, Nats, type Position, Publisher, Reader } from "@troupe/nats"
 import { FailPoints, Relay } from "@troupe/outbox"
 import { Db, Sql } from "@troupe/postgres"
 import { Commit, Lease, type Ownership } from "@troupe/postgres/internal"
@@ -22,6 +22,7 @@ import * as Mailbox from "./Mailbox.ts"
 import * as Measures from "./Measures.ts"
 import { type Portion, Suspects } from "./Suspects.ts"
 import { TooMuch } from "./TooMuch.ts"
+import * as Unclaimed from "./Unclaimed.ts"
 
 /** States kept in memory per partition: entries, and characters of what they are stored as. */
 const cached = { entries: 1_000, size: 4 * 1024 ** 2 }
@@ -93,16 +94,20 @@ export const session = (
     const mailbox = Mailbox.make()
     const agenda = yield* (yield* Agendas).enter(taken.fence, () => mailbox.ring())
     let memory: Memory = { ...taken, cache: Cache.make(cached), agenda, brake: new Brake(), wary: 0, left: [] }
-    const readers = consumer.sources.map(({ filter, stream }) =>
-      Reader.read({
-        stream,
-        filter: filter(p),
-        after: taken.cursors[stream],
-        into: (message, position, pending) => {
+    const readers = yield* Effect.forEach(consumer.sources, ({ claimed, filter, stream }) =>
+      Effect.gen(function* () {
+        const into = (message: Message.Message, position: Position.Position, pending: number) => {
           progress.pending[stream] = pending
           return mailbox.offer({ stream, message, position })
-        },
-        moved: Cursor.follow(progress, mailbox, stream, filter(p))
+        }
+        return Reader.read({
+          stream,
+          filter: filter(p),
+          headersOnly: claimed !== undefined,
+          after: taken.cursors[stream],
+          into: claimed === undefined ? into : yield* Unclaimed.make(progress, claimed, stream, mailbox),
+          moved: Cursor.follow(progress, mailbox, stream, filter(p))
+        })
       })
     )
     progress.cursors = taken.cursors
