@@ -49,7 +49,10 @@ it.live(
     Effect.gen(function* () {
       const world = yield* World.make
       const host = yield* world.start({ limits: { maxBytes: bytes } })
-      // The fault: commands that no owner ever handles.
+      // The fault: commands that no owner ever handles, of an actor that was removed, and whose consumer was not.
+      yield* Effect.promise(
+        () => world.sql`insert into troupe.consumer (name, partitions) values (${`${world.name}.Other`}, 16)`
+      )
       const body = new Uint8Array(100_000)
       for (let i = 0; i < 9; i++)
         yield* Effect.promise(() => jetstream(world.nats).publish(`cmd.${world.name}.Other.go.k${i}`, body))
@@ -58,6 +61,10 @@ it.live(
       yield* World.until(
         async () => host.output(),
         (output) => output.includes("TRP0406")
+      )
+      const metrics = async () => (await fetch(`${host.url}/metrics`)).text()
+      yield* World.until(metrics, (text) =>
+        text.includes(`troupe_partitions_behind{consumer="${world.name}.unclaimed"} 0`)
       )
       assert.strictEqual((yield* Effect.promise(state(world))).messages, 9)
     }).pipe(Effect.scoped),
