@@ -64,7 +64,8 @@ export const keep = (options: Options): Effect.Effect<Streams, never, Nats | Sco
       const found: Array<string> = []
       const commands = yield* purged(options, tell)
       const events = yield* Topology.find(Subject.stream("evt", options.service))
-      sizes = [commands, events].flatMap((info) => (info === undefined ? [] : [sizeOf(info)]))
+      const places = yield* Topology.find(Subject.stream("place", options.service))
+      sizes = [commands, events, places].flatMap((info) => (info === undefined ? [] : [sizeOf(info)]))
       if (commands !== undefined && used(commands) >= nearlyFull)
         found.push(
           yield* tell(
@@ -73,6 +74,8 @@ export const keep = (options: Options): Effect.Effect<Streams, never, Nats | Sco
             `${percent(commands)} of ${limitOf(commands)} are commands that wait`
           )
         )
+      if (places !== undefined && used(places) >= nearlyFull)
+        found.push(yield* tell("TRP0406", places.config.name, `${percent(places)} of ${limitOf(places)} are places`))
       if (events !== undefined) {
         const [holds, wanted] = [yield* holdsFor(events), events.config.max_age / 1e6]
         const why = () => `its ${limitOf(events)} hold those of ${shown(holds)}, not of ${shown(wanted)}`
@@ -99,14 +102,14 @@ const purgedAt = new WeakMap<Progress, number>()
 const purged = (options: Options, tell: Tell): Effect.Effect<Topology.Info | undefined, NatsError, Nats> =>
   Effect.gen(function* () {
     const name = Subject.stream("cmd", options.service)
-    const purge = (progress: Progress, upTo?: number) =>
+    const purge = (progress: Progress, upTo?: number, first = 0) =>
       Effect.gen(function* () {
         let count = 0
         for (const { claimed, filter, stream } of progress.consumer.sources) {
           const cursor = progress.cursors[stream]
           const sized = upTo === undefined ? {} : { upTo }
           // What is for no actor is nobody's lane.
-          if (stream === name && cursor !== undefined && claimed === undefined)
+          if (stream === name && cursor !== undefined && claimed === undefined && cursor.seq > first)
             count += yield* History.purge({
               stream,
               filter: filter(progress.p),
@@ -132,7 +135,7 @@ const purged = (options: Options, tell: Tell): Effect.Effect<Topology.Info | und
       const { first_seq: first, last_seq: last } = info.state
       const part = Math.min(1, factor * (1 - roomy / used(info)))
       const upTo = first + Math.ceil(part * (last - first + 1))
-      for (const progress of owned) count += yield* purge(progress, upTo)
+      for (const progress of owned) count += yield* purge(progress, upTo, first)
       info = (yield* Topology.find(name)) ?? info
       if (part === 1) break
     }

@@ -56,20 +56,23 @@ export const make = (
       void run(Effect.logWarning(progress.notice))
     }
     const look = async (actor: string, message: Message.Message, position: Position.Position): Promise<void> => {
-      if (await isRegistered(actor)) return
+      if (await isRegistered(actor)) return void (passed = position)
       const envelope = Envelope.fromHeaders((name) => message.headers.get(name))
       const contract = "why" in envelope ? 1 : (envelope.contract ?? 1)
-      if (contract > consumer.contract) return newer(actor, contract)
-      const whole = await fetched(message.seq, message.time)
-      if (whole === undefined) return
+      if (contract > consumer.contract) newer(actor, contract)
+      const whole = contract > consumer.contract ? undefined : await fetched(message.seq, message.time)
+      if (whole === undefined) return void (passed = position)
+      // The cursor goes where the last item says.
+      passed = undefined
       refused = [...refused, message.seq]
       await mailbox.offer({ stream, message: whole, position })
     }
 
     yield* Effect.suspend(() => {
-      if (passed !== undefined) void mailbox.offer({ stream, position: passed })
+      const { seq: committed = 0 } = progress.cursors[stream] ?? {}
+      if (passed !== undefined && passed.seq > committed) void mailbox.offer({ stream, position: passed })
       passed = undefined
-      const done = refused.filter((seq) => seq <= (progress.cursors[stream]?.seq ?? 0))
+      const done = refused.filter((seq) => seq <= committed)
       refused = refused.filter((seq) => !done.includes(seq))
       return Effect.tryPromise(async () => {
         const { jsm } = await api(stream)
