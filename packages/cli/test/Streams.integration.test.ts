@@ -3,7 +3,8 @@ import { NatsServer } from "@troupe/embedded"
 import { Nats, Topology } from "@troupe/nats"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { troupe } from "./troupe.ts"
+import { database } from "./database.ts"
+import { start, troupe } from "./troupe.ts"
 
 const service = "cli-alpha"
 
@@ -53,6 +54,31 @@ it.live(
       assert.include(copies.out, "TRP0417")
       assert.match((yield* troupe(["streams", "list", "--service", "none"], env)).err, /^TRP0608 /)
       assert.match((yield* troupe(["streams", "set"], env)).err, /^TRP0101 /)
+    }).pipe(Effect.scoped),
+  120_000
+)
+
+it.live(
+  "troupe run gives its streams the limits of its flags and of the environment",
+  () =>
+    Effect.gen(function* () {
+      const server = yield* NatsServer.start()
+      const { url } = yield* database
+      const main = "services/alpha/src/main.ts"
+      const env = { NATS_URL: server.url, DATABASE_URL: Redacted.value(url), TROUPE_EVENTS_KEPT: "3d" }
+      assert.strictEqual((yield* troupe(["migrate", main], env)).code, 0)
+      const flags = ["--stream-max-bytes", "8MiB", "--duplicate-window", "90s", "--http-port", "0", "--json"]
+      yield* (yield* start(["run", main, ...flags], env)).line
+      const { streams } = JSON.parse((yield* troupe(["streams", "list", "--json"], env)).out)
+      const events = streams.find(({ stream }: { stream: string }) => stream === `EVT_${service}`)
+      assert.deepInclude(events, {
+        maxBytes: 8 * 1024 ** 2,
+        maxAgeMs: 3 * 86_400_000,
+        duplicateWindowMs: 90_000,
+        replicas: 1
+      })
+      const wrong = yield* troupe(["run", main, "--duplicate-window", "2h"], env)
+      assert.match(wrong.err, /^TRP0101 .*duplicate window/)
     }).pipe(Effect.scoped),
   120_000
 )

@@ -86,7 +86,13 @@ export const keep = (options: Options): Effect.Effect<Streams, never, Nats | Sco
         found.push(yield* tell("TRP0416", `${stream}, read by ${consumer}`, why))
       trouble = found
     })
-    yield* Effect.catch(look, (error) => Effect.logDebug("could not look at the streams", error.message)).pipe(
+    const failed = ({ message }: NatsError) => {
+      const now = performance.now()
+      if (now - (told.get("look") ?? -Infinity) < patience.usual) return Effect.void
+      told.set("look", now)
+      return Effect.logWarning("could not look at the streams", message)
+    }
+    yield* Effect.catch(look, failed).pipe(
       Effect.repeat(Schedule.spaced(options.interval ?? "5 seconds")),
       Effect.forkScoped
     )
