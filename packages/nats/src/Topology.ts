@@ -127,29 +127,39 @@ export type Changes = Partial<Pick<StreamConfig, "max_bytes" | "max_age" | "dupl
  * (too few servers for the replicas), is logged as TRP0417, and the stream stays as it is.
  */
 export const apply = (found: StreamInfo, changes: Changes): Effect.Effect<StreamInfo, never, Nats> =>
-  Effect.catch(change(found, changes), (error) => Effect.as(Effect.logError(error.message), found))
+  change(found, changes).pipe(
+    Effect.tap((after) =>
+      after === found
+        ? Effect.void
+        : Effect.logInfo(`${found.config.name}: changed ${changed(found, changes).join(", ")}`)
+    ),
+    Effect.catch((error) => Effect.as(Effect.logError(error.message), found))
+  )
 
-/** The same, but fails with TRP0417. */
+/** What would change, for a person. */
+const changed = ({ config }: StreamInfo, changes: Changes): ReadonlyArray<string> =>
+  (Object.keys(changes) as ReadonlyArray<keyof Changes>)
+    .filter((key) => changes[key] !== config[key])
+    .map((key) => `${key} from ${config[key]} to ${changes[key]}`)
+
+/** The same, but fails with TRP0417, and logs nothing. */
 export const change = (found: StreamInfo, changes: Changes): Effect.Effect<StreamInfo, NatsError, Nats> =>
   Effect.gen(function* () {
     const { api } = yield* Nats
     const { config, state } = found
     const { name } = config
-    const changed = (Object.keys(changes) as ReadonlyArray<keyof Changes>).filter((key) => changes[key] !== config[key])
-    if (changed.length === 0) return found
-    const says = changed.map((key) => `${key} from ${config[key]} to ${changes[key]}`).join(", ")
+    const says = changed(found, changes).join(", ")
+    if (says === "") return found
     const { max_bytes: bytes } = changes
     if (bytes !== undefined && bytes > 0 && bytes < state.bytes)
       return yield* failure("TRP0417", name, `${says}: it holds ${state.bytes} bytes`)
-    const after = yield* Effect.tryPromise({
+    return yield* Effect.tryPromise({
       try: async () => {
         const { jsm } = await api(name)
         return await jsm.streams.update(name, { ...config, ...changes })
       },
       catch: (cause) => failure("TRP0417", name, `${says}: ${describe(cause)}`)
     })
-    yield* Effect.logInfo(`${name}: changed ${says}`)
-    return after
   })
 
 const add = (config: Partial<StreamConfig> & { readonly name: string }): Effect.Effect<StreamInfo, NatsError, Nats> =>

@@ -51,10 +51,9 @@ export const ofService = (service: Service.Service): Policy => {
         "$JS.API.INFO",
         `$JS.API.STREAM.CREATE.${places(own)}`,
         `$JS.API.STREAM.INFO.${places(own)}`,
-        `$JS.API.STREAM.UPDATE.${places(own)}`,
         ...(["cmd", "evt"] as const).flatMap((kind) => {
           const stream = Subject.stream(kind, own)
-          return [`$JS.API.STREAM.CREATE.${stream}`, `$JS.API.STREAM.UPDATE.${stream}`, ...looks(stream)]
+          return [`$JS.API.STREAM.CREATE.${stream}`, ...looks(stream)]
         }),
         `$JS.API.STREAM.PURGE.${Subject.stream("cmd", own)}`,
         // For commands to actors that it does not have: the headers of all.
