@@ -31,7 +31,11 @@ const reasons = [
     false,
     "TRP0412 NATS refuses the user · shop.Shelf.take · "
   ],
-  [new StreamFull({ stream: "CMD_shop" }), true, "TRP0406 the stream is full · shop.Shelf.take · CMD_shop · "],
+  [
+    new StreamFull({ stream: "CMD_shop" }),
+    true,
+    "TRP0406 the stream is full, or about to be · shop.Shelf.take · CMD_shop · "
+  ],
   [
     new TooManyUnderWay({ limit: 8 }),
     true,

@@ -146,7 +146,7 @@ export const codes = {
   TRP0404: { what: "JetStream refused", todo: "read the cause; run troupe doctor" },
   TRP0405: { what: "JetStream is off", todo: "start nats-server with JetStream" },
   TRP0406: {
-    what: "the stream is full",
+    what: "the stream is full, or about to be",
     todo: "wait until the service has caught up, or raise the stream's max_bytes"
   },
   TRP0407: {
@@ -168,6 +168,26 @@ export const codes = {
   TRP0413: {
     what: "NATS does not allow it",
     todo: "declare it, or let it be; then write the policy anew with troupe permissions --write, and let the server reload it"
+  },
+  TRP0414: {
+    what: "commands were purged before their history was over",
+    todo: "raise TROUPE_STREAM_MAX_BYTES, or lower TROUPE_COMMANDS_KEPT"
+  },
+  TRP0415: {
+    what: "events are deleted before their age",
+    todo: "raise TROUPE_STREAM_MAX_BYTES, or lower TROUPE_EVENTS_KEPT"
+  },
+  TRP0416: {
+    what: "events are about to be deleted before they are handled",
+    todo: "raise the stream's max_bytes now; then the speed of the subscriber"
+  },
+  TRP0417: {
+    what: "the stream's limit was not changed",
+    todo: "choose a limit that fits what the stream holds, or wait until it holds less"
+  },
+  TRP0418: {
+    what: "no such actor",
+    todo: "compare the contract's version with the service's; send it again once the service has the actor"
   },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
@@ -206,6 +226,7 @@ export const codes = {
     what: "there is no key to sign with",
     todo: "make the keys with troupe permissions --format jwt --keys DIR, or name their folder"
   },
+  TRP0608: { what: "there are no such streams", todo: "see what there is with troupe streams list" },
   TRP0610: {
     what: "there is no contract to read",
     todo: "name a module that exports one contract or service, or what troupe contract export printed"

@@ -11,6 +11,8 @@ export interface Options {
   readonly filter: string
   /** How long messages are kept for replay, by the stream's time. */
   readonly kept: Duration.Input
+  /** Purges up to this sequence instead, whatever the age: the stream has no room. */
+  readonly upTo?: number
   /** Everything before it is handled. It is kept itself: it tells whether the stream is the one that was read. */
   readonly cursor: Position.Position
 }
@@ -49,7 +51,7 @@ const isGone = (cause: unknown): boolean =>
  * Purges what is older than the window and handled; answers how many messages that were. None of a stream that lost
  * messages since it was read: what it has below the cursor may be new. nats-server >= 2.11.
  */
-export const purge = ({ cursor, filter, kept, stream }: Options): Effect.Effect<number, NatsError, Nats> =>
+export const purge = ({ cursor, filter, kept, stream, upTo }: Options): Effect.Effect<number, NatsError, Nats> =>
   Effect.gen(function* () {
     if (cursor.seq <= 1) return 0
     const { jsm } = yield* Nats
@@ -59,7 +61,7 @@ export const purge = ({ cursor, filter, kept, stream }: Options): Effect.Effect<
         const log = await Position.held(jsm, stream)
         const there = await Position.stored(jsm, stream, cursor.seq, log)
         if (Position.judge(cursor, log, there)?.code === "TRP0408") return 0
-        const first = await Position.sequenceAt(jsm, stream, filter, since)
+        const first = upTo ?? (await Position.sequenceAt(jsm, stream, filter, since))
         const { purged } = await jsm.streams.purge(stream, { filter, seq: Math.min(first, cursor.seq) })
         return purged
       },

@@ -70,7 +70,7 @@ const remembered = 6 * 24 * 60 * 60_000
  */
 export const locate = (
   stream: string,
-  filter: string,
+  filter: string | undefined,
   after: Position | undefined
 ): Effect.Effect<{ readonly position: Position; readonly finding: Finding | undefined }, NatsError, Nats> =>
   Effect.flatMap(Nats, ({ api }) =>
@@ -97,7 +97,7 @@ export const locate = (
 export const sequenceAt = async (
   jsm: JetStreamManager,
   stream: string,
-  filter: string,
+  filter: string | undefined,
   ms: number
 ): Promise<number> => {
   // A consumer from a time says, when it is made, which sequence that is.
@@ -107,7 +107,7 @@ export const sequenceAt = async (
     ack_policy: AckPolicy.None,
     deliver_policy: DeliverPolicy.StartTime,
     opt_start_time: new Date(ms).toISOString(),
-    filter_subject: filter,
+    ...(filter === undefined ? {} : { filter_subject: filter }),
     inactive_threshold: 5_000_000_000,
     mem_storage: true
   })

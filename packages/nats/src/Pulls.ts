@@ -215,16 +215,18 @@ export class Pulls {
       this.pull({ batch, expires: whenBehind, max_bytes: size })
     }
     if (since === undefined || performance.now() - since < unwatched) return pull()
-    const { created, jsm, stream } = this.options
     this.looking = true
-    void Look.at(jsm, stream).then(
-      ({ log }) => {
-        this.looking = false
-        if (log.created !== created || log.first > this.seq + 1 || log.last < this.seq) this.stop()
-        else if (!this.ended) pull()
-      },
-      () => this.stop()
-    )
+    void this.look(pull)
+  }
+
+  /** Goes on when the stream still has what comes next, as far as can be told; else it ends. */
+  private async look(goOn: () => void): Promise<void> {
+    const { created, jsm, stream } = this.options
+    const found = await Look.at(jsm, stream).catch(() => undefined)
+    this.looking = false
+    const log = found?.log
+    if (log === undefined || log.created !== created || log.first > this.seq + 1 || log.last < this.seq) this.stop()
+    else if (!this.ended) goOn()
   }
 
   private pull(request: { readonly batch: number; readonly max_bytes: number; readonly expires: number }): void {

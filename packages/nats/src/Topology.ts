@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { describe, failure, Nats, type NatsError } from "./Nats.ts"
 
-/** How a service's own two streams are made. What exists keeps its limits; its shape must be this one. */
+/** How a service's own two streams are made. What exists keeps its limits, unless others are set; its shape must be this one. */
 export interface Limits {
   /** A power of two, fixed for good. Default 16. */
   readonly partitions: number
@@ -28,11 +28,15 @@ export const limits: Limits = {
   replicas: 1
 }
 
-/** Creates the stream of a service, or checks the one that is there. */
+/**
+ * Creates the stream of a service, or checks the one that is there and gives it the limits that are set: `set` has no
+ * defaults, so that what somebody gave the stream by hand stays.
+ */
 export const ensure = (
   kind: Subject.Kind,
   service: string,
-  limits: Limits
+  limits: Limits,
+  set: Partial<Limits> = {}
 ): Effect.Effect<StreamInfo, NatsError, Nats> =>
   Effect.gen(function* () {
     const { capabilities } = yield* Nats
@@ -41,7 +45,7 @@ export const ensure = (
     if (found !== undefined) {
       const wrong = differences(found.config, kind, service, limits.partitions)
       if (wrong.length > 0) return yield* failure("TRP0403", name, wrong.join("; "))
-      return found
+      return yield* apply(found, configOf(kind, set))
     }
     const config = {
       name,
@@ -54,11 +58,9 @@ export const ensure = (
       storage: StorageType.File,
       retention: RetentionPolicy.Limits,
       discard: kind === "cmd" ? DiscardPolicy.New : DiscardPolicy.Old,
-      max_bytes: limits.maxBytes,
-      max_age: kind === "evt" ? nanos(limits.eventsKept) : 0,
-      duplicate_window: nanos(limits.duplicateWindow),
+      max_age: 0,
+      ...configOf(kind, limits),
       max_consumers: 10_000,
-      num_replicas: limits.replicas,
       ...(capabilities.atomicBatch ? { allow_atomic: true } : {}),
       ...(capabilities.fastIngest ? { allow_batched: true } : {})
     } as Partial<StreamConfig> & { readonly name: string }
@@ -69,7 +71,11 @@ export const ensure = (
 const placesBytes = 16 * 1024 ** 2
 
 /** Creates the stream of the places up to which durable subscriptions have read a service's events, or checks the one that is there. */
-export const ensurePlaces = (service: string, replicas: number): Effect.Effect<StreamInfo, NatsError, Nats> =>
+export const ensurePlaces = (
+  service: string,
+  replicas: number,
+  set: Partial<Limits> = {}
+): Effect.Effect<StreamInfo, NatsError, Nats> =>
   Effect.gen(function* () {
     const name = Subject.stream("place", service)
     const shape = {
@@ -93,7 +99,67 @@ export const ensurePlaces = (service: string, replicas: number): Effect.Effect<S
       const is = JSON.stringify(found.config[what as keyof StreamConfig])
       return is === JSON.stringify(wanted) ? [] : [`${what} is ${is}, not ${JSON.stringify(wanted)}`]
     })
-    return wrong.length > 0 ? yield* failure("TRP0403", name, wrong.join("; ")) : found
+    if (wrong.length > 0) return yield* failure("TRP0403", name, wrong.join("; "))
+    return yield* apply(found, changes(name, set))
+  })
+
+/** What limits change in a stream of this name: a stream of places has replicas only. */
+export const changes = (name: string, limits: Partial<Limits>): Changes =>
+  name.startsWith("PLACE_")
+    ? limits.replicas === undefined
+      ? {}
+      : { num_replicas: limits.replicas }
+    : configOf(name.startsWith("EVT_") ? "evt" : "cmd", limits)
+
+/** The limits as the server has them. */
+const configOf = (kind: Subject.Kind, limits: Partial<Limits>): Changes => ({
+  ...(limits.maxBytes === undefined ? {} : { max_bytes: limits.maxBytes }),
+  ...(limits.eventsKept === undefined || kind === "cmd" ? {} : { max_age: nanos(limits.eventsKept) }),
+  ...(limits.duplicateWindow === undefined ? {} : { duplicate_window: nanos(limits.duplicateWindow) }),
+  ...(limits.replicas === undefined ? {} : { num_replicas: limits.replicas })
+})
+
+/** Limits of a stream that can be changed while it is in use; as nats-server names and counts them. */
+export type Changes = Partial<Pick<StreamConfig, "max_bytes" | "max_age" | "duplicate_window" | "num_replicas">>
+
+/**
+ * Changes the limits of a stream and logs what was changed. What the stream does not fit into, or the server refuses
+ * (too few servers for the replicas), is logged as TRP0417, and the stream stays as it is.
+ */
+export const apply = (found: StreamInfo, changes: Changes): Effect.Effect<StreamInfo, never, Nats> =>
+  change(found, changes).pipe(
+    Effect.tap((after) =>
+      after === found
+        ? Effect.void
+        : Effect.logInfo(`${found.config.name}: changed ${changed(found, changes).join(", ")}`)
+    ),
+    Effect.catch((error) => Effect.as(Effect.logError(error.message), found))
+  )
+
+/** What would change, for a person. */
+const changed = ({ config }: StreamInfo, changes: Changes): ReadonlyArray<string> =>
+  (Object.keys(changes) as ReadonlyArray<keyof Changes>)
+    .filter((key) => changes[key] !== config[key])
+    .map((key) => `${key} from ${config[key]} to ${changes[key]}`)
+
+/** The same, but fails with TRP0417, and logs nothing. */
+export const change = (found: StreamInfo, changes: Changes): Effect.Effect<StreamInfo, NatsError, Nats> =>
+  Effect.gen(function* () {
+    const { api } = yield* Nats
+    const { config, state } = found
+    const { name } = config
+    const says = changed(found, changes).join(", ")
+    if (says === "") return found
+    const { max_bytes: bytes } = changes
+    if (bytes !== undefined && bytes > 0 && bytes < state.bytes)
+      return yield* failure("TRP0417", name, `${says}: it holds ${state.bytes} bytes`)
+    return yield* Effect.tryPromise({
+      try: async () => {
+        const { jsm } = await api(name)
+        return await jsm.streams.update(name, { ...config, ...changes })
+      },
+      catch: (cause) => failure("TRP0417", name, `${says}: ${describe(cause)}`)
+    })
   })
 
 const add = (config: Partial<StreamConfig> & { readonly name: string }): Effect.Effect<StreamInfo, NatsError, Nats> =>
@@ -103,6 +169,48 @@ const add = (config: Partial<StreamConfig> & { readonly name: string }): Effect.
       catch: (cause) => failure("TRP0404", config.name, describe(cause))
     })
   )
+
+/** What a server says of a stream. */
+export type Info = StreamInfo
+
+/** The streams of all services that this account may list, by name. */
+export const all: Effect.Effect<ReadonlyArray<Info>, NatsError, Nats> = Effect.flatMap(Nats, ({ jsm }) =>
+  Effect.tryPromise({
+    try: async () => {
+      const found: Array<StreamInfo> = []
+      for await (const info of jsm.streams.list()) if (isOurs(info.config)) found.push(info)
+      return found.sort((a, b) => (a.config.name < b.config.name ? -1 : 1))
+    },
+    catch: (cause) => failure("TRP0404", "$JS.API.STREAM.LIST", describe(cause))
+  })
+)
+
+const isOurs = ({ name, subjects = [] }: StreamConfig): boolean =>
+  (["cmd", "evt"] as const).some(
+    (kind) => name.startsWith(`${kind.toUpperCase()}_`) && subjects.join() === Subject.accepted(kind, name.slice(4))
+  ) ||
+  (name.startsWith("PLACE_") && subjects.join() === Subject.place(name.slice(6), "*", "*"))
+
+/** What is wrong with limits, for a person. */
+export const mistake = ({
+  commandsKept,
+  duplicateWindow,
+  eventsKept,
+  maxBytes,
+  replicas
+}: Limits): string | undefined => {
+  const window = Duration.toMillis(duplicateWindow)
+  if (!(window >= 100 && window < outboxKept))
+    return `a duplicate window of ${window} ms is not between 100 ms and the hour for which an outbox is kept`
+  if (!(Duration.toMillis(eventsKept) >= window)) return "events are kept for less than the duplicate window"
+  if (!(Duration.toMillis(commandsKept) >= 0)) return "commandsKept is no time"
+  if (!(Number.isSafeInteger(maxBytes) && maxBytes > 0)) return `maxBytes is ${maxBytes}`
+  return Number.isInteger(replicas) && replicas >= 1 && replicas <= 5
+    ? undefined
+    : `${replicas} replicas: nats-server keeps 1 to 5`
+}
+/** What the relay publishes again within this time must be dropped by its id, ms: see the pruner of the outbox. */
+const outboxKept = 3_600_000
 
 /** The stream, or `undefined` when there is none. */
 export const find = (name: string): Effect.Effect<StreamInfo | undefined, NatsError, Nats> =>

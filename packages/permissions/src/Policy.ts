@@ -56,6 +56,8 @@ export const ofService = (service: Service.Service): Policy => {
           return [`$JS.API.STREAM.CREATE.${stream}`, ...looks(stream)]
         }),
         `$JS.API.STREAM.PURGE.${Subject.stream("cmd", own)}`,
+        // For commands to actors that it does not have: the headers of all.
+        `$JS.API.CONSUMER.CREATE.${Subject.stream("cmd", own)}.*`,
         `$JS.API.STREAM.MSG.DELETE.${Subject.stream("cmd", own)}`,
         ...actors.flatMap((name) => reads("cmd", own, name.slice(own.length + 1))),
         // How far the outbox of a service came in another's stream.

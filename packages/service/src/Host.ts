@@ -29,6 +29,7 @@ import * as Guard from "./guard/Guard.ts"
 import * as Health from "./Health.ts"
 import * as Membership from "./Membership.ts"
 import * as Metrics from "./Metrics.ts"
+import * as Streams from "./Streams.ts"
 import * as Tracing from "./Tracing.ts"
 import * as Uncaught from "./Uncaught.ts"
 import type { Service } from "./Service.ts"
@@ -47,7 +48,7 @@ export interface Options {
   readonly http: { readonly host: string; readonly port: number }
   /** How long the end may take: what is at hand is finished, nothing new is read. Default 10 seconds. */
   readonly drain?: Duration.Input
-  /** Of the service's streams, when they are made. */
+  /** Of the service's streams. What is set here is also given to streams that exist; what is not stays as it is there. */
   readonly limits?: Partial<Topology.Limits>
   /** How often and when a message that fails is tried again, and how much may wait behind it. */
   readonly parking?: Partial<ParkingPolicy>
@@ -179,12 +180,14 @@ const start = (
       if (why !== undefined) return yield* failure("TRP0101", `the edge of ${actor.ref.name}`, why)
     }
     const limits = { ...Topology.limits, ...options.limits }
+    const wrong = Topology.mistake(limits)
+    if (wrong !== undefined) return yield* failure("TRP0101", "the limits of the streams", wrong)
     const sql = yield* Sql
     const { connection } = yield* Nats
     yield* Migrations.check(sql, redactedUrl(options.databaseUrl))
-    yield* Topology.ensure("cmd", service.name, limits)
-    yield* Topology.ensure("evt", service.name, limits)
-    yield* Topology.ensurePlaces(service.name, limits.replicas)
+    yield* Topology.ensure("cmd", service.name, limits, options.limits)
+    yield* Topology.ensure("evt", service.name, limits, options.limits)
+    yield* Topology.ensurePlaces(service.name, limits.replicas, options.limits)
 
     const number = (name: string) => register(options, name, limits.partitions)
     const consumers = [
@@ -201,16 +204,29 @@ const start = (
 
     const partitionsOf = <C>(consumer: C) =>
       Array.from({ length: limits.partitions }, (_, p) => Partition.progress(consumer, p))
-    const running = consumers.map((consumer) => ({ consumer, partitions: partitionsOf(consumer) }))
+    const unclaimed = Consumer.ofUnclaimed(
+      service.contract,
+      service.actors,
+      yield* register(options, `${service.name}.${Consumer.unclaimed}`, 1)
+    )
+    const running = [
+      ...consumers.map((consumer) => ({ consumer, partitions: partitionsOf(consumer) })),
+      { consumer: unclaimed, partitions: [Partition.progress(unclaimed, 0)] }
+    ]
     const adopting = partitionsOf(outbox)
     const partitions = [...running.flatMap(({ partitions }) => partitions), ...adopting]
     const life: { ending: boolean; membership?: Membership.Membership } = { ending: false }
     const watched = yield* Health.watch({ partitions, membership: () => life.membership })
-    const health = Effect.map(watched, (health) =>
-      life.ending ? { ...health, ready: false, trouble: ["the host is about to end", ...health.trouble] } : health
-    )
+    const owned = running.flatMap(({ partitions }) => partitions)
+    const streams = yield* Streams.keep({ service: service.name, partitions: owned, commandsKept: limits.commandsKept })
+    const health = Effect.map(watched, (health) => {
+      const trouble = [...streams.trouble(), ...health.trouble]
+      return life.ending
+        ? { ...health, ready: false, trouble: ["the host is about to end", ...trouble] }
+        : { ...health, trouble }
+    })
     // Before the drain's scope, so that they answer until it is over.
-    const metrics = yield* Metrics.text({ partitions, health })
+    const metrics = yield* Metrics.text({ partitions, health, streams: streams.sizes })
     const url = yield* Endpoints.serve(service.name, { health, metrics }, options.http)
 
     const drain = yield* drained(options.drain ?? "10 seconds")
@@ -219,7 +235,7 @@ const start = (
     const parts = running.map(({ consumer, partitions }): Part => ({
       id: consumer.id,
       partitions,
-      run: ({ p }, taken, setBack) => Partition.session(partitions[p]!, { ...taken, setBack }, limits.commandsKept),
+      run: ({ p }, taken, setBack) => Partition.session(partitions[p]!, { ...taken, setBack }),
       isSetBack: ({ p }, taken) => Partition.isSetBack(partitions[p]!, taken),
       fit: false
     }))

@@ -8,6 +8,7 @@ import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as Scope from "effect/Scope"
 import type { Health } from "./Health.ts"
 import * as Outboxes from "./Outboxes.ts"
+import type { Size } from "./Streams.ts"
 
 /** How long PostgreSQL has for its part; what it does not say in time is `NaN`. */
 const bound = "2 seconds"
@@ -17,6 +18,7 @@ const counted = 10_000
 export interface Options {
   readonly partitions: ReadonlyArray<Partition.Progress>
   readonly health: Effect.Effect<Health>
+  readonly streams: () => ReadonlyArray<Size>
 }
 
 /**
@@ -70,6 +72,17 @@ export const text = (options: Options): Effect.Effect<Effect.Effect<string>, nev
           messages
         )
     })
+    const ofStreams = Effect.suspend(() =>
+      Effect.forEach(
+        options.streams(),
+        ({ bytes, limit, stream }) =>
+          Effect.andThen(
+            set("troupe_stream_bytes", "What a stream of the service holds, as of the last 5 s", { stream }, bytes),
+            set("troupe_stream_limit_bytes", "What it may hold", { stream }, limit)
+          ),
+        { discard: true }
+      )
+    )
     const streams = new Set<string>()
     // A database that does not answer is asked once, not once for each look.
     let asked: Fiber.Fiber<readonly [ReadonlyArray<Outboxes.Waiting>, number], unknown> | undefined
@@ -95,7 +108,7 @@ export const text = (options: Options): Effect.Effect<Effect.Effect<string>, nev
       }
       yield* set("troupe_parked", `Messages that wait for another try; counted up to ${counted}`, {}, waiting)
     })
-    return Effect.all([ofProcess, ofConsumers, ofDatabase], { discard: true }).pipe(
+    return Effect.all([ofProcess, ofConsumers, ofStreams, ofDatabase], { discard: true }).pipe(
       Effect.andThen(PrometheusMetrics.format()),
       Effect.provideContext(context)
     )

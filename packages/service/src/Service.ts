@@ -66,7 +66,7 @@ export const make = <
     Forbidden<C["~service"], SendsOf<Actors[number] | Subscribers[number]>, Sends[number]["~service"]>
 ): Service => {
   const names = (options.subscribers ?? []).map(({ name }) => name)
-  const twice = names.find((name, i) => names.indexOf(name) < i || name === "outbox")
+  const twice = names.find((name, i) => names.indexOf(name) < i || name === "outbox" || name === "unclaimed")
   if (twice !== undefined) throw new TypeError(`${contract["~service"]} has two consumers named "${twice}"`)
   const wrong = options.allow?.net?.find((host) => !netHost.test(host))
   if (wrong !== undefined)

@@ -71,7 +71,11 @@ export const on = Effect.fnUntraced(function* (servers: {
   yield* Effect.promise(() => sql.unsafe(tables))
   const nats = yield* Effect.acquireRelease(
     Effect.promise(() =>
-      connect({ servers: natsUrl.replace("nats://", ""), maxReconnectAttempts: -1, reconnectTimeWait: 100 })
+      connect({
+        servers: natsUrl.replaceAll("nats://", "").split(","),
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: 100
+      })
     ),
     (nats) => Effect.promise(() => nats.close())
   )
@@ -89,7 +93,7 @@ export const on = Effect.fnUntraced(function* (servers: {
     sql,
     nats,
     jsm,
-    client: Layer.orDie(client({ servers: natsUrl })),
+    client: Layer.orDie(client({ servers: natsUrl.split(",") })),
     start: (settings) => startHost(host, { name, natsUrl, databaseUrl, ...settings })
   }
 })

@@ -1,4 +1,5 @@
-import { type Contract, EventWire, Subject, type Target } from "@troupe/contract"
+import { Contract, EventWire, Subject, type Target } from "@troupe/contract"
+import * as Schema from "effect/Schema"
 import type { AnyActor, AnyRemote } from "../Actor.ts"
 import * as State from "../State.ts"
 import type { AnySubscriber } from "../Subscriber.ts"
@@ -36,6 +37,8 @@ export interface Source {
   readonly stream: string
   readonly kind: Subject.Kind
   readonly filter: (partition: number) => string
+  /** Only what is for none of these actors is handled, and nothing but headers is read of the rest. */
+  readonly claimed?: ReadonlySet<string>
 }
 
 export const ofActor = (service: Contract.AnyContract, actor: AnyActor | AnyRemote, id: number): Consumer => {
@@ -95,6 +98,42 @@ export const ofSubscriber = (service: Contract.AnyContract, subscriber: AnySubsc
     usesDb: new Set()
   }
 }
+
+/** Handles, by refusing it, what is sent to actors that a service does not have. It has one partition. */
+export const ofUnclaimed = (
+  service: Contract.AnyContract,
+  actors: ReadonlyArray<AnyActor | AnyRemote>,
+  id: number
+): Consumer => {
+  const name = service["~service"]
+  const { Unclaimed } = Contract.make(name, { Unclaimed: Nobody })
+  return {
+    part: { kind: "actor", ref: Unclaimed, state: State.of(Schema.Null), initial: null, sends: [], handlers: {} },
+    service: name,
+    contract: service["~version"],
+    name: `${name}.${unclaimed}`,
+    id,
+    sources: [
+      {
+        stream: Subject.stream("cmd", name),
+        kind: "cmd",
+        filter: () => `cmd.${name}.>`,
+        claimed: new Set(actors.map(({ ref }) => ref.name.slice(name.length + 1)))
+      }
+    ],
+    state: State.wire(State.of(Schema.Null)),
+    initial: null,
+    blocks: false,
+    commands: new Map(),
+    events: new Map(),
+    lanes: new Set(),
+    sends: new Set(),
+    usesDb: new Set()
+  }
+}
+/** The name of the consumer, and so of no subscriber. */
+export const unclaimed = "unclaimed"
+class Nobody extends Contract.actor({ key: Schema.String, commands: {}, events: {} }) {}
 
 /** Throws when the part's initial state is not what its schema says: the service does not start. */
 const stateOf = (part: Consumer["part"]): Pick<Consumer, "state" | "initial"> => {

@@ -69,6 +69,8 @@ export const open = (consumer: Consumer, incoming: Incoming, decode = true): Del
   const command = kind === "cmd" ? consumer.commands.get(name) : undefined
   if (kind === "cmd" && command === undefined) {
     const contract = envelope.contract ?? 1
+    if (consumer.sources.some(({ claimed }) => claimed !== undefined))
+      return refuse("TRP0418", `${service} has no actor ${actor}; the sender's contract is ${contract}`)
     const refusal = refuse("TRP0202", `${consumer.name} has no ${name}; the sender's contract is ${contract}`)
     return contract > consumer.contract ? { ...refusal, newer: true } : refusal
   }

@@ -1,11 +1,9 @@
 import { Codes, Subject } from "@troupe/contract"
-import { History, Nats, Publisher, Reader } from "@troupe/nats"
+import { type Message, Nats, type Position, Publisher, Reader } from "@troupe/nats"
 import { FailPoints, Relay } from "@troupe/outbox"
 import { Db, Sql } from "@troupe/postgres"
 import { Commit, Lease, type Ownership } from "@troupe/postgres/internal"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { Agendas } from "./Agenda.ts"
 import * as Attempt from "./Attempt.ts"
@@ -26,6 +24,7 @@ import * as Measures from "./Measures.ts"
 import { type Portion, Suspects } from "./Suspects.ts"
 import * as TooLate from "./TooLate.ts"
 import { TooMuch } from "./TooMuch.ts"
+import * as Unclaimed from "./Unclaimed.ts"
 
 /** States kept in memory per partition: entries, and characters of what they are stored as. */
 const cached = { entries: 1_000, size: 4 * 1024 ** 2 }
@@ -98,8 +97,7 @@ export const isSetBack = (progress: Progress<Consumer>, found: Ownership.Taken):
 /** From a take-over until the partition is lost, or to be given back (then it is interrupted): one file of how a message is handled, from the stream to the outbox. */
 export const session = (
   progress: Progress<Consumer>,
-  found: Ownership.Taken & { readonly setBack: boolean },
-  commandsKept: Duration.Input
+  found: Ownership.Taken & { readonly setBack: boolean }
 ): Effect.Effect<never, unknown, Services | Scope.Scope> =>
   Effect.gen(function* () {
     const { consumer, p } = progress
@@ -111,16 +109,20 @@ export const session = (
     const mailbox = Mailbox.make()
     const agenda = yield* (yield* Agendas).enter(taken.fence, () => mailbox.ring())
     let memory: Memory = { ...taken, cache: Cache.make(cached), agenda, brake: new Brake(), wary: 0, left: [] }
-    const readers = consumer.sources.map(({ filter, stream }) =>
-      Reader.read({
-        stream,
-        filter: filter(p),
-        after: SetBack.readFrom(taken.cursors[stream]),
-        into: (message, position, pending) => {
+    const readers = yield* Effect.forEach(consumer.sources, ({ claimed, filter, stream }) =>
+      Effect.gen(function* () {
+        const into = (message: Message.Message, position: Position.Position, pending: number) => {
           progress.pending[stream] = pending
           return mailbox.offer({ stream, message, position })
-        },
-        moved: Cursor.follow(progress, mailbox, stream, filter(p))
+        }
+        return Reader.read({
+          stream,
+          filter: filter(p),
+          headersOnly: claimed !== undefined,
+          after: SetBack.readFrom(taken.cursors[stream]),
+          into: claimed === undefined ? into : yield* Unclaimed.make(progress, claimed, stream, mailbox),
+          moved: Cursor.follow(progress, mailbox, stream, filter(p))
+        })
       })
     )
     if (setBack) {
@@ -131,8 +133,12 @@ export const session = (
     const passed = yield* SetBack.hold(progress, agenda, ends, () => memory)
     progress.cursors = memory.cursors
     progress.n = memory.fence.n
-    progress.ready = true
-    progress.trouble = undefined
+    // One that was ready has a position in each stream: what is deleted from then on, before it is read, is told.
+    const begin = (): void => {
+      progress.ready = consumer.sources.every(({ stream }) => SetBack.readFrom(progress.cursors[stream]) !== undefined)
+      progress.trouble = progress.ready ? undefined : "its start in the streams is not committed yet"
+    }
+    begin()
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         progress.ready = false
@@ -140,7 +146,6 @@ export const session = (
         progress.pending = {}
       })
     )
-    yield* Effect.forkScoped(purgeHandled(progress, commandsKept))
     const caughtUp = yield* CaughtUp.serve(consumer, p, () => memory)
     const moved = (to: Memory): void => {
       memory = to
@@ -148,6 +153,7 @@ export const session = (
       progress.n = memory.fence.n
       progress.failures = 0
       passed()
+      if (!progress.ready) begin()
       caughtUp()
     }
     const suspects = new Suspects(consumer, found)
@@ -199,25 +205,6 @@ const portioned = <E, R>(suspects: Suspects, portion: Portion, run: Effect.Effec
       )
     : Effect.andThen(Effect.logError(Codes.text(condemned.code, to, condemned.reason)), noted)
 }
-
-/** Commands that were handled long ago would fill their stream, which then refuses new ones. */
-const purgeHandled = (progress: Progress<Consumer>, kept: Duration.Input): Effect.Effect<unknown, never, Nats> =>
-  Effect.suspend(() =>
-    Effect.forEach(
-      progress.consumer.sources.filter(({ kind }) => kind === "cmd"),
-      ({ filter, stream }) =>
-        History.purge({
-          stream,
-          filter: filter(progress.p),
-          kept,
-          cursor: progress.cursors[stream] ?? { seq: 0, id: "" }
-        }),
-      { discard: true }
-    )
-  ).pipe(
-    Effect.catch((error) => Effect.logWarning("could not purge handled commands", error.message)),
-    Effect.repeat(Schedule.spaced("10 minutes"))
-  )
 
 /**
  * Handles a batch to its end. One that stages too much for a commit, or that Postgres refuses for what it says, is halved;

@@ -3,6 +3,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { databaseUrl, json, natsUrl } from "./flags.ts"
+import { limits } from "./limits.ts"
 
 export const dev = Command.make(
   "dev",
@@ -31,6 +32,7 @@ export const dev = Command.make(
       Flag.withMetavar("PORT"),
       Flag.optional
     ),
+    ...limits,
     json
   },
   (options) =>

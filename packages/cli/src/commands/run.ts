@@ -3,6 +3,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { databaseUrl, json, natsCreds, natsUrl } from "./flags.ts"
+import { limits } from "./limits.ts"
 
 export const run = Command.make(
   "run",
@@ -25,6 +26,7 @@ export const run = Command.make(
       Flag.withMetavar("PORT"),
       Flag.optional
     ),
+    ...limits,
     json
   },
   (options) =>

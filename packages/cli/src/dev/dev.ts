@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import { Ended, failure } from "../Failure.ts"
 import * as address from "../run/address.ts"
+import * as limits from "../run/limits.ts"
 import { Discovery, loadAll } from "../service/index.ts"
 import * as Settings from "../Settings.ts"
 import * as Databases from "./Databases.ts"
@@ -13,7 +14,7 @@ import * as Servers from "./Servers.ts"
 import { serve } from "./serve.ts"
 import * as Users from "./Users.ts"
 
-export interface Options {
+export interface Options extends limits.Flags {
   readonly files: ReadonlyArray<string>
   readonly after: Option.Option<string>
   readonly once: boolean
@@ -31,6 +32,9 @@ export interface Options {
 export const dev = (options: Options) =>
   Effect.gen(function* () {
     const { port } = yield* address.of(options)
+    yield* limits.of(options)
+    // The services' processes have this environment.
+    Object.assign(process.env, limits.toEnvironment(options))
     const after = Option.getOrUndefined(options.after)
     if (after !== undefined && !existsSync(after)) return yield* failure("TRP0103", after, "there is no such file")
     const files = yield* Discovery.files(options.files, { except: after })

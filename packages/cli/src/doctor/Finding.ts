@@ -7,6 +7,8 @@ export interface Finding {
   readonly says: string
   /** What to do about it; none when it is fine. */
   readonly todo?: string
+  /** Of a stream: the day (UTC) on which it will be full at its rate. */
+  readonly fullOn?: string
 }
 
 export const ok = (check: string, says: string): Finding => ({ status: "ok", check, says })

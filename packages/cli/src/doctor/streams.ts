@@ -1,8 +1,11 @@
 import { Subject } from "@troupe/contract"
 import { type Nats, Topology } from "@troupe/nats"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { clock } from "./clock.ts"
+import * as limits from "../run/limits.ts"
+import { outlook, shown, size } from "../streams/outlook.ts"
 import { fail, failed, type Finding, ok, warn } from "./Finding.ts"
 
 /** The two streams of each service, and the server's clock, which it says with a stream. */
@@ -31,16 +34,9 @@ const look = (kind: Subject.Kind, service: string) =>
     }
     const partitions = Topology.partitionsOf(found.config)
     const wrong = Topology.differences(found.config, kind, service, partitions ?? Topology.limits.partitions)
-    const { bytes, messages } = found.state
-    const full = found.config.max_bytes > 0 ? bytes / found.config.max_bytes : 0
-    const says = `${partitions} partitions, ${messages} messages, ${Math.round(full * 100)} % of its bytes`
+    const now = found.ts === undefined ? after : Date.parse(found.ts)
     return {
-      finding:
-        wrong.length > 0
-          ? fail(check, wrong.join("; "), "mend or delete the stream; a partition count is fixed for good")
-          : kind === "cmd" && full > 0.8
-            ? warn(check, says, "let the service catch up, or raise max_bytes: a full stream refuses senders")
-            : ok(check, says),
+      finding: wrong.length > 0 ? fail(check, wrong.join("; "), mend) : yield* fill(kind, found, now),
       clock: found.ts === undefined ? undefined : clock("nats clock", Date.parse(found.ts), before, after)
     }
   }).pipe(
@@ -48,3 +44,38 @@ const look = (kind: Subject.Kind, service: string) =>
       Effect.succeed({ finding: failed(`stream ${Subject.stream(kind, service)}`, error), clock: undefined })
     )
   )
+
+const mend = "mend or delete the stream; a partition count is fixed for good"
+
+/** How full it is, its limits, and when it will be full. */
+const fill = (kind: Subject.Kind, found: Topology.Info, now: number) =>
+  Effect.gen(function* () {
+    const { config, state } = found
+    const { commandsKept = Topology.limits.commandsKept } = yield* limits.of()
+    const age = Duration.millis(config.max_age / 1e6)
+    const { fullOn, says: coming } = outlook(found, kind === "cmd" || config.max_age === 0 ? commandsKept : age, now)
+    const full = config.max_bytes > 0 ? state.bytes / config.max_bytes : 0
+    const says = [
+      `${Topology.partitionsOf(config)} partitions, ${state.messages} messages, ${Math.round(full * 100)} % of its ${size(config.max_bytes)}`,
+      coming,
+      [
+        ...(config.max_age > 0 ? [`max_age ${shown(age)}`] : []),
+        `duplicate_window ${shown(config.duplicate_window / 1e6)}`,
+        `replicas ${config.num_replicas}`
+      ].join(", ")
+    ].join("; ")
+    const check = `stream ${config.name}`
+    const day = fullOn === undefined ? {} : { fullOn }
+    const soon = fullOn !== undefined && Date.parse(fullOn) - now < 7 * 86_400_000
+    if (kind === "cmd" && full > 0.8)
+      return {
+        ...warn(check, says, "let the service catch up, or raise max_bytes: a full stream refuses senders"),
+        ...day
+      }
+    if (!soon) return { ...ok(check, says), ...day }
+    const todo =
+      kind === "cmd"
+        ? "raise max_bytes (troupe streams set), or keep commands for less time: their history gets shorter then"
+        : "raise max_bytes (troupe streams set): events are deleted before their age then"
+    return { ...warn(check, says, todo), ...day }
+  })

@@ -13,10 +13,11 @@ import { failure, reason } from "../Failure.ts"
 import { Discovery, load } from "../service/index.ts"
 import * as Settings from "../Settings.ts"
 import * as address from "./address.ts"
+import * as limits from "./limits.ts"
 import * as logging from "./logging.ts"
 import { hasParent, parentGone } from "./parent.ts"
 
-export interface Options {
+export interface Options extends limits.Flags {
   readonly file: string
   readonly natsUrl: Option.Option<Redacted.Redacted>
   readonly natsCreds: Option.Option<string>
@@ -31,12 +32,13 @@ export const run = (options: Options) =>
   Effect.gen(function* () {
     const [file] = yield* Discovery.files([options.file])
     const http = yield* address.of(options)
+    const set = yield* limits.of(options)
     const loaded = yield* load(file ?? resolve(options.file))
     const natsUrl = yield* Settings.required("NATS_URL", options.natsUrl)
     const natsCreds = Settings.natsCreds(options.natsCreds)
     const name = "service" in loaded ? loaded.service.name : loaded.gateway.name
     const url = yield* "service" in loaded
-      ? serviceUrl(loaded.service, { natsUrl, natsCreds, http, databaseUrl: options.databaseUrl })
+      ? serviceUrl(loaded.service, { natsUrl, natsCreds, http, limits: set, databaseUrl: options.databaseUrl })
       : gatewayUrl(loaded.gateway, { natsUrl, natsCreds, http })
     yield* Console.log(
       options.json
@@ -52,7 +54,7 @@ export const run = (options: Options) =>
 
 const serviceUrl = (
   service: Service.Service,
-  options: Pick<HostOptions, "natsUrl" | "natsCreds" | "http"> & Pick<Options, "databaseUrl">
+  options: Pick<HostOptions, "natsUrl" | "natsCreds" | "http" | "limits"> & Pick<Options, "databaseUrl">
 ) =>
   Effect.gen(function* () {
     const databaseUrl = yield* Settings.required("DATABASE_URL", options.databaseUrl)
