@@ -28,11 +28,12 @@ export const limits: Limits = {
   replicas: 1
 }
 
-/** Creates the stream of a service, or checks the one that is there. */
+/** Creates the stream of a service, with `metadata`, or checks the one that is there. */
 export const ensure = (
   kind: Subject.Kind,
   service: string,
-  limits: Limits
+  limits: Limits,
+  metadata: Readonly<Record<string, string>> = {}
 ): Effect.Effect<StreamInfo, NatsError, Nats> =>
   Effect.gen(function* () {
     const { capabilities } = yield* Nats
@@ -59,10 +60,16 @@ export const ensure = (
       duplicate_window: nanos(limits.duplicateWindow),
       max_consumers: 10_000,
       num_replicas: limits.replicas,
+      metadata: { ...metadata },
       ...(capabilities.atomicBatch ? { allow_atomic: true } : {}),
       ...(capabilities.fastIngest ? { allow_batched: true } : {})
     } as Partial<StreamConfig> & { readonly name: string }
-    return yield* add(config)
+    // Another host, or another environment, may have made it meanwhile.
+    return yield* Effect.catch(add(config), (error) =>
+      Effect.flatMap(find(name), (made) =>
+        made === undefined ? Effect.fail(error) : ensure(kind, service, limits, metadata)
+      )
+    )
   })
 
 /** What places may take together, bytes: about 50,000 of them. */
@@ -100,7 +107,7 @@ const add = (config: Partial<StreamConfig> & { readonly name: string }): Effect.
   Effect.flatMap(Nats, ({ jsm }) =>
     Effect.tryPromise({
       try: () => jsm.streams.add(config),
-      catch: (cause) => failure("TRP0404", config.name, describe(cause))
+      catch: (cause) => failure("TRP0404", config.name, describe(cause), cause)
     })
   )
 
@@ -115,7 +122,7 @@ export const find = (name: string): Effect.Effect<StreamInfo | undefined, NatsEr
           throw cause
         })
       },
-      catch: (cause) => failure("TRP0404", name, describe(cause))
+      catch: (cause) => failure("TRP0404", name, describe(cause), cause)
     })
   )
 

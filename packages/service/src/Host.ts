@@ -9,10 +9,10 @@ import {
   type ParkingPolicy,
   Partition
 } from "@troupe/actor/engine"
-import { type Capabilities, Nats, type NatsError, Topology } from "@troupe/nats"
+import { type Capabilities, Mark, Nats, type NatsError, Topology } from "@troupe/nats"
 import { Adopter, Pruner } from "@troupe/outbox"
 import { Db, Migrations, type PostgresError, Sql } from "@troupe/postgres"
-import { failure, Lease, Ownership, redactedUrl } from "@troupe/postgres/internal"
+import { failure, Lease, Ownership, redactedUrl, Session, unreached } from "@troupe/postgres/internal"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,10 +22,13 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as SecureRandom from "effect/crypto/SecureRandom"
-import * as Endpoints from "./Endpoints.ts"
+import type * as Endpoints from "./Endpoints.ts"
+import * as Face from "./Face.ts"
 import * as Health from "./Health.ts"
+import * as Identity from "./Identity.ts"
 import * as Membership from "./Membership.ts"
 import * as Metrics from "./Metrics.ts"
+import * as Starting from "./Starting.ts"
 import * as Tracing from "./Tracing.ts"
 import * as Uncaught from "./Uncaught.ts"
 import type { Service } from "./Service.ts"
@@ -69,8 +72,8 @@ export class Host extends Context.Service<
   }
 >()("@troupe/service/Host") {
   /**
-   * Starts the service: checks both servers and the schema, makes or checks its streams, takes its share of the
-   * partitions. Ends by draining: reading stops, what is at hand is committed and answered, the partitions are given
+   * Starts the service: waits for both servers, checks them and the schema, makes or checks its streams, takes its share
+   * of the partitions. Its endpoints answer from the beginning. Ends by draining: reading stops, what is at hand is committed and answered, the partitions are given
    * back for others to take at once; meanwhile it is not ready, and says so. As long
    * as it runs, a rejected promise that nobody waits for is logged and does not end the process: the message whose
    * handler left it would be read again by the next one.
@@ -79,6 +82,7 @@ export class Host extends Context.Service<
     Layer.unwrap(
       Effect.gen(function* () {
         const { heartbeat, lease } = yield* timing(options)
+        const face = yield* Face.open(service.name, options.http)
         const id = SecureRandom.uuidV4Unsafe()
         const applicationName = Ownership.applicationName(id)
         const servers = Layer.mergeAll(
@@ -96,7 +100,7 @@ export class Host extends Context.Service<
           Db.layer({ url: options.databaseUrl, max: 4, applicationName, statementTimeout: 5_000 })
         )
         const renewable = Lease.make(lease)
-        return Layer.effect(Host, start(service, options, { id, heartbeat, lease, renewable })).pipe(
+        const started = Layer.effect(Host, start(service, options, { id, heartbeat, lease, renewable, face })).pipe(
           Layer.provide(
             Layer.mergeAll(
               Committer.layer,
@@ -109,6 +113,7 @@ export class Host extends Context.Service<
           Layer.provide(servers),
           Layer.provide(Layer.succeed(Lease.Lease, renewable))
         )
+        return Layer.effectContext(Starting.patiently(started, face))
       })
     )
 }
@@ -119,6 +124,7 @@ interface Life {
   readonly heartbeat: number
   readonly lease: number
   readonly renewable: Lease.Renewable
+  readonly face: Face.Face
 }
 
 const timing = (options: Options): Effect.Effect<Pick<Life, "heartbeat" | "lease">, PostgresError> =>
@@ -135,7 +141,7 @@ const timing = (options: Options): Effect.Effect<Pick<Life, "heartbeat" | "lease
 const start = (
   service: Service,
   options: Options,
-  { heartbeat, id, lease, renewable }: Life
+  { face, heartbeat, id, lease, renewable }: Life
 ): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Agendas | Scope.Scope> =>
   Effect.gen(function* () {
     yield* Uncaught.watch
@@ -145,9 +151,13 @@ const start = (
     }
     const limits = { ...Topology.limits, ...options.limits }
     const sql = yield* Sql
-    yield* Migrations.check(sql, redactedUrl(options.databaseUrl))
-    yield* Topology.ensure("cmd", service.name, limits)
-    yield* Topology.ensure("evt", service.name, limits)
+    const where = redactedUrl(options.databaseUrl)
+    yield* Migrations.check(sql, where)
+    yield* Session.check({ url: options.databaseUrl, applicationName: Ownership.applicationName(id) })
+    const mark = yield* Identity.ofDatabase(service.name, where)
+    yield* Topology.ensure("cmd", service.name, limits, Mark.metadata(mark))
+    yield* Topology.ensure("evt", service.name, limits, Mark.metadata(mark))
+    yield* Identity.ofStreams(service.name, mark)
     yield* Topology.ensurePlaces(service.name, limits.replicas)
 
     const number = (name: string) => register(options, name, limits.partitions)
@@ -168,14 +178,16 @@ const start = (
     const running = consumers.map((consumer) => ({ consumer, partitions: partitionsOf(consumer) }))
     const adopting = partitionsOf(outbox)
     const partitions = [...running.flatMap(({ partitions }) => partitions), ...adopting]
-    const life: { ending: boolean; membership?: Membership.Membership } = { ending: false }
+    const life: { ending: boolean; membership?: Membership.Membership; lost?: string } = { ending: false }
     const watched = yield* Health.watch({ partitions, membership: () => life.membership })
     const health = Effect.map(watched, (health) =>
-      life.ending ? { ...health, ready: false, trouble: ["the host is about to end", ...health.trouble] } : health
+      life.lost !== undefined
+        ? { ...health, ready: false, live: false, trouble: [life.lost, ...health.trouble] }
+        : life.ending
+          ? { ...health, ready: false, trouble: ["the host is about to end", ...health.trouble] }
+          : health
     )
-    // Before the drain's scope, so that they answer until it is over.
-    const metrics = yield* Metrics.text({ partitions, health })
-    const url = yield* Endpoints.serve(service.name, { health, metrics }, options.http)
+    face.show({ health, metrics: yield* Metrics.text({ partitions, health }) })
 
     const drain = yield* drained(options.drain ?? "10 seconds")
     yield* Effect.forkIn(Pruner.run, drain)
@@ -219,8 +231,15 @@ const start = (
       })
       yield* Effect.forkIn(fit, drain)
     }
+    yield* Effect.forkScoped(
+      Effect.flatMap(Identity.lost(service.name, mark, where), ({ message }) => {
+        life.lost = message
+        // Nothing more is handled; only a new start may find another pair.
+        return Effect.andThen(Effect.logError(message), Scope.close(drain, Exit.void))
+      })
+    )
     yield* Effect.addFinalizer(() => Effect.sync(() => void (life.ending = true)))
-    return { url, health }
+    return { url: face.url, health: face.health }
   })
 
 type Part = Membership.Shared<Sql | Db | Nats | Committer | Loader | Agendas>
@@ -230,7 +249,7 @@ const register = (options: Options, name: string, partitions: number): Effect.Ef
     const sql = yield* Sql
     const id = yield* Effect.tryPromise({
       try: () => Ownership.consumer(sql, name, partitions),
-      catch: (cause) => failure("TRP0501", redactedUrl(options.databaseUrl), String(cause))
+      catch: (cause) => unreached(redactedUrl(options.databaseUrl), cause)
     })
     if (id === undefined) return yield* failure("TRP0507", name, `it was created with another count than ${partitions}`)
     return id
