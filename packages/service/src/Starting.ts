@@ -26,7 +26,7 @@ const grace = "1 second"
  */
 export const patiently = <A, E extends Failing>(
   layer: Layer.Layer<A, E>,
-  face: Pick<Face, "waits">
+  face: Pick<Face, "waits" | "url">
 ): Effect.Effect<Context.Context<A>, E, Scope.Scope> =>
   Effect.gen(function* () {
     let told = { why: "", at: Number.NEGATIVE_INFINITY }
@@ -40,7 +40,7 @@ export const patiently = <A, E extends Failing>(
       const now = performance.now()
       if (why !== told.why || now - told.at >= reminder) {
         told = { why, at: now }
-        yield* Effect.logWarning(`${why}; the host waits for it`)
+        yield* Effect.logWarning(`${why}; the host waits for it, see ${face.url}/readyz`)
       }
       yield* Effect.sleep(pause)
     }

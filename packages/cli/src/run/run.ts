@@ -9,6 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import { until200 } from "../dev/Probe.ts"
 import { failure, reason } from "../Failure.ts"
 import { Discovery, load } from "../service/index.ts"
 import * as Settings from "../Settings.ts"
@@ -26,7 +28,7 @@ export interface Options {
   readonly json: boolean
 }
 
-/** Launches one service or gateway and stays until it is interrupted; says so, in one line, when it is ready. */
+/** Launches one service or gateway and stays until it is interrupted; says so, in one line, when its `/readyz` does. */
 export const run = (options: Options) =>
   Effect.gen(function* () {
     const [file] = yield* Discovery.files([options.file])
@@ -56,7 +58,9 @@ const serviceUrl = (
 ) =>
   Effect.gen(function* () {
     const databaseUrl = yield* Settings.required("DATABASE_URL", options.databaseUrl)
-    return Context.get(yield* Layer.build(Host.layer(service, { ...options, databaseUrl })), Host).url
+    const { health, url } = Context.get(yield* Layer.build(Host.layer(service, { ...options, databaseUrl })), Host)
+    yield* Effect.repeat(health, { until: ({ ready }) => ready, schedule: Schedule.spaced("50 millis") })
+    return url
   })
 
 const gatewayUrl = (
@@ -75,5 +79,7 @@ const gatewayUrl = (
     const inboxPrefix = `_INBOX.${gateway.name}`
     const client = layer({ ...user, ...creds, servers, name: gateway.name, inboxPrefix })
     const tracing = yield* Layer.build(Tracing.exporter(gateway.name))
-    return yield* Effect.provideContext(serve(gateway, { ...http, client }), tracing)
+    const url = yield* Effect.provideContext(serve(gateway, { ...http, client }), tracing)
+    yield* until200(`${url}/readyz`).ok
+    return url
   })
