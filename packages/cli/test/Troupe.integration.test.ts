@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { userInfo } from "node:os"
+import { NatsServer } from "@troupe/embedded"
 import { type DeadLetters, Migrations } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -105,7 +106,8 @@ describe("troupe run", () => {
     Effect.gen(function* () {
       const { url } = yield* database
       yield* troupe(["migrate", main], { DATABASE_URL: Redacted.value(url) })
-      const natsUrl = new URL(process.env["NATS_URL"]!)
+      // Of its own: on the shared one the streams of this service are other databases'.
+      const natsUrl = new URL((yield* NatsServer.start()).url)
       const postgresUrl = new URL(Redacted.value(url))
       const nats = yield* gate(natsUrl)
       const postgres = yield* gate(postgresUrl)
@@ -393,6 +395,23 @@ describe("troupe doctor", () => {
       assert.isTrue(ok)
       assert.strictEqual(code, 0)
     })
+  )
+
+  it.live("fails where PostgreSQL is fine but cannot hold every text", () =>
+    Effect.gen(function* () {
+      const { name } = yield* database
+      yield* query(server, `create database ${name}_latin encoding 'LATIN1' locale 'C' template template0`)
+      const url = Object.assign(new URL(Redacted.value(server)), { pathname: `/${name}_latin` }).href
+      const { code, out } = yield* troupe(["doctor", "--json"], { DATABASE_URL: url })
+      const { findings } = JSON.parse(out) as {
+        findings: ReadonlyArray<{ check: string; status: string; says: string }>
+      }
+      assert.strictEqual(code, 1)
+      assert.match(
+        findings.find(({ check, status }) => check === "postgres sessions" && status === "fail")?.says ?? "",
+        /^TRP0514 .*LATIN1/
+      )
+    }).pipe(Effect.scoped)
   )
 
   it.live("fails, and says what to do, when a server is not there", () =>

@@ -195,6 +195,18 @@ export const codes = {
     what: "a setting of the database or role does not do",
     todo: "take it back with alter role ... reset, alter database ... reset"
   },
+  TRP0516: {
+    what: "nobody runs a consumer any more",
+    todo: "deploy it again if it is still wanted, or delete what it left with troupe consumers remove"
+  },
+  TRP0517: {
+    what: "the clock is off",
+    todo: "let NTP set it; the times of the events that this host emits come from it"
+  },
+  TRP0518: {
+    what: "commits do not wait for the disk",
+    todo: "take synchronous_commit = off back where answers count: a power cut loses what was answered last"
+  },
   TRP0601: { what: "no such dead letter", todo: "list them with troupe dead list" },
   TRP0602: { what: "the command line cannot be read", todo: "see it with --help" },
   TRP0603: { what: "something unexpected happened", todo: "report it with this line" },
@@ -218,6 +230,11 @@ export const codes = {
   TRP0610: {
     what: "there is no contract to read",
     todo: "name a module that exports one contract or service, or what troupe contract export printed"
+  },
+  TRP0611: { what: "no such consumer", todo: "list them with troupe consumers list" },
+  TRP0612: {
+    what: "the consumer stays",
+    todo: "end the hosts that run it, and say --yes"
   },
   TRP0701: { what: "there is nothing at this path", todo: "see the contract for its services, actors and commands" },
   TRP0702: { what: "the method is not allowed here", todo: "use one that the header Allow names" },

@@ -40,8 +40,10 @@ export const read = (service: string): Effect.Effect<ReadonlyArray<Marked>, Nats
 
 /** A stream that is another database's; nothing where all are this one's or nobody's. */
 export const foreign = (marked: ReadonlyArray<Marked>, id: string): NatsError | undefined => {
-  const other = marked.find(({ mark }) => mark !== undefined && mark.id !== id)
-  return other && failure("TRP0420", other.stream, `it is of database ${other.mark!.id}, and this one is ${id}`)
+  for (const { mark, stream } of marked)
+    if (mark !== undefined && mark.id !== id)
+      return failure("TRP0420", stream, `it is of database ${mark.id}, and this one is ${id}`)
+  return undefined
 }
 
 /** How long another one that marks the same stream, and has seen it unmarked, may take. */

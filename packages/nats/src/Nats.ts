@@ -30,11 +30,11 @@ export const failure = (code: Codes.Code, to: string, why: string, cause?: unkno
   new NatsError({ code, message: Codes.text(code, to, why), passes: cause !== undefined && passes(cause) })
 
 /** JetStream of a cluster whose leader is not known yet. */
-const leaderless = [10_004, 10_006, 10_008, 10_009]
+const leaderless = new Set([10_004, 10_006, 10_008, 10_009])
 
 /** Whether an error says that the server, or its leader, is away, and nothing of what was asked. */
 const passes = (cause: unknown): boolean => {
-  if (cause instanceof JetStreamApiError) return leaderless.includes(cause.code)
+  if (cause instanceof JetStreamApiError) return leaderless.has(cause.code)
   const { ClosedConnectionError, ConnectionError, NoRespondersError, RequestError, TimeoutError } = errors
   // Without a leader a cluster answers nothing, which the client calls "not enabled"; INFO has said that JetStream is on.
   if (cause instanceof Error && cause.name === "JetStreamNotEnabled") return true

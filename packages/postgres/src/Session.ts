@@ -49,6 +49,12 @@ export const ofDatabase = async (sql: postgres.Sql): Promise<Fault | undefined> 
   return undefined
 }
 
+/** Why what was committed may be lost, although nothing is wrong; that is the operator's choice. */
+export const risk = async (sql: postgres.Sql): Promise<string | undefined> => {
+  const [row] = await sql`select current_setting('synchronous_commit') as commit`
+  return row?.["commit"] === "off" ? "synchronous_commit is off for this role" : undefined
+}
+
 interface Seen {
   readonly mark: string
   readonly pid: number

@@ -1,6 +1,7 @@
 // For Troupe's own packages only: the statements under the turn, the relay and the outbox. No promise of stability.
 export * as Commit from "./Commit.ts"
 export * as Connection from "./Connection.ts"
+export * as Consumers from "./Consumers.ts"
 export * as Identity from "./Identity.ts"
 export * as Lease from "./Lease.ts"
 export * as Ownership from "./Ownership.ts"

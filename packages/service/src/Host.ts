@@ -9,6 +9,7 @@ import {
   type ParkingPolicy,
   Partition
 } from "@troupe/actor/engine"
+import { Codes } from "@troupe/contract"
 import { type Capabilities, Mark, Nats, type NatsError, Topology } from "@troupe/nats"
 import { Adopter, Pruner } from "@troupe/outbox"
 import { Db, Migrations, type PostgresError, Sql } from "@troupe/postgres"
@@ -22,6 +23,7 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Clocks from "./Clocks.ts"
 import type * as Endpoints from "./Endpoints.ts"
 import * as Face from "./Face.ts"
 import * as Health from "./Health.ts"
@@ -30,6 +32,7 @@ import * as Membership from "./Membership.ts"
 import * as Metrics from "./Metrics.ts"
 import * as Starting from "./Starting.ts"
 import * as Tracing from "./Tracing.ts"
+import * as Removed from "./Removed.ts"
 import * as Uncaught from "./Uncaught.ts"
 import type { Service } from "./Service.ts"
 
@@ -154,6 +157,7 @@ const start = (
     const where = redactedUrl(options.databaseUrl)
     yield* Migrations.check(sql, where)
     yield* Session.check({ url: options.databaseUrl, applicationName: Ownership.applicationName(id) })
+    yield* tellRisk(where)
     const mark = yield* Identity.ofDatabase(service.name, where)
     yield* Topology.ensure("cmd", service.name, limits, Mark.metadata(mark))
     yield* Topology.ensure("evt", service.name, limits, Mark.metadata(mark))
@@ -180,17 +184,20 @@ const start = (
     const partitions = [...running.flatMap(({ partitions }) => partitions), ...adopting]
     const life: { ending: boolean; membership?: Membership.Membership; lost?: string } = { ending: false }
     const watched = yield* Health.watch({ partitions, membership: () => life.membership })
-    const health = Effect.map(watched, (health) =>
-      life.lost !== undefined
-        ? { ...health, ready: false, live: false, trouble: [life.lost, ...health.trouble] }
-        : life.ending
-          ? { ...health, ready: false, trouble: ["the host is about to end", ...health.trouble] }
-          : health
-    )
+    const clocks = yield* Clocks.watch(service.name)
+    const health = Effect.map(watched, (seen) => {
+      const health = { ...seen, trouble: [...seen.trouble, ...clocks()] }
+      if (life.lost !== undefined)
+        return { ...health, ready: false, live: false, trouble: [life.lost, ...health.trouble] }
+      return life.ending
+        ? { ...health, ready: false, trouble: ["the host is about to end", ...health.trouble] }
+        : health
+    })
     face.show({ health, metrics: yield* Metrics.text({ partitions, health }) })
 
     const drain = yield* drained(options.drain ?? "10 seconds")
     yield* Effect.forkIn(Pruner.run, drain)
+    yield* Effect.forkIn(Removed.watch(service.name, new Set([...consumers, outbox].map(({ name }) => name))), drain)
     const adopter = yield* Scope.provide(Adopter.make({ service: service.name, partitions: limits.partitions }), drain)
     const parts = running.map(({ consumer, partitions }): Part => ({
       id: consumer.id,
@@ -240,6 +247,13 @@ const start = (
     )
     yield* Effect.addFinalizer(() => Effect.sync(() => void (life.ending = true)))
     return { url: face.url, health: face.health }
+  })
+
+const tellRisk = (where: string): Effect.Effect<void, PostgresError, Sql> =>
+  Effect.gen(function* () {
+    const sql = yield* Sql
+    const risk = yield* Effect.tryPromise({ try: () => Session.risk(sql), catch: (cause) => unreached(where, cause) })
+    if (risk !== undefined) yield* Effect.logWarning(Codes.text("TRP0518", where, risk))
   })
 
 type Part = Membership.Shared<Sql | Db | Nats | Committer | Loader | Agendas>

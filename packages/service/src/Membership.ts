@@ -169,7 +169,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
         onNotify: (channel) => (channel === Ownership.channels.enqueued ? options.onEnqueued() : wake())
       })
       const sent = performance.now()
-      yield* within(() => Ownership.join(control.sql(), host))
+      yield* within(() => control.ask((sql) => Ownership.join(sql, host)))
       lease.begin(sent, () => control.losses() > 0)
       yield* Effect.addFinalizer(() => Effect.sync(lease.end))
       yield* Effect.forkScoped(beating(control))
