@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -37,7 +38,7 @@ export const patiently = <A, E extends Failing>(
       if (failed._tag === "Failure" || failed.success.passes !== true) return yield* Effect.failCause(tried.cause)
       const why = failed.success.message
       face.waits(why)
-      const now = performance.now()
+      const now = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
       if (why !== told.why || now - told.at >= reminder) {
         told = { why, at: now }
         yield* Effect.logWarning(`${why}; the host waits for it, see ${face.url}/readyz`)
