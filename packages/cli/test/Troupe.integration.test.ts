@@ -137,6 +137,22 @@ describe("troupe run", () => {
     })
   )
 
+  it.live("runs a gateway that waits for NATS in the same way", () =>
+    Effect.gen(function* () {
+      const nats = yield* gate(new URL(process.env["NATS_URL"]!))
+      const env = { NATS_URL: `nats://127.0.0.1:${nats.port}`, TROUPE_AUTH: "none" }
+      const http = yield* freePort
+      const running = yield* start(["run", "front.ts", "--http-port", String(http), "--json"], env)
+      const status = (path: string) =>
+        Effect.promise(() => fetch(`http://127.0.0.1:${http}/${path}`).then((answer) => answer.status))
+      yield* eventually(() => running.err().includes("TRP0401"))
+      assert.deepStrictEqual(yield* Effect.all([status("livez"), status("readyz")]), [200, 503])
+      yield* nats.open
+      assert.strictEqual(JSON.parse(yield* running.line).url, `http://127.0.0.1:${http}`)
+      assert.deepStrictEqual(yield* Effect.all([status("livez"), status("readyz")]), [200, 200])
+    })
+  )
+
   it.live("is ended at once by SIGTERM while it waits for a server that says nothing", () =>
     Effect.gen(function* () {
       const silent = yield* gate(undefined)

@@ -55,6 +55,8 @@ export const risk = async (sql: postgres.Sql): Promise<string | undefined> => {
   return row?.["commit"] === "off" ? "synchronous_commit is off for this role" : undefined
 }
 
+const lost = () => Object.assign(new Error("the connection was lost"), { code: "CONNECTION_CLOSED" })
+
 interface Seen {
   readonly mark: string
   readonly pid: number
@@ -66,6 +68,8 @@ const see = async (connection: Connection.Connection): Promise<Seen> => {
     (sql) => sql`select current_setting('troupe.session', true) as mark, pg_backend_pid() as pid,
       (select application_name from pg_stat_activity where pid = pg_backend_pid()) as name`
   )
+  // A connection that was made again has another session, and nothing is wrong with that.
+  if (connection.losses() > 0) throw lost()
   return row as unknown as Seen
 }
 
@@ -101,6 +105,7 @@ const ofNotifications = async (
   await other.ask((sql) => sql`select pg_notify(${channel}, '')`)
   const until = performance.now() + patience
   while (!heard.has(channel)) {
+    if (listener.losses() > 0) throw lost()
     if (performance.now() > until)
       return {
         code: "TRP0513",
