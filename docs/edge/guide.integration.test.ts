@@ -68,6 +68,9 @@ it.live(
         Object.assign(new URL(process.env["DATABASE_URL"]!), { pathname: `/${database}` }).href
       )
       yield* Migrations.run({ url: databaseUrl })
+      // On a server that stays, the streams of an earlier run are of this database too.
+      const sql = yield* connected(Redacted.value(databaseUrl))
+      yield* Effect.promise(() => sql`update troupe.identity set id = '00000000-0000-4000-8000-000000000000'`)
       const natsUrl = process.env["NATS_URL"]!
       const host = Host.layer(service, {
         natsUrl: Redacted.make(natsUrl),

@@ -14,6 +14,7 @@ revoke all on schema troupe, app from "orders";
 
 grant usage on schema troupe, app to "orders";
 grant select on troupe.migration to "orders";
+grant select, update on troupe.identity to "orders";
 grant select, insert on troupe.consumer to "orders";
 grant select, insert, update, delete on troupe.host to "orders";
 grant select, insert, update on troupe.partition to "orders";

@@ -14,6 +14,7 @@ revoke all on schema troupe, app from "payments";
 
 grant usage on schema troupe, app to "payments";
 grant select on troupe.migration to "payments";
+grant select, update on troupe.identity to "payments";
 grant select, insert on troupe.consumer to "payments";
 grant select, insert, update, delete on troupe.host to "payments";
 grant select, insert, update on troupe.partition to "payments";

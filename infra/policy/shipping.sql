@@ -14,6 +14,7 @@ revoke all on schema troupe, app from "shipping";
 
 grant usage on schema troupe, app to "shipping";
 grant select on troupe.migration to "shipping";
+grant select, update on troupe.identity to "shipping";
 grant select, insert on troupe.consumer to "shipping";
 grant select, insert, update, delete on troupe.host to "shipping";
 grant select, insert, update on troupe.partition to "shipping";

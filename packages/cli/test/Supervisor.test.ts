@@ -169,7 +169,7 @@ describe("a supervised service", () => {
   it.effect("has a minute to become ready", () =>
     Effect.gen(function* () {
       for (const [options, why] of [
-        [{ ready: false }, "it did not say that it is ready"],
+        [{ ready: false, answers: false }, "it did not say that it is ready; it says 503 not yet"],
         [{ answers: false }, "it says 503 not yet"]
       ] as const) {
         const { children, it } = world(options)

@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
+import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { userInfo } from "node:os"
+import { NatsServer } from "@troupe/embedded"
 import { type DeadLetters, Migrations } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import { database, query } from "./database.ts"
+import { database, query, server } from "./database.ts"
 import { type Ended, start, troupe } from "./troupe.ts"
 
 const nowhere = { NATS_URL: "nats://127.0.0.1:1", DATABASE_URL: "postgres://me:secret@127.0.0.1:1/none" }
@@ -45,10 +47,51 @@ describe("troupe", () => {
   )
 })
 
+const main = "services/alpha/src/main.ts"
+
+/** Waits until it is so, 30 s at most. */
+const eventually = (is: () => boolean) =>
+  Effect.sync(is).pipe(
+    Effect.repeat({ until: (yes) => yes, schedule: Schedule.spaced("20 millis") }),
+    Effect.timeout("30 seconds")
+  )
+
+const freePort = Effect.callback<number>((resume) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const { port } = server.address() as AddressInfo
+    server.close(() => resume(Effect.succeed(port)))
+  })
+})
+
+/** A port where nobody listens until it is opened: then it leads to the server, or with none says nothing. */
+const gate = (to: URL | undefined) =>
+  Effect.gen(function* () {
+    const port = yield* freePort
+    const sockets = new Set<Socket>()
+    const server = createServer((socket) => {
+      sockets.add(socket.on("error", () => {}))
+      if (to === undefined) return
+      const other = connect(Number(to.port || 4222), to.hostname).on("error", () => socket.destroy())
+      sockets.add(other)
+      socket.on("close", () => other.destroy())
+      other.on("close", () => socket.destroy())
+      socket.pipe(other).pipe(socket)
+    })
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        for (const socket of sockets) socket.destroy()
+        server.close()
+      })
+    )
+    const open = Effect.callback<void>((resume) => {
+      server.listen(port, "127.0.0.1", () => resume(Effect.void))
+    })
+    return { port, open, came: () => sockets.size }
+  })
+
 describe("troupe run", () => {
   it.live("says what is missing or wrong, one line each", () =>
     Effect.gen(function* () {
-      const main = "services/alpha/src/main.ts"
       failedWith(yield* troupe(["run", "none.ts"]), /^TRP0103 .*there is no such file/)
       failedWith(
         yield* troupe(["run", "noService.ts"], nowhere),
@@ -56,10 +99,90 @@ describe("troupe run", () => {
       )
       failedWith(yield* troupe(["run", main], unset), /^TRP0101 .*NATS_URL/)
       failedWith(yield* troupe(["run", main], { ...unset, NATS_URL: nowhere.NATS_URL }), /^TRP0101 .*DATABASE_URL/)
-      const down = yield* troupe(["run", main], nowhere)
-      failedWith(down, /^TRP0[45]01 /)
-      assert.notInclude(down.err, "secret")
     })
+  )
+
+  it.live("waits for its servers, alive and not ready, and says ready when its endpoint does", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      yield* troupe(["migrate", main], { DATABASE_URL: Redacted.value(url) })
+      // Of its own: on the shared one the streams of this service are other databases'.
+      const natsUrl = new URL((yield* NatsServer.start()).url)
+      const postgresUrl = new URL(Redacted.value(url))
+      const nats = yield* gate(natsUrl)
+      const postgres = yield* gate(postgresUrl)
+      const env = {
+        NATS_URL: Object.assign(new URL(natsUrl), { port: String(nats.port) }).href.replace(/\/$/, ""),
+        DATABASE_URL: Object.assign(new URL(postgresUrl), { port: String(postgres.port), hostname: "127.0.0.1" }).href
+      }
+      const http = yield* freePort
+      const running = yield* start(["run", main, "--http-port", String(http), "--json"], env)
+      const status = (path: string) =>
+        Effect.promise(() => fetch(`http://127.0.0.1:${http}/${path}`).then((answer) => answer.status))
+      const says = (code: string) => eventually(() => running.err().includes(code))
+      yield* says("TRP0401")
+      const all = Effect.all([status("livez"), status("readyz"), status("startupz"), status("metrics")])
+      assert.deepStrictEqual(yield* all, [200, 503, 503, 200])
+      yield* nats.open
+      yield* says("TRP0501")
+      assert.deepStrictEqual(yield* all, [200, 503, 503, 200])
+      assert.strictEqual(running.out(), "")
+      assert.notInclude(running.err(), postgresUrl.password || "\u0000")
+      yield* postgres.open
+      const said = JSON.parse(yield* running.line)
+      assert.strictEqual(said.url, `http://127.0.0.1:${http}`)
+      assert.deepStrictEqual(yield* all, [200, 200, 200, 200], "what it says and what its endpoint says is the same")
+      running.process.kill("SIGTERM")
+      assert.strictEqual((yield* running.ended).code, 0)
+    })
+  )
+
+  it.live("runs a gateway that waits for NATS in the same way", () =>
+    Effect.gen(function* () {
+      const nats = yield* gate(new URL(process.env["NATS_URL"]!))
+      const env = { NATS_URL: `nats://127.0.0.1:${nats.port}`, TROUPE_AUTH: "none" }
+      const http = yield* freePort
+      const running = yield* start(["run", "front.ts", "--http-port", String(http), "--json"], env)
+      const status = (path: string) =>
+        Effect.promise(() => fetch(`http://127.0.0.1:${http}/${path}`).then((answer) => answer.status))
+      yield* eventually(() => running.err().includes("TRP0401"))
+      assert.deepStrictEqual(yield* Effect.all([status("livez"), status("readyz")]), [200, 503])
+      yield* nats.open
+      assert.strictEqual(JSON.parse(yield* running.line).url, `http://127.0.0.1:${http}`)
+      assert.deepStrictEqual(yield* Effect.all([status("livez"), status("readyz")]), [200, 200])
+    })
+  )
+
+  it.live("is ended at once by SIGTERM while it waits for a server that says nothing", () =>
+    Effect.gen(function* () {
+      const silent = yield* gate(undefined)
+      yield* silent.open
+      const env = { NATS_URL: `nats://127.0.0.1:${silent.port}`, DATABASE_URL: nowhere.DATABASE_URL }
+      const running = yield* start(["run", main, "--http-port", "0"], env)
+      yield* eventually(() => silent.came() > 0)
+      const since = performance.now()
+      running.process.kill("SIGTERM")
+      assert.strictEqual((yield* running.ended).code, 143)
+      assert.isBelow(performance.now() - since, 5_000)
+    })
+  )
+
+  it.live(
+    "ends at once with what no waiting mends: a wrong password, a database that is not there or not migrated",
+    () =>
+      Effect.gen(function* () {
+        const { name, url } = yield* database
+        yield* query(server, `create role ${name}_r login password 'right'`)
+        const as = (change: Partial<Record<"username" | "password" | "pathname", string>>) => ({
+          DATABASE_URL: Object.assign(new URL(Redacted.value(url)), change).href
+        })
+        failedWith(yield* troupe(["run", main, "--http-port", "0"], as({})), /^TRP0503 /)
+        failedWith(yield* troupe(["run", main, "--http-port", "0"], as({ pathname: "/none" })), /^TRP0501 .*none/)
+        failedWith(
+          yield* troupe(["run", main, "--http-port", "0"], as({ username: `${name}_r`, password: "wrong" })),
+          /^TRP0501 .*password authentication failed/
+        )
+      })
   )
 })
 
@@ -288,6 +411,23 @@ describe("troupe doctor", () => {
       assert.isTrue(ok)
       assert.strictEqual(code, 0)
     })
+  )
+
+  it.live("fails where PostgreSQL is fine but cannot hold every text", () =>
+    Effect.gen(function* () {
+      const { name } = yield* database
+      yield* query(server, `create database ${name}_latin encoding 'LATIN1' locale 'C' template template0`)
+      const url = Object.assign(new URL(Redacted.value(server)), { pathname: `/${name}_latin` }).href
+      const { code, out } = yield* troupe(["doctor", "--json"], { DATABASE_URL: url })
+      const { findings } = JSON.parse(out) as {
+        findings: ReadonlyArray<{ check: string; status: string; says: string }>
+      }
+      assert.strictEqual(code, 1)
+      assert.match(
+        findings.find(({ check, status }) => check === "postgres sessions" && status === "fail")?.says ?? "",
+        /^TRP0514 .*LATIN1/
+      )
+    }).pipe(Effect.scoped)
   )
 
   it.live("fails, and says what to do, when a server is not there", () =>

@@ -43,7 +43,18 @@ describe("a command line", () => {
       assert.strictEqual(event?._tag, "Help")
       const help = event?._tag === "Help" ? event.helpDoc : undefined
       const names = help?.subcommands?.flatMap(({ commands }) => commands.map(({ name }) => name))
-      assert.deepStrictEqual(names, ["dev", "run", "migrate", "doctor", "streams", "dead", "contract", "permissions"])
+      assert.deepStrictEqual(names, [
+        "dev",
+        "run",
+        "migrate",
+        "doctor",
+        "streams",
+        "dead",
+        "consumers",
+        "identity",
+        "contract",
+        "permissions"
+      ])
     })
   )
 

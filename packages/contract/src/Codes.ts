@@ -189,6 +189,14 @@ export const codes = {
     what: "no such actor",
     todo: "compare the contract's version with the service's; send it again once the service has the actor"
   },
+  TRP0420: {
+    what: "the streams belong to another database",
+    todo: "give this environment a NATS of its own, or the database that the streams name; to move on purpose: troupe identity move"
+  },
+  TRP0421: {
+    what: "the stream could not be marked with its database",
+    todo: "run troupe identity move as a NATS user who may change the stream, so that no other database can use it unnoticed"
+  },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
   TRP0503: { what: "the database is not migrated", todo: "run troupe migrate" },
@@ -210,6 +218,31 @@ export const codes = {
     what: "a migration got no lock",
     todo: "end the transactions that are open for long (pg_stat_activity), and run it again; nothing of it was kept"
   },
+  TRP0512: {
+    what: "the database belongs to another service",
+    todo: "give each service a database of its own; to move on purpose: troupe identity move"
+  },
+  TRP0513: {
+    what: "a connection to PostgreSQL is no session of its own",
+    todo: "connect to the server itself, or to a pooler in session mode"
+  },
+  TRP0514: { what: "the encoding of the database is not UTF8", todo: "create the database with encoding UTF8" },
+  TRP0515: {
+    what: "a setting of the database or role does not do",
+    todo: "take it back with alter role ... reset, alter database ... reset"
+  },
+  TRP0516: {
+    what: "nobody runs a consumer any more",
+    todo: "deploy it again if it is still wanted, or delete what it left with troupe consumers remove"
+  },
+  TRP0517: {
+    what: "the clock is off",
+    todo: "let NTP set it; the times of the events that this host emits come from it"
+  },
+  TRP0518: {
+    what: "commits do not wait for the disk",
+    todo: "take synchronous_commit = off back where answers count: a power cut loses what was answered last"
+  },
   TRP0601: { what: "no such dead letter", todo: "list them with troupe dead list" },
   TRP0602: { what: "the command line cannot be read", todo: "see it with --help" },
   TRP0603: { what: "something unexpected happened", todo: "report it with this line" },
@@ -227,9 +260,18 @@ export const codes = {
     todo: "make the keys with troupe permissions --format jwt --keys DIR, or name their folder"
   },
   TRP0608: { what: "there are no such streams", todo: "see what there is with troupe streams list" },
+  TRP0609: {
+    what: "the identity stays as it is",
+    todo: "stop all hosts that use the database or the streams, then say --yes"
+  },
   TRP0610: {
     what: "there is no contract to read",
     todo: "name a module that exports one contract or service, or what troupe contract export printed"
+  },
+  TRP0611: { what: "no such consumer", todo: "list them with troupe consumers list" },
+  TRP0612: {
+    what: "the consumer stays",
+    todo: "end the hosts that run it, and say --yes"
   },
   TRP0701: { what: "there is nothing at this path", todo: "see the contract for its services, actors and commands" },
   TRP0702: { what: "the method is not allowed here", todo: "use one that the header Allow names" },

@@ -1,5 +1,11 @@
-import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream"
-import { credsAuthenticator, deadline, type NatsConnection, type TlsOptions } from "@nats-io/nats-core"
+import {
+  jetstream,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstreamManager
+} from "@nats-io/jetstream"
+import { credsAuthenticator, deadline, errors, type NatsConnection, type TlsOptions } from "@nats-io/nats-core"
 import { Account, Codes } from "@troupe/contract"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -14,12 +20,33 @@ import * as Tcp from "./Tcp.ts"
 /** NATS cannot be used at all: unreachable, too old, without JetStream, or with a stream that is not ours. Its message is for a person. */
 export class NatsError extends Schema.TaggedError<NatsError>()("NatsError", {
   code: Schema.String,
-  message: Schema.String
+  message: Schema.String,
+  /** The server is away, or not ready yet: the same may do later. */
+  passes: Schema.optionalKey(Schema.Boolean)
 }) {}
 
-/** A `NatsError` of the table. */
-export const failure = (code: Codes.Code, to: string, why: string): NatsError =>
-  new NatsError({ code, message: Codes.text(code, to, why) })
+/** A `NatsError` of the table. `cause`: what the client threw, by which it is known whether it passes. */
+export const failure = (code: Codes.Code, to: string, why: string, cause?: unknown): NatsError =>
+  new NatsError({ code, message: Codes.text(code, to, why), passes: cause !== undefined && passes(cause) })
+
+/** JetStream of a cluster whose leader is not known yet. */
+const leaderless = new Set([10_004, 10_006, 10_008, 10_009])
+
+/** Whether an error says that the server, or its leader, is away, and nothing of what was asked. */
+const passes = (cause: unknown): boolean => {
+  if (cause instanceof JetStreamApiError) return leaderless.has(cause.code)
+  const { ClosedConnectionError, ConnectionError, NoRespondersError, RequestError, TimeoutError } = errors
+  // Without a leader a cluster answers nothing, which the client calls "not enabled"; INFO has said that JetStream is on.
+  if (cause instanceof Error && cause.name === "JetStreamNotEnabled") return true
+  if (cause instanceof RequestError && cause.cause instanceof errors.PermissionViolationError) return false
+  const away = [ClosedConnectionError, ConnectionError, NoRespondersError, RequestError, TimeoutError]
+  if (away.some((kind) => cause instanceof kind)) return true
+  return (
+    cause instanceof Error &&
+    "code" in cause &&
+    /^E(CONN|PIPE|TIMEDOUT|HOST|NET|NOTFOUND|AI_AGAIN)/.test(String(cause.code))
+  )
+}
 
 /** What the server can do. A test may lower it. */
 export interface Capabilities {
@@ -136,7 +163,7 @@ export class Nats extends Context.Service<
         yield* Effect.forkScoped(tellRefusals(connection, where, creds))
         const jsm = yield* Effect.tryPromise({
           try: () => jetstreamManager(connection),
-          catch: (cause) => failure("TRP0405", where, describe(cause))
+          catch: (cause) => failure("TRP0405", where, describe(cause), cause)
         })
         const js = jetstream(connection)
         return Nats.of({
@@ -159,7 +186,7 @@ const credsOf = (file: string | undefined): Effect.Effect<Creds.Creds | undefine
 
 const notConnected = (cause: unknown, where: string, creds: Creds.Creds | undefined): NatsError => {
   const refused = Refusals.ofUser(cause, creds?.user() ?? {}, Date.now())
-  return refused === undefined ? failure("TRP0401", where, describe(cause)) : failure("TRP0412", where, refused)
+  return refused === undefined ? failure("TRP0401", where, describe(cause), cause) : failure("TRP0412", where, refused)
 }
 
 const tellRefusals = (connection: NatsConnection, where: string, creds: Creds.Creds | undefined) =>

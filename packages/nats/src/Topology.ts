@@ -28,15 +28,21 @@ export const limits: Limits = {
   replicas: 1
 }
 
+/** What a stream is given beside its shape. */
+interface Marked {
+  readonly metadata?: Readonly<Record<string, string>>
+  readonly set?: Partial<Limits> | undefined
+}
+
 /**
- * Creates the stream of a service, or checks the one that is there and gives it the limits that are set: `set` has no
- * defaults, so that what somebody gave the stream by hand stays.
+ * Creates the stream of a service, with `metadata`, or checks the one that is there and gives it the limits that are set: `set`
+ * has no defaults, so that what somebody gave the stream by hand stays.
  */
 export const ensure = (
   kind: Subject.Kind,
   service: string,
   limits: Limits,
-  set: Partial<Limits> = {}
+  { metadata = {}, set = {} }: Marked = {}
 ): Effect.Effect<StreamInfo, NatsError, Nats> =>
   Effect.gen(function* () {
     const { capabilities } = yield* Nats
@@ -61,10 +67,16 @@ export const ensure = (
       max_age: 0,
       ...configOf(kind, limits),
       max_consumers: 10_000,
+      metadata: { ...metadata },
       ...(capabilities.atomicBatch ? { allow_atomic: true } : {}),
       ...(capabilities.fastIngest ? { allow_batched: true } : {})
     } as Partial<StreamConfig> & { readonly name: string }
-    return yield* add(config)
+    // Another host, or another environment, may have made it meanwhile.
+    return yield* Effect.catch(add(config), (error) =>
+      Effect.flatMap(find(name), (made) =>
+        made === undefined ? Effect.fail(error) : ensure(kind, service, limits, metadata)
+      )
+    )
   })
 
 /** What places may take together, bytes: about 50,000 of them. */
@@ -166,7 +178,7 @@ const add = (config: Partial<StreamConfig> & { readonly name: string }): Effect.
   Effect.flatMap(Nats, ({ jsm }) =>
     Effect.tryPromise({
       try: () => jsm.streams.add(config),
-      catch: (cause) => failure("TRP0404", config.name, describe(cause))
+      catch: (cause) => failure("TRP0404", config.name, describe(cause), cause)
     })
   )
 
@@ -223,7 +235,7 @@ export const find = (name: string): Effect.Effect<StreamInfo | undefined, NatsEr
           throw cause
         })
       },
-      catch: (cause) => failure("TRP0404", name, describe(cause))
+      catch: (cause) => failure("TRP0404", name, describe(cause), cause)
     })
   )
 

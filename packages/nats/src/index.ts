@@ -1,5 +1,6 @@
 export * as History from "./History.ts"
 export { type Capabilities, credentials, describe, Nats, NatsError } from "./Nats.ts"
+export * as Mark from "./Mark.ts"
 export * as Position from "./Position.ts"
 export * as Message from "./Message.ts"
 export * as Publisher from "./Publisher.ts"

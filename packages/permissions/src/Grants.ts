@@ -6,6 +6,8 @@ type Privilege = "select" | "insert" | "update" | "delete"
  */
 export const tables: { readonly [table: string]: ReadonlyArray<Privilege> } = {
   migration: ["select"],
+  // The first host names its service.
+  identity: ["select", "update"],
   consumer: ["select", "insert"],
   host: ["select", "insert", "update", "delete"],
   partition: ["select", "insert", "update"],

@@ -68,13 +68,18 @@ const open = (options: Options, types: Types) => {
   }
   let current = connect()
   let settled: postgres.Sql | undefined
+  /** Why a client got no session: what waits behind its first statement is only told that it was destroyed. */
+  const refusals = new WeakMap<postgres.Sql, unknown>()
   /** The client of now. Its settings are sent before its first statement, which does not wait for them. */
   const sql = (): postgres.Sql => {
     const client = current
     if (settled !== client) {
       settled = client
-      // A session without them is of no use.
-      client.unsafe(Settings.statement(options)).catch(() => lose(client))
+      client.unsafe(Settings.statement(options)).catch((cause: unknown) => {
+        // A session without them is of no use.
+        refusals.set(client, cause)
+        lose(client)
+      })
     }
     return client
   }
@@ -95,6 +100,8 @@ const open = (options: Options, types: Types) => {
       })
       try {
         return await Promise.race([start(client), late])
+      } catch (cause) {
+        throw refusals.get(client) ?? cause
       } finally {
         answered = true
         clearTimeout(timer)

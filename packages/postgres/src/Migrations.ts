@@ -8,7 +8,8 @@ import * as Schedule from "effect/Schedule"
 import postgres from "postgres"
 import { sqlState } from "./Db.ts"
 import * as Settings from "./Settings.ts"
-import { describe, failure, type PostgresError, redactedUrl } from "./Sql.ts"
+import * as Session from "./Session.ts"
+import { describe, failure, type PostgresError, redactedUrl, unreached } from "./Sql.ts"
 
 /** One numbered SQL file: `0001_tables.sql`. */
 interface Migration {
@@ -43,6 +44,8 @@ export const run = (options: Options): Effect.Effect<ReadonlyArray<string>, Post
         (sql) => Effect.promise(() => sql.end({ timeout: 5 }))
       )
       const where = redactedUrl(options.url)
+      const fault = yield* step(where, "TRP0501", () => Session.ofDatabase(sql))
+      if (fault !== undefined) return yield* failure(fault.code, where, fault.why)
       yield* step(where, "TRP0501", () => prepare(sql))
       const applied: Array<string> = []
       for (const [schema, folder] of [
@@ -85,7 +88,10 @@ const step = <A>(
   code: Parameters<typeof failure>[0],
   run: () => Promise<A>
 ): Effect.Effect<A, PostgresError> =>
-  Effect.tryPromise({ try: run, catch: (cause) => failure(code, to, describe(cause)) })
+  Effect.tryPromise({
+    try: run,
+    catch: (cause) => (code === "TRP0501" ? unreached(to, cause) : failure(code, to, describe(cause)))
+  })
 
 /** Fails with TRP0510 when it got no lock in all that time (55P03). */
 const patiently = (name: string, apply: () => Promise<unknown>): Effect.Effect<unknown, PostgresError> => {

@@ -6,16 +6,27 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type postgres from "postgres"
 import * as Connection from "./Connection.ts"
+import { passes, sqlState } from "./Db.ts"
 
 /** The database cannot be used at all: unreachable, too old, not migrated, or a migration failed. Its message is for a person. */
 export class PostgresError extends Schema.TaggedError<PostgresError>()("PostgresError", {
   code: Schema.String,
-  message: Schema.String
+  message: Schema.String,
+  /** The server is away, or not ready yet: the same may do later. */
+  passes: Schema.optionalKey(Schema.Boolean)
 }) {}
 
 /** A `PostgresError` of the table. */
 export const failure = (code: Codes.Code, to: string, why: string): PostgresError =>
   new PostgresError({ code, message: Codes.text(code, to, why) })
+
+/** TRP0501, by what the driver threw. A role or a database that the server does not know does not come by waiting. */
+export const unreached = (to: string, cause: unknown): PostgresError =>
+  new PostgresError({
+    code: "TRP0501",
+    message: Codes.text("TRP0501", to, describe(cause)),
+    passes: passes(cause) && !/^(28|3D)/.test(sqlState(cause) ?? "")
+  })
 
 /** The oldest PostgreSQL that Troupe runs on. */
 export const minimumVersion = 150_000
@@ -32,7 +43,7 @@ export class Sql extends Context.Service<Sql, postgres.Sql>()("@troupe/postgres/
         const rows = yield* Effect.tryPromise({
           try: async () =>
             await sql<Array<{ version: number }>>`select current_setting('server_version_num')::int as version`,
-          catch: (cause) => failure("TRP0501", where, describe(cause))
+          catch: (cause) => unreached(where, cause)
         })
         const version = rows[0]?.version ?? 0
         if (version < minimumVersion)

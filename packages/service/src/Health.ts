@@ -20,7 +20,7 @@ export interface Health {
    * No partition of its own has waiting messages and a cursor that has not moved for 30 s (one that another living host has
    * not given back yet is that host's, until it is), no outbox has own events waiting and a
    * watermark that has not moved for as long (another service that is not there is trouble, but not this one's end), and the connection to NATS is not closed for good. Nobody is judged while
-   * NATS is away, and no partition while its edge is: a restart would not bring them back.
+   * NATS or PostgreSQL is away, and no partition while its edge is: a restart would not bring them back.
    */
   readonly live: boolean
   readonly consumers: ReadonlyArray<ConsumerHealth>
@@ -105,7 +105,7 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
           { concurrency: 16, discard: true }
         ).pipe(Effect.timeoutOption(bound))
       }
-      const judged = away(nats) === undefined
+      const judged = away(nats) === undefined && database === undefined
       const now = yield* millis
       for (const [i, one] of cursors.entries()) {
         const { away, cursors } = one.progress

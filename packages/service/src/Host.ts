@@ -11,10 +11,11 @@ import {
   type ParkingPolicy,
   Partition
 } from "@troupe/actor/engine"
-import { type Capabilities, Nats, type NatsError, Topology } from "@troupe/nats"
+import { Codes } from "@troupe/contract"
+import { type Capabilities, Mark, Nats, type NatsError, Topology } from "@troupe/nats"
 import { Adopter, Pruner } from "@troupe/outbox"
 import { Db, Migrations, type PostgresError, Sql } from "@troupe/postgres"
-import { failure, Lease, Ownership, redactedUrl } from "@troupe/postgres/internal"
+import { failure, Lease, Ownership, redactedUrl, Session, unreached } from "@troupe/postgres/internal"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,13 +25,18 @@ import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as SecureRandom from "effect/crypto/SecureRandom"
-import * as Endpoints from "./Endpoints.ts"
+import * as Clocks from "./Clocks.ts"
+import type * as Endpoints from "./Endpoints.ts"
+import * as Face from "./Face.ts"
 import * as Guard from "./guard/Guard.ts"
 import * as Health from "./Health.ts"
+import * as Identity from "./Identity.ts"
 import * as Membership from "./Membership.ts"
 import * as Metrics from "./Metrics.ts"
+import * as Starting from "./Starting.ts"
 import * as Streams from "./Streams.ts"
 import * as Tracing from "./Tracing.ts"
+import * as Removed from "./Removed.ts"
 import * as Uncaught from "./Uncaught.ts"
 import type { Service } from "./Service.ts"
 
@@ -84,8 +90,8 @@ export class Host extends Context.Service<
   }
 >()("@troupe/service/Host") {
   /**
-   * Starts the service: checks both servers and the schema, makes or checks its streams, takes its share of the
-   * partitions. Ends by draining: reading stops, what is at hand is committed and answered, the partitions are given
+   * Starts the service: waits for both servers, checks them and the schema, makes or checks its streams, takes its share
+   * of the partitions. Its endpoints answer from the beginning. Ends by draining: reading stops, what is at hand is committed and answered, the partitions are given
    * back for others to take at once; meanwhile it is not ready, and says so. As long
    * as it runs, a rejected promise that nobody waits for is logged and does not end the process: the message whose
    * handler left it would be read again by the next one.
@@ -94,6 +100,7 @@ export class Host extends Context.Service<
     Layer.unwrap(
       Effect.gen(function* () {
         const { bounds, heartbeat, lease } = yield* timing(options)
+        const face = yield* Face.open(service.name, options.http)
         const id = SecureRandom.uuidV4Unsafe()
         const applicationName = Ownership.applicationName(id)
         const servers = Layer.mergeAll(
@@ -117,7 +124,7 @@ export class Host extends Context.Service<
           lease,
           bounds
         })
-        return Layer.effect(Host, start(service, options, { id, heartbeat, lease, guard })).pipe(
+        const started = Layer.effect(Host, start(service, options, { id, heartbeat, lease, guard, face })).pipe(
           Layer.provide(
             Layer.mergeAll(
               Committer.layer,
@@ -136,6 +143,7 @@ export class Host extends Context.Service<
             )
           )
         )
+        return Layer.effectContext(Starting.patiently(started, face))
       })
     )
 }
@@ -146,6 +154,7 @@ interface Life {
   readonly heartbeat: number
   readonly lease: number
   readonly guard: Guard.Guard
+  readonly face: Face.Face
 }
 
 const timing = (
@@ -171,7 +180,7 @@ const timing = (
 const start = (
   service: Service,
   options: Options,
-  { guard, heartbeat, id, lease }: Life
+  { face, guard, heartbeat, id, lease }: Life
 ): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Agendas | Scope.Scope> =>
   Effect.gen(function* () {
     yield* Uncaught.watch
@@ -184,9 +193,15 @@ const start = (
     if (wrong !== undefined) return yield* failure("TRP0101", "the limits of the streams", wrong)
     const sql = yield* Sql
     const { connection } = yield* Nats
-    yield* Migrations.check(sql, redactedUrl(options.databaseUrl))
-    yield* Topology.ensure("cmd", service.name, limits, options.limits)
-    yield* Topology.ensure("evt", service.name, limits, options.limits)
+    const where = redactedUrl(options.databaseUrl)
+    yield* Migrations.check(sql, where)
+    yield* Session.check({ url: options.databaseUrl, applicationName: Ownership.applicationName(id) })
+    yield* tellRisk(where)
+    const mark = yield* Identity.ofDatabase(service.name, where)
+    const marked = { set: options.limits, metadata: Mark.metadata(mark) }
+    yield* Topology.ensure("cmd", service.name, limits, marked)
+    yield* Topology.ensure("evt", service.name, limits, marked)
+    yield* Identity.ofStreams(service.name, mark)
     yield* Topology.ensurePlaces(service.name, limits.replicas, options.limits)
 
     const number = (name: string) => register(options, name, limits.partitions)
@@ -215,22 +230,24 @@ const start = (
     ]
     const adopting = partitionsOf(outbox)
     const partitions = [...running.flatMap(({ partitions }) => partitions), ...adopting]
-    const life: { ending: boolean; membership?: Membership.Membership } = { ending: false }
+    const life: { ending: boolean; membership?: Membership.Membership; lost?: string } = { ending: false }
     const watched = yield* Health.watch({ partitions, membership: () => life.membership })
     const owned = running.flatMap(({ partitions }) => partitions)
     const streams = yield* Streams.keep({ service: service.name, partitions: owned, commandsKept: limits.commandsKept })
-    const health = Effect.map(watched, (health) => {
-      const trouble = [...streams.trouble(), ...health.trouble]
+    const clocks = yield* Clocks.watch(service.name)
+    const health = Effect.map(watched, (seen) => {
+      const health = { ...seen, trouble: [...streams.trouble(), ...seen.trouble, ...clocks()] }
+      if (life.lost !== undefined)
+        return { ...health, ready: false, live: false, trouble: [life.lost, ...health.trouble] }
       return life.ending
-        ? { ...health, ready: false, trouble: ["the host is about to end", ...trouble] }
-        : { ...health, trouble }
+        ? { ...health, ready: false, trouble: ["the host is about to end", ...health.trouble] }
+        : health
     })
-    // Before the drain's scope, so that they answer until it is over.
-    const metrics = yield* Metrics.text({ partitions, health, streams: streams.sizes })
-    const url = yield* Endpoints.serve(service.name, { health, metrics }, options.http)
+    face.show({ health, metrics: yield* Metrics.text({ partitions, health, streams: streams.sizes }) })
 
     const drain = yield* drained(options.drain ?? "10 seconds")
     yield* Effect.forkIn(Pruner.run, drain)
+    yield* Effect.forkIn(Removed.watch(service.name, new Set([...consumers, outbox].map(({ name }) => name))), drain)
     const adopter = yield* Scope.provide(Adopter.make({ service: service.name, partitions: limits.partitions }), drain)
     const parts = running.map(({ consumer, partitions }): Part => ({
       id: consumer.id,
@@ -274,8 +291,22 @@ const start = (
       })
       yield* Effect.forkIn(fit, drain)
     }
+    yield* Effect.forkScoped(
+      Effect.flatMap(Identity.lost(service.name, mark, where), ({ message }) => {
+        life.lost = message
+        // Nothing more is handled; only a new start may find another pair.
+        return Effect.andThen(Effect.logError(message), Scope.close(drain, Exit.void))
+      })
+    )
     yield* Effect.addFinalizer(() => Effect.sync(() => void (life.ending = true)))
-    return { url, health }
+    return { url: face.url, health: face.health }
+  })
+
+const tellRisk = (where: string): Effect.Effect<void, PostgresError, Sql> =>
+  Effect.gen(function* () {
+    const sql = yield* Sql
+    const risk = yield* Effect.tryPromise({ try: () => Session.risk(sql), catch: (cause) => unreached(where, cause) })
+    if (risk !== undefined) yield* Effect.logWarning(Codes.text("TRP0518", where, risk))
   })
 
 type Part = Membership.Shared<Sql | Db | Nats | Committer | Loader | Agendas>
@@ -285,7 +316,7 @@ const register = (options: Options, name: string, partitions: number): Effect.Ef
     const sql = yield* Sql
     const id = yield* Effect.tryPromise({
       try: () => Ownership.consumer(sql, name, partitions),
-      catch: (cause) => failure("TRP0501", redactedUrl(options.databaseUrl), String(cause))
+      catch: (cause) => unreached(redactedUrl(options.databaseUrl), cause)
     })
     if (id === undefined) return yield* failure("TRP0507", name, `it was created with another count than ${partitions}`)
     return id

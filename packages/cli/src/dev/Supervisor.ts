@@ -78,10 +78,12 @@ export const make = (declared: Service, world: World): Supervisor => {
 
   const becomeReady = (child: Child, again: boolean) =>
     Effect.gen(function* () {
-      let why = () => "it did not say that it is ready"
+      // What it says only once it is ready is not needed to ask it why it is not.
+      const early = world.probe(`http://127.0.0.1:${service.port}/readyz`)
+      let why = () => `it did not say that it is ready; ${early.why()}`
       const began = yield* Clock.currentTimeMillis
       const wait = Effect.gen(function* () {
-        const url = yield* child.ready
+        const url = yield* Effect.raceFirst(child.ready, Effect.andThen(early.ok, Effect.never))
         for (const path of ["readyz", "livez"]) {
           const answers = world.probe(`${url}/${path}`)
           why = answers.why

@@ -4,6 +4,7 @@ import type * as Redacted from "effect/Redacted"
 import { apply } from "../migrate/migrate.ts"
 import { Discovery, type Programs } from "../service/index.ts"
 import * as Notices from "./Notices.ts"
+import { adopt } from "./adopt.ts"
 import * as Ports from "./Ports.ts"
 import type { Service } from "./Service.ts"
 
@@ -24,6 +25,7 @@ export const prepare = (
           const applied = yield* apply({ service: service.name, url: databaseUrl, folder })
           if (applied.length > 0) Notices.say(`${service.name}: applied ${applied.join(", ")}`)
           const natsUrl = natsUrlOf(service.name)
+          yield* adopt(service.name, databaseUrl, natsUrl)
           return { name: service.name, file, port, natsUrl, databaseUrl } satisfies Service
         }),
       { concurrency: 4 }

@@ -5,6 +5,7 @@ import { natsBinary, postgresBinary } from "./binaries.ts"
 import type { Finding } from "./Finding.ts"
 import { nats } from "./nats.ts"
 import { node } from "./node.ts"
+import { type Known, pairs } from "./pairs.ts"
 import { postgres } from "./postgres.ts"
 
 export interface Options {
@@ -12,6 +13,8 @@ export interface Options {
   readonly databaseUrl: Option.Option<Redacted.Redacted>
   /** The names of the services whose streams and databases are looked at. */
   readonly services: ReadonlyArray<string>
+  /** The same, with what their code has; empty where that is not known. */
+  readonly known?: ReadonlyArray<Known>
 }
 
 /** Every check. Where a server is not named, whether `troupe dev` could start its own. */
@@ -23,6 +26,10 @@ export const diagnose = (options: Options): Effect.Effect<ReadonlyArray<Finding>
         Option.match(options.databaseUrl, {
           onSome: (url) => postgres(url, options.services),
           onNone: () => postgresBinary
+        }),
+        Option.match(Option.all({ natsUrl: options.natsUrl, databaseUrl: options.databaseUrl }), {
+          onSome: (servers) => pairs(servers, options.known ?? []),
+          onNone: () => Effect.succeed([])
         })
       ],
       { concurrency: 2 }

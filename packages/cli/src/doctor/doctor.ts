@@ -7,6 +7,7 @@ import { Discovery, loadAll } from "../service/index.ts"
 import * as Settings from "../Settings.ts"
 import { diagnose } from "./diagnose.ts"
 import { failed, type Finding, ok } from "./Finding.ts"
+import type { Known } from "./pairs.ts"
 import { healthy, report } from "./report.ts"
 
 export interface Options {
@@ -20,8 +21,9 @@ export const doctor = (options: Options) =>
   Effect.gen(function* () {
     const natsUrl = yield* Settings.optional("NATS_URL", options.natsUrl)
     const databaseUrl = yield* Settings.optional("DATABASE_URL", options.databaseUrl)
-    const { finding, names } = yield* services
-    const findings = [...(yield* diagnose({ natsUrl, databaseUrl, services: names })), ...finding]
+    const { finding, known } = yield* services
+    const names = known.map(({ name }) => name)
+    const findings = [...(yield* diagnose({ natsUrl, databaseUrl, services: names, known })), ...finding]
     yield* Console.log(
       options.json
         ? JSON.stringify({ ok: healthy(findings), findings })
@@ -35,5 +37,13 @@ const services = Effect.gen(function* () {
   const programs = yield* loadAll(yield* Discovery.files([]))
   const names = programs.services.map(({ service }) => service.name)
   const finding: ReadonlyArray<Finding> = names.length === 0 ? [] : [ok("services", names.join(", "))]
-  return { names: names as ReadonlyArray<string>, finding }
-}).pipe(Effect.catch((error) => Effect.succeed({ names: [], finding: [failed("services", error)] })))
+  const known: ReadonlyArray<Known> = programs.services.map(({ service: { actors, name, subscribers } }) => ({
+    name,
+    consumers: new Set([
+      `${name}.outbox`,
+      ...actors.map(({ ref }) => ref.name),
+      ...subscribers.map((subscriber) => `${name}.${subscriber.name}`)
+    ])
+  }))
+  return { known, finding }
+}).pipe(Effect.catch((error) => Effect.succeed({ known: [], finding: [failed("services", error)] })))

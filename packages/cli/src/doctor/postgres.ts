@@ -1,4 +1,6 @@
+import { Codes } from "@troupe/contract"
 import { Migrations, Sql } from "@troupe/postgres"
+import { Session } from "@troupe/postgres/internal"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -24,7 +26,8 @@ export const postgres = (
         const found = [
           ok("postgres", `PostgreSQL ${row["version"]} at ${Settings.redacted(url)}`),
           ...settings(row),
-          clock("postgres clock", Number(row["now"]), before, after)
+          clock("postgres clock", Number(row["now"]), before, after),
+          yield* sessions(url)
         ]
         const migrated = yield* asked(sql, "select to_regclass('troupe.migration') is not null as yes")
         if (migrated["yes"] === true) return { found: [...found, yield* upToDate(sql, url)], others: [] }
@@ -76,10 +79,27 @@ const own = (url: Redacted.Redacted, service: string, names: ReadonlyArray<strin
   )
 }
 
+/** Whether a pooler or a setting is in the way. */
+const sessions = (url: Redacted.Redacted): Effect.Effect<Finding> =>
+  Session.check({ url, applicationName: "troupe doctor" }).pipe(
+    Effect.as(ok("postgres sessions", "each connection is a session of its own; the encoding is UTF8")),
+    Effect.catch((error) => Effect.succeed(failed("postgres sessions", error)))
+  )
+
 const upToDate = (sql: Sql["Service"], url: Redacted.Redacted): Effect.Effect<Finding> => {
   const check = `database ${ServiceDatabase.databaseOf(url)}`
   return Migrations.check(sql, Settings.redacted(url)).pipe(
-    Effect.as(ok(check, "the schema troupe is up to date")),
+    Effect.andThen(
+      Effect.tryPromise({
+        try: () => Session.risk(sql),
+        catch: (cause) => failure("TRP0501", Settings.redacted(url), reason(cause))
+      })
+    ),
+    Effect.map((risk) =>
+      risk === undefined
+        ? ok(check, "the schema troupe is up to date")
+        : warn(check, `the schema troupe is up to date; ${risk}`, Codes.codes.TRP0518.todo)
+    ),
     Effect.catch((error) => Effect.succeed(failed(check, error)))
   )
 }

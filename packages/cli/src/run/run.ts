@@ -1,14 +1,17 @@
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
+import type { Client, ClientError } from "@troupe/client"
 import type { Gateway } from "@troupe/gateway"
 import { credentials } from "@troupe/nats"
-import { Host, type HostOptions, type Service, Tracing } from "@troupe/service"
+import { Face, Host, type HostOptions, type Service, Starting, Tracing } from "@troupe/service"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import { until200 } from "../dev/Probe.ts"
 import { failure, reason } from "../Failure.ts"
 import { Discovery, load } from "../service/index.ts"
 import * as Settings from "../Settings.ts"
@@ -27,7 +30,7 @@ export interface Options extends limits.Flags {
   readonly json: boolean
 }
 
-/** Launches one service or gateway and stays until it is interrupted; says so, in one line, when it is ready. */
+/** Launches one service or gateway and stays until it is interrupted; says so, in one line, when its `/readyz` does. */
 export const run = (options: Options) =>
   Effect.gen(function* () {
     const [file] = yield* Discovery.files([options.file])
@@ -58,7 +61,9 @@ const serviceUrl = (
 ) =>
   Effect.gen(function* () {
     const databaseUrl = yield* Settings.required("DATABASE_URL", options.databaseUrl)
-    return Context.get(yield* Layer.build(Host.layer(service, { ...options, databaseUrl })), Host).url
+    const { health, url } = Context.get(yield* Layer.build(Host.layer(service, { ...options, databaseUrl })), Host)
+    yield* Effect.repeat(health, { until: ({ ready }) => ready, schedule: Schedule.spaced("50 millis") })
+    return url
   })
 
 const gatewayUrl = (
@@ -76,6 +81,24 @@ const gatewayUrl = (
     const creds = natsCreds === undefined ? {} : { creds: () => readFileSync(natsCreds, "utf8") }
     const inboxPrefix = `_INBOX.${gateway.name}`
     const client = layer({ ...user, ...creds, servers, name: gateway.name, inboxPrefix })
+    yield* reached(gateway.name, http, client)
     const tracing = yield* Layer.build(Tracing.exporter(gateway.name))
-    return yield* Effect.provideContext(serve(gateway, { ...http, client }), tracing)
+    const url = yield* Effect.provideContext(serve(gateway, { ...http, client }), tracing)
+    yield* until200(`${url}/readyz`).ok
+    return url
   })
+
+/** Waits until NATS is there. The gateway listens only then, so until then another server answers that it is alive and not ready. */
+const reached = (name: string, http: HostOptions["http"], client: Layer.Layer<Client, ClientError>) => {
+  const connects = Layer.build(client)
+  const waits = Effect.gen(function* () {
+    const face = yield* Face.open(name, http)
+    const patient = Layer.effectContext(
+      Effect.mapError(connects, (error) => ({ error, message: error.message, passes: isAway(error) }))
+    )
+    yield* Effect.mapError(Starting.patiently(patient, face), (failed) => ("error" in failed ? failed.error : failed))
+  })
+  return Effect.catchIf(Effect.scoped(Effect.asVoid(connects)), isAway, () => Effect.scoped(waits))
+}
+
+const isAway = ({ reason }: ClientError): boolean => reason._tag === "NotConnected"

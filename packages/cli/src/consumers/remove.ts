@@ -1,0 +1,45 @@
+import { Subject } from "@troupe/contract"
+import { Nats } from "@troupe/nats"
+import { Consumers } from "@troupe/postgres/internal"
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { failure, reason } from "../Failure.ts"
+import { asked, open, type Options } from "../identity/open.ts"
+import { commandsOf, look, row, serviceOf } from "./look.ts"
+
+/** Deletes what a consumer left, in Postgres and of its commands. */
+export const remove = (options: Options & { readonly name: string; readonly yes: boolean }) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { json, name, yes } = options
+      const servers = yield* open(options)
+      const service = yield* serviceOf(servers)
+      const one = (yield* look(servers, service)).find((consumer) => consumer.name === name)
+      if (one === undefined) return yield* failure("TRP0611", name, `${servers.where} has none of that name`)
+      if (name === `${service}.outbox`) return yield* failure("TRP0612", name, "every service has one")
+      if (one.hosts > 0) return yield* failure("TRP0612", name, `${one.hosts} living hosts run it`)
+      const { commands, dead, parked, timers } = row(one)
+      const what = `${timers} timers, ${parked} parked messages, ${dead} dead letters, ${commands} unread commands`
+      if (!yes) return yield* failure("TRP0612", name, `--yes is not said; it would delete ${what}`)
+      const rows = yield* asked(servers.where, () => Consumers.remove(servers.sql, one.id))
+      if (rows === undefined) return yield* failure("TRP0612", name, "a living host runs it by now")
+      // Commands that were read stay as the history of the service until they are purged; the actor is gone, so all go.
+      const purged = yield* Effect.tryPromise({
+        try: async () => {
+          const { jsm } = await Context.get(servers.nats, Nats).api(Subject.stream("cmd", service))
+          const filter = commandsOf(service, name, "*")
+          return (await jsm.streams.purge(Subject.stream("cmd", service), { filter })).purged
+        },
+        catch: (cause) => failure("TRP0404", Subject.stream("cmd", service), reason(cause))
+      })
+      yield* Console.log(
+        json
+          ? JSON.stringify({ removed: name, rows, commands: purged })
+          : `removed ${name}: ${Object.entries(rows)
+              .filter(([, n]) => n > 0)
+              .map(([table, n]) => `${n} of ${table}`)
+              .join(", ")}, and ${purged} commands of its lanes`
+      )
+    })
+  )
