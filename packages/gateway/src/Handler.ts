@@ -93,7 +93,7 @@ const make = (
       if (auth === "none" && !isLocal(request)) return yield* Effect.fail(notLocal)
       const principal = yield* check(request.headers.get("authorization"))
       if ("unknown" in principal) return yield* Effect.fail(unauthenticated(principal))
-      const wait = rates.take(principal.name, yield* Clock.currentTimeMillis)
+      const wait = rates.take(principal.name, Number(yield* Clock.monotonicTimeNanos) / 1e6)
       return wait === 0 ? principal : yield* Effect.fail(tooMany(wait, ""))
     })
 
