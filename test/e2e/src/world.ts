@@ -70,13 +70,7 @@ export const on = Effect.fnUntraced(function* (servers: {
   const sql = yield* connected(databaseUrl)
   yield* Effect.promise(() => sql.unsafe(tables))
   const nats = yield* Effect.acquireRelease(
-    Effect.promise(() =>
-      connect({
-        servers: natsUrl.replaceAll("nats://", "").split(","),
-        maxReconnectAttempts: -1,
-        reconnectTimeWait: 100
-      })
-    ),
+    Effect.promise(() => connect({ servers: addresses(natsUrl), maxReconnectAttempts: -1, reconnectTimeWait: 100 })),
     (nats) => Effect.promise(() => nats.close())
   )
   const jsm = yield* Effect.promise(() => jetstreamManager(nats))
@@ -97,6 +91,8 @@ export const on = Effect.fnUntraced(function* (servers: {
     start: (settings) => startHost(host, { name, natsUrl, databaseUrl, ...settings })
   }
 })
+
+const addresses = (urls: string): Array<string> => urls.split(",").map((url) => url.replace("nats://", ""))
 
 const host = fileURLToPath(new URL("./host.ts", import.meta.url))
 

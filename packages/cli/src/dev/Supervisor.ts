@@ -81,7 +81,7 @@ export const make = (declared: Service, world: World): Supervisor => {
       // What it says only once it is ready is not needed to ask it why it is not.
       const early = world.probe(`http://127.0.0.1:${service.port}/readyz`)
       let why = () => `it did not say that it is ready; ${early.why()}`
-      const began = yield* Clock.currentTimeMillis
+      const began = yield* monotonic
       const wait = Effect.gen(function* () {
         const url = yield* Effect.raceFirst(child.ready, Effect.andThen(early.ok, Effect.never))
         for (const path of ["readyz", "livez"]) {
@@ -99,7 +99,7 @@ export const make = (declared: Service, world: World): Supervisor => {
       wasReady = true
       release()
       yield* Deferred.succeed(ready, running)
-      const took = (yield* Clock.currentTimeMillis) - began
+      const took = (yield* monotonic) - began
       if (again) world.say(`${service.name} is ready again after ${(took / 1000).toFixed(1)} s (process ${child.pid})`)
     })
 
@@ -141,7 +141,7 @@ export const make = (declared: Service, world: World): Supervisor => {
         return yield* new Failure({ code: verdict.slice(0, 7), message: verdict })
       }
       release()
-      const decision = Restarts.next(restarts, yield* Clock.currentTimeMillis)
+      const decision = Restarts.next(restarts, yield* monotonic)
       if (decision === "give up") {
         return yield* failure("TRP0105", service.name, `${how}, ${Restarts.atMost} restarts in a minute; ${quoted()}`)
       }
@@ -167,3 +167,6 @@ export const make = (declared: Service, world: World): Supervisor => {
 
 const at = (service: Service, port: number): Service => ({ ...service, port })
 const cut = (line: string): string => (line.length <= 200 ? line : `${line.slice(0, 199)}…`)
+
+/** ms */
+const monotonic = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
