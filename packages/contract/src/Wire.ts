@@ -3,6 +3,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { Decoded, Encoded, Wire } from "./Message.ts"
+import * as Reason from "./Reason.ts"
 
 /** A schema that needs no services, so that every runtime can decode with it. */
 export interface Codec<T = unknown> extends Schema.ConstraintCodec<T, unknown, never, never> {}
@@ -110,15 +111,16 @@ const longest = 500
 
 /** What went wrong, in at most 500 characters. */
 const reason = (failure: unknown): string => {
+  let why = failure
   try {
-    if (!(failure instanceof Error)) return String(failure).slice(0, longest)
-    const { cause } = failure
-    if (SchemaIssue.isIssue(cause)) return SchemaIssue.makeFormatterDefault()(cause).slice(0, longest)
+    const cause = Reason.get(failure, "cause")
+    if (SchemaIssue.isIssue(cause)) return Reason.clean(SchemaIssue.makeFormatterDefault()(cause), longest)
     // Effect wraps what a schema throws.
-    if (Cause.isCause(cause)) return reason(Cause.squash(cause))
-    if (/call stack|recursion/i.test(failure.message)) return "it is nested too deeply"
-    return (failure.message || failure.name).slice(0, longest)
+    if (Cause.isCause(cause)) why = cause
   } catch {
-    return "it failed, and its error cannot be read"
+    // Its formatter shows the value that does not fit, with code of the value.
   }
+  const said = why === failure ? Reason.get(failure, "message") : undefined
+  const text = typeof said === "string" && said !== "" ? Reason.clean(said, longest) : Reason.text(why, longest)
+  return /call stack|recursion/i.test(text) ? "it is nested too deeply" : text
 }

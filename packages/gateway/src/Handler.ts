@@ -1,3 +1,4 @@
+import { Reason } from "@troupe/contract"
 import { Client, ClientError } from "@troupe/client"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -58,7 +59,7 @@ export const toWebHandler = (
       const exit = await mine.runPromiseExit(handler, { signal: request.signal })
       if (Exit.isSuccess(exit)) return exit.value
       const error = Cause.squash(exit.cause)
-      if (error instanceof ClientError && runtime === mine) {
+      if (Reason.is(error, ClientError) && runtime === mine) {
         // A runtime keeps that it could not start.
         runtime = start()
         Effect.runFork(Effect.logError(`the gateway cannot start: ${error.message}`))
@@ -153,7 +154,7 @@ const make = (
                     Effect.provideService(Client, client),
                     Effect.catch((problem) => Effect.succeed(Problem.response(problem))),
                     Effect.catchDefect((defect) =>
-                      Effect.as(Effect.logError("a request failed", defect), Problem.response(unexpected))
+                      Effect.as(Effect.logError("a request failed", Reason.full(defect)), Problem.response(unexpected))
                     )
                   )
         const to =

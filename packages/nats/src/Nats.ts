@@ -1,6 +1,6 @@
 import { jetstream, type JetStreamClient, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream"
 import { credsAuthenticator, deadline, type NatsConnection, type TlsOptions } from "@nats-io/nats-core"
-import { Account, Codes } from "@troupe/contract"
+import { Account, Codes, Reason } from "@troupe/contract"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -226,5 +226,4 @@ export const redactedUrl = (url: Redacted.Redacted): string =>
     .replace(/\?.*$/s, "")
 
 /** What a library's error says, in one line. */
-export const describe = (cause: unknown): string =>
-  (cause instanceof Error ? cause.message || cause.name : String(cause)).split("\n", 1).join()
+export const describe = (cause: unknown): string => Reason.text(cause)

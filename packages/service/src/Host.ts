@@ -1,3 +1,4 @@
+import { Reason } from "@troupe/contract"
 import { hostname } from "node:os"
 import {
   Agendas,
@@ -230,7 +231,7 @@ const register = (options: Options, name: string, partitions: number): Effect.Ef
     const sql = yield* Sql
     const id = yield* Effect.tryPromise({
       try: () => Ownership.consumer(sql, name, partitions),
-      catch: (cause) => failure("TRP0501", redactedUrl(options.databaseUrl), String(cause))
+      catch: (cause) => failure("TRP0501", redactedUrl(options.databaseUrl), Reason.chain(cause))
     })
     if (id === undefined) return yield* failure("TRP0507", name, `it was created with another count than ${partitions}`)
     return id

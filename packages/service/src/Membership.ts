@@ -1,3 +1,4 @@
+import { Reason } from "@troupe/contract"
 import type { Partition } from "@troupe/actor/engine"
 import { Sql } from "@troupe/postgres"
 import { Connection, Lease, Ownership } from "@troupe/postgres/internal"
@@ -148,7 +149,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
           }
           if (free.length > 0) {
             const failed = (error: unknown) => {
-              for (const { p } of free) one.partitions[p]!.trouble = `it cannot be taken: ${String(error)}`
+              for (const { p } of free) one.partitions[p]!.trouble = `it cannot be taken: ${Reason.chain(error)}`
             }
             wanted.push(Effect.catch(take(one, free), (error) => Effect.sync(() => failed(error))))
           }
@@ -183,7 +184,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
           retired = true
         }
         const busy = yield* Effect.catch(look(control), (error) =>
-          Effect.as(Effect.logDebug("could not look at who owns what", error), true)
+          Effect.as(Effect.logDebug("could not look at who owns what", Reason.chain(error)), true)
         )
         if (retired && !busy) return yield* within(() => Ownership.leave(control.sql(), host.id))
         yield* Effect.timeoutOption(hint.await, interval)
@@ -205,7 +206,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
       while (!end.is) {
         const exit = yield* Effect.exit(Effect.scoped(tenure))
         if (exit._tag === "Success") return
-        const why = `it is not among the living hosts: ${String(Cause.squash(exit.cause))}`
+        const why = `it is not among the living hosts: ${Reason.chain(exit.cause)}`
         if (why !== out) yield* Effect.logWarning(`${why}; it joins anew`)
         out = why
         hint.closeUnsafe()

@@ -1,4 +1,4 @@
-import { Codes, Subject } from "@troupe/contract"
+import { Codes, Reason, Subject } from "@troupe/contract"
 import { History, Nats, Publisher, Reader } from "@troupe/nats"
 import { FailPoints, Relay } from "@troupe/outbox"
 import { Db, Sql } from "@troupe/postgres"
@@ -226,7 +226,7 @@ const settle = (
         return rest.length === 0 ? between : yield* settle(progress, between, rest, relay, moved)
       }
       const cause = error instanceof CommitRefused ? error.cause : error
-      yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)
+      yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", Reason.chain(cause))
       const refused = { code: "TRP0306", reason: Attempt.bounded(cause) } as const
       return yield* Effect.mapError(handleBatch(progress, memory, items, relay, refused), lost)
     })
