@@ -355,9 +355,7 @@ const keyOf = (row: Row): string => row.subject.slice(row.subject.lastIndexOf(".
 /** `evt.orders.Order.placed.7` as the stream stores it in the lane `evt.orders.3.Order.>`. */
 const stored = (lane: string, subject: string): string => lane.slice(0, -1) + subject.split(".").slice(3).join(".")
 
-const outgoing = (row: Row): Publisher.Outgoing => ({
-  subject: row.subject,
-  headers: row.parsed ?? JSON.parse(row.headers),
-  body: row.body,
-  id: row.id
-})
+const outgoing = (row: Row): Publisher.Outgoing => {
+  const headers: Publisher.Outgoing["headers"] = row.parsed ?? JSON.parse(row.headers)
+  return { subject: row.subject, headers, body: row.body, id: headers[Publisher.messageId] ?? row.id }
+}

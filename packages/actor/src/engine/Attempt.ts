@@ -296,13 +296,13 @@ const timer = (delivery: Delivery, { delay, name }: Turn.TimerItem, row: Staged)
   body: row.body
 })
 
-const follows = (consumer: Consumer, { envelope, id }: Delivery, ordinal: number) => ({
-  id: Id.derived(consumer.name, id, ordinal),
+const follows = (consumer: Consumer, delivery: Delivery, ordinal: number) => ({
+  id: Id.staged(consumer.name, delivery, ordinal),
   source: consumer.service,
   time: new Date().toISOString(),
-  correlationId: envelope.correlationId ?? envelope.id,
-  causationId: envelope.id,
-  ...(envelope.traceparent === undefined ? {} : { traceparent: envelope.traceparent })
+  correlationId: delivery.envelope.correlationId ?? delivery.envelope.id,
+  causationId: delivery.envelope.id,
+  ...(delivery.envelope.traceparent === undefined ? {} : { traceparent: delivery.envelope.traceparent })
 })
 
 /** A reason as Postgres can keep it, at most 2,000 characters. */

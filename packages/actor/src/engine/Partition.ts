@@ -1,4 +1,4 @@
-import { Codes, Reason, Subject } from "@troupe/contract"
+import { Codes, Id, Reason, Subject } from "@troupe/contract"
 import { History, Nats, Publisher, Reader } from "@troupe/nats"
 import { FailPoints, Relay } from "@troupe/outbox"
 import { Db, Sql } from "@troupe/postgres"
@@ -358,7 +358,7 @@ const withWishes = (
 const isRetry = (item: Mailbox.Item): boolean => {
   if (!Mailbox.isMessage(item)) return false
   const published = item.message.headers.get("Nats-Msg-Id")
-  return published !== undefined && published !== item.message.headers.get("ce-id")
+  return published !== undefined && Id.ofPublished(published) !== item.message.headers.get("ce-id")
 }
 
 const fenced = ({ fence }: Memory): Fenced => new Fenced(`partition ${fence.p} has another owner`)
