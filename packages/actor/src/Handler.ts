@@ -43,15 +43,30 @@ export type OnlyDb<R> = [Exclude<R, Db>] extends [never]
   ? unknown
   : Refused<"a handler may use Db and no other service: do outside I/O in a worker", Exclude<R, Db>>
 
-const isGenerator = (u: unknown): u is Generator<Effect.Effect<unknown, unknown, Db>, unknown, never> =>
+const isGenerator = (u: unknown): u is Turns =>
   typeof u === "object" && u !== null && "next" in u && Symbol.iterator in u && !Effect.isEffect(u)
+
+type Turns = Generator<Effect.Effect<unknown, unknown, Db>, unknown, never>
+
+/**
+ * A generator that yields Effects only. Effect looks at anything else where nothing catches what that throws: an object
+ * without a prototype, or a revoked proxy, would end the process.
+ */
+const checked = (out: Turns): Turns =>
+  ({
+    next: (value: never) => {
+      const step = out.next(value)
+      if (step.done !== true && !Effect.isEffect(step.value)) throw new TypeError("it yielded what is no Effect")
+      return step
+    }
+  }) as Turns
 
 /** Calls a handler, and makes one Effect of whatever it returns: of a plain function one that is over, an Exit. */
 export const run = (handler: () => unknown): Effect.Effect<unknown, unknown, Db> => {
   try {
     const out = handler()
     if (Effect.isEffect(out)) return out as Effect.Effect<unknown, unknown, Db>
-    if (isGenerator(out)) return Effect.gen(() => out)
+    if (isGenerator(out)) return Effect.gen(() => checked(out))
     if (out instanceof Promise) return Effect.promise(() => out)
     return Exit.succeed(out)
   } catch (defect) {

@@ -1,4 +1,4 @@
-import { type Event, type EventMessage, Key, type Message } from "@troupe/contract"
+import { type Event, type EventMessage, Key, type Message, Reason } from "@troupe/contract"
 import type { Db } from "@troupe/postgres"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -129,7 +129,10 @@ const turn = (
       if (Exit.isSuccess(exit)) {
         return Exit.succeed({ state, changed, reply: exit.value, error: undefined, staged: lastOfEachTimer(staged) })
       }
-      const error = Option.getOrElse(Cause.findErrorOption(exit.cause), () => refused(exit.cause))
+      const failed = Cause.findErrorOption(exit.cause)
+      const error = Option.getOrElse(failed, () => refused(exit.cause))
+      // It failed with nothing that could be told.
+      if (error === undefined && Option.isSome(failed)) return Exit.die(error)
       if (error === undefined) return Exit.failCause(exit.cause as Cause.Cause<never>)
       return Exit.succeed({ state: before, changed: false, reply: undefined, error, staged: [] })
     }
@@ -174,7 +177,7 @@ class Refusal {
 }
 const refused = (cause: Cause.Cause<unknown>): unknown => {
   for (const reason of cause.reasons) {
-    if (Cause.isDieReason(reason) && reason.defect instanceof Refusal) return reason.defect.error
+    if (Cause.isDieReason(reason) && Reason.is(reason.defect, Refusal)) return reason.defect.error
   }
   return undefined
 }

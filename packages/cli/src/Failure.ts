@@ -1,4 +1,4 @@
-import { Codes } from "@troupe/contract"
+import { Codes, Reason } from "@troupe/contract"
 import * as Schema from "effect/Schema"
 
 /** A command could not do its work. Its message is one line, for a person. */
@@ -21,33 +21,25 @@ export const lineOf = (error: unknown): string => {
 }
 
 /** Of an error that has its code beside its message. */
-const coded = (error: unknown): string | undefined =>
-  error instanceof Error && "code" in error && /^TRP\d{4}$/.test(String(error.code)) && !error.message.startsWith("TRP")
-    ? `${String(error.code)} ${error.message}`
-    : undefined
+const coded = (error: unknown): string | undefined => {
+  const code = Reason.get(error, "code")
+  const said = reason(error)
+  return typeof code === "string" && /^TRP\d{4}$/.test(code) && !said.startsWith("TRP") ? `${code} ${said}` : undefined
+}
 
 /** What an error says, in one line. */
-export const reason = (error: unknown): string => {
-  if (error instanceof AggregateError && error.errors.length > 0) return reason(error.errors[0])
-  if (error instanceof Error) return firstLine(error.message) || ("code" in error ? String(error.code) : error.name)
-  return firstLine(String(error))
-}
+export const reason = (error: unknown): string => Reason.text(error)
 
 /**
  * The error of somebody else's code, with its place in the message: that of a syntax error, else the first line of the
  * stack that is no part of Node.js.
  */
 export const located = (error: unknown): unknown => {
-  const stack = error instanceof Error ? (error.stack ?? "") : ""
+  const stack = Reason.full(error, 10_000)
   const [syntax] = /^(file:|\/)\S+:\d+$/m.exec(stack.split("\n")[0] ?? "") ?? []
   const frame = stack.split("\n").find((line) => /^\s+at /.test(line) && !line.includes("node:"))
   const place = syntax ?? /\(?((?:file:|\/)[^()]*:\d+:\d+)\)?$/.exec(frame ?? "")?.[1]
   return place === undefined ? error : new Error(`${reason(error)} (${place.replace(/^file:\/\//, "")})`)
 }
 
-const firstLine = (text: string): string =>
-  text
-    .split("\n")
-    .find((line) => line.trim() !== "")
-    ?.trim() ?? ""
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, " ").trim()

@@ -1,3 +1,4 @@
+import { Reason } from "@troupe/contract"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as CliConfig from "effect/cli/CliConfig"
@@ -33,8 +34,7 @@ export const layer: Layer.Layer<never> = Layer.mergeAll(
 )
 
 /** Whether an error was shown by the presenter already. */
-export const isShown = (error: unknown): error is CliError.ShowHelp =>
-  CliError.isCliError(error) && error._tag === "ShowHelp"
+export const isShown = (error: unknown): error is CliError.ShowHelp => Reason.is(error, CliError.ShowHelp)
 
 /** Help is no mistake. */
 export const exitCode = (error: CliError.ShowHelp): number => (error.errors.length > 0 ? 1 : 0)

@@ -1,4 +1,5 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Reason } from "@troupe/contract"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -46,7 +47,7 @@ const exitCode = (exit: Exit.Exit<void, unknown>, signalled: keyof typeof signal
     return typeof process.exitCode === "number" ? process.exitCode : signalled === undefined ? 1 : signals[signalled]
   }
   const error = Cause.squash(exit.cause)
-  if (error instanceof Ended) return error.code
+  if (Reason.is(error, Ended)) return error.code
   if (Usage.isShown(error)) return Usage.exitCode(error)
   process.stderr.write(`${lineOf(error)}\n`)
   return 1

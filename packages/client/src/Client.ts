@@ -20,7 +20,10 @@ export interface AskOptions {
    * not handled after it: its id is then settled, and whoever asks again with it hears TRP0212.
    */
   readonly timeout?: Duration.Input
-  /** A command with an id that was handled before is answered again, not handled again. Default: a new UUIDv7. */
+  /**
+   * A command with an id that was handled before is answered again, not handled again. Another command under a used id is
+   * refused (TRP0206); where it is sent, and nobody waits, it becomes a dead letter of that code. Default: a new UUIDv7.
+   */
   readonly id?: string
   /**
    * What to do while the service's stream is full: `fail` with `StreamFull`, which can be tried again, or `wait` within the

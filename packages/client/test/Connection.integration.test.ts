@@ -152,7 +152,7 @@ describe("a send", () => {
     await shop.send(tea.take({ n: 2 }), { id: "s-2" })
     while (service.got.length < 2) await new Promise(setImmediate)
     assert.deepStrictEqual(
-      service.got.map(({ msgId }) => msgId),
+      service.got.map(({ envelope }) => envelope.id),
       ["s-1", "s-2"]
     )
     assert.isUndefined(service.got[0]!.envelope.replyTo)

@@ -10,6 +10,7 @@ import { Shop } from "./shelf.ts"
 /** A server that takes what is sent and says nothing, until it is told to. */
 class Frozen {
   bytes = 0
+  published = 0
   private readonly unanswered: Array<string> = []
   private hear: (error: Error | null, msg: Msg) => void = () => {}
   readonly nc = {
@@ -18,6 +19,7 @@ class Frozen {
     subscribe: (_: string, { callback }: { callback: Frozen["hear"] }) => void (this.hear = callback),
     publish: (_: string, body: string, { reply = "" }: PublishOptions) => {
       this.bytes += body.length
+      this.published++
       this.unanswered.push(reply)
     }
   } as unknown as NatsConnection
@@ -46,10 +48,12 @@ it.live("while a server says nothing, what is sent to it is bounded, and goes on
       })
     const all = Array.from({ length: 100 }, (_, i) => i)
     const failed = yield* Effect.forEach(all, () => Effect.flip(send("100 millis")), { concurrency: "unbounded" })
-    const reasons = Object.groupBy(failed, ({ reason }) => reason._tag)
-    assert.strictEqual(reasons["TimedOut"]?.length, 34, "so many are 32 MiB")
-    assert.strictEqual(reasons["NotConnected"]?.length, 66)
+    assert.strictEqual(server.published, 34, "so many are 32 MiB")
     assert.isBelow(server.bytes, 35_000_000)
+    // One that was sent and found the server silent once more, before its time was over, says that instead.
+    const reasons = failed.map(({ reason }) => reason._tag)
+    assert.isAtLeast(reasons.filter((tag) => tag === "NotConnected").length, 66)
+    assert.isEmpty(reasons.filter((tag) => tag !== "NotConnected" && tag !== "TimedOut"))
 
     server.thaw()
     const rest = yield* Effect.forkChild(Effect.forEach(all, () => send("20 seconds"), { concurrency: "unbounded" }))

@@ -1,6 +1,6 @@
 /** What travels with every message: CloudEvents 1.0 in binary mode over NATS headers, W3C trace context, and our own. */
 export interface Envelope {
-  /** Names the message for good: `Nats-Msg-Id` of its first publish, and the key of the inbox. A UUID, or any text that the receiver hashes to one. */
+  /** Names the message for good: the key of the inbox, and what `Nats-Msg-Id` begins with. A UUID, or any text that the receiver hashes to one. */
   readonly id: string
   /** `<service>.<Actor>.<command or event>` */
   readonly type: string

@@ -30,7 +30,8 @@ export const full = (why: unknown, limit = 2_000): string =>
 
 /** Text as any column, header and terminal can take it; line breaks and tabs stay. At most `limit` characters. */
 export const clean = (text: string, limit: number): string =>
-  (text.length > limit ? `${text.slice(0, limit - 1)}…` : text)
+  text
+    .slice(0, limit)
     .toWellFormed()
     .replace(control, (char) => (char < " " ? String.fromCharCode(0x2400 + char.charCodeAt(0)) : "\ufffd"))
     .trim()
@@ -70,6 +71,8 @@ const line = (text: string, limit: number): string =>
   clean(
     text
       .slice(0, 4 * limit)
+      // A stack that somebody put into a message.
+      .replace(/\n[ \t]+at [^\n]*:\d[^\n]*/g, "")
       .replace(/\s+/g, " ")
       .trim(),
     limit
@@ -155,42 +158,25 @@ const shown = (value: unknown, room: { left: number }, depth: number): string =>
 const breadth = 20
 
 const whole = (value: unknown, room: { left: number }, depth: number): string => {
-  switch (typeof value) {
-    case "string":
-      return JSON.stringify(clean(value, Math.max(room.left, 1)))
-    case "bigint":
-      // To write down a long one takes minutes.
-      return BigInt.asIntN(256, value) === value ? `${value}` : "a bigint of more than 256 bits"
-    case "symbol":
-      return String(value).slice(0, 100)
-    case "function":
-      return `a function ${texts(plain(value, "name")).slice(0, 100)}`
-    case "object":
-      break
-    default:
-      return String(value)
-  }
-  if (value === null) return "null"
+  if (typeof value === "string") return JSON.stringify(clean(value, Math.max(room.left, 1)))
+  // To write down a long one takes minutes.
+  if (typeof value === "bigint" && BigInt.asIntN(256, value) !== value) return "a long bigint"
+  if (typeof value === "function") return "a function"
+  if (typeof value !== "object" || value === null) return String(value).slice(0, 200)
   if (depth > 0 && isError(value)) return JSON.stringify(line(says(value, 200), 200))
   if (depth > 2 || room.left <= 0) return "…"
   if (ArrayBuffer.isView(value)) return `${value.byteLength} bytes`
   const list = Array.isArray(value)
   // Boxed text has a property for each character.
   const keys = list
-    ? Array.from({ length: Math.min(value.length, breadth + 1) }, (_, i) => `${i}`)
+    ? Array.from({ length: Math.min(value.length, breadth + 1) }, (_, i) => i)
     : is(value, String)
       ? []
       : Object.keys(value)
   const items = keys.slice(0, breadth).map((key) => {
-    const item = shown(plain(value, key), room, depth + 1)
-    return list ? item : `${JSON.stringify(clean(key, 100))}:${item}`
+    const item = shown(Object.getOwnPropertyDescriptor(value, key)?.value, room, depth + 1)
+    return list ? item : `${JSON.stringify(clean(`${key}`, 100))}:${item}`
   })
   if (keys.length > breadth) items.push("…")
-  if (list) return `[${items.join(",")}]`
-  const type = texts(plain(plain(Object.getPrototypeOf(value), "constructor"), "name"))
-  return `${type === "" || type === "Object" ? "" : `${type.slice(0, 100)} `}{${items.join(",")}}`
+  return list ? `[${items.join()}]` : `{${items.join()}}`
 }
-
-/** A property that no getter computes. */
-const plain = (value: unknown, key: string): unknown =>
-  value === null || value === undefined ? undefined : Object.getOwnPropertyDescriptor(value, key)?.value

@@ -1,8 +1,11 @@
 import * as Cause from "effect/Cause"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as AST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
+import * as Ambiguity from "./Ambiguity.ts"
 import type { Decoded, Encoded, Wire } from "./Message.ts"
+import * as Reason from "./Reason.ts"
 
 /** A schema that needs no services, so that every runtime can decode with it. */
 export interface Codec<T = unknown> extends Schema.ConstraintCodec<T, unknown, never, never> {}
@@ -10,9 +13,28 @@ export interface Codec<T = unknown> extends Schema.ConstraintCodec<T, unknown, n
 /**
  * JSON by `schema`, canonical for types that JSON has not (dates as RFC 3339, bigints as strings).
  * `void` is the empty text. Encoding first builds instances of the classes in the schema, so plain objects do.
+ * A value that would not come back as it is, since members of a union are alike in JSON, is a failure that names them.
  * Never throws, whatever the schema does: a schema that throws, or a value too deep for the stack, is a failure.
  */
 export const make = (schema: Codec): Wire => {
+  let check: { readonly of: Ambiguity.Check | undefined } | undefined
+  const wire = unchecked(schema)
+  const wireOf = (part: AST.AST) => unchecked(Schema.make<Codec>(part))
+  return {
+    encode: (value): Encoded => {
+      const encoded = wire.encode(value)
+      if (!encoded.ok || encoded === nothing) return encoded
+      return guarded(() => {
+        const why = (check ??= { of: Ambiguity.check(schema.ast, wireOf) }).of?.(value)
+        return why === undefined ? encoded : { ok: false, why: Reason.clean(why, longest) }
+      })
+    },
+    decode: wire.decode
+  }
+}
+
+/** What a value becomes may be another one: see `Ambiguity`. */
+const unchecked = (schema: Codec): Wire => {
   let lazy: { readonly encode: Encode; readonly decode: Decode } | undefined
   const codec = () => (lazy ??= codecs(schema))
   return {
@@ -110,15 +132,16 @@ const longest = 500
 
 /** What went wrong, in at most 500 characters. */
 const reason = (failure: unknown): string => {
+  let why = failure
   try {
-    if (!(failure instanceof Error)) return String(failure).slice(0, longest)
-    const { cause } = failure
-    if (SchemaIssue.isIssue(cause)) return SchemaIssue.makeFormatterDefault()(cause).slice(0, longest)
+    const cause = Reason.get(failure, "cause")
+    if (SchemaIssue.isIssue(cause)) return Reason.clean(SchemaIssue.makeFormatterDefault()(cause), longest)
     // Effect wraps what a schema throws.
-    if (Cause.isCause(cause)) return reason(Cause.squash(cause))
-    if (/call stack|recursion/i.test(failure.message)) return "it is nested too deeply"
-    return (failure.message || failure.name).slice(0, longest)
+    if (Cause.isCause(cause)) why = cause
   } catch {
-    return "it failed, and its error cannot be read"
+    // Its formatter shows the value that does not fit, with code of the value.
   }
+  const said = why === failure ? Reason.get(failure, "message") : undefined
+  const text = typeof said === "string" && said !== "" ? Reason.clean(said, longest) : Reason.text(why, longest)
+  return /call stack|recursion/i.test(text) ? "it is nested too deeply" : text
 }

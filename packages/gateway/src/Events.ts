@@ -1,5 +1,5 @@
 import { Client, type ClientError } from "@troupe/client"
-import { Contract, type Event, EventWire, Key } from "@troupe/contract"
+import { Contract, type Event, EventWire, Key, Reason } from "@troupe/contract"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -132,7 +132,7 @@ export class Events {
               ? Effect.logInfo("an event stream was closed: its reader takes nothing")
               : Effect.asVoid(Deferred.fail(opened, Problem.ofClientError(error)))
           ),
-          Effect.tapDefect((defect) => Effect.logError("an event stream failed", defect))
+          Effect.tapDefect((defect) => Effect.logError("an event stream failed", Reason.full(defect)))
         ),
       () =>
         Effect.andThen(

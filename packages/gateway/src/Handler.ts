@@ -1,3 +1,4 @@
+import { Reason } from "@troupe/contract"
 import { Client, ClientError } from "@troupe/client"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -59,7 +60,7 @@ export const toWebHandler = (
       const exit = await mine.runPromiseExit(handler, { signal: request.signal })
       if (Exit.isSuccess(exit)) return exit.value
       const error = Cause.squash(exit.cause)
-      if (error instanceof ClientError && runtime === mine) {
+      if (Reason.is(error, ClientError) && runtime === mine) {
         // A runtime keeps that it could not start.
         runtime = start()
         Effect.runFork(Effect.logError(`the gateway cannot start: ${error.message}`))
@@ -156,7 +157,7 @@ const make = (
                 : yield* answer(request, route).pipe(
                     Effect.provideService(Client, client),
                     Effect.catchDefect((defect) =>
-                      Effect.andThen(Effect.logError("a request failed", defect), Effect.fail(unexpected))
+                      Effect.andThen(Effect.logError("a request failed", Reason.full(defect)), Effect.fail(unexpected))
                     ),
                     Effect.catch((problem) => {
                       refused = problem.status

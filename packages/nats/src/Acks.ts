@@ -1,3 +1,4 @@
+import { Reason } from "@troupe/contract"
 import { createInbox, type Msg, type NatsConnection, nuid } from "@nats-io/nats-core"
 
 /** What a stream answers to a publish. */
@@ -46,7 +47,7 @@ export class Acks {
       if (!this.#connected) throw new Error("not connected")
       send(`${this.#inbox}.${id}`, id)
     } catch (error) {
-      this.#answer(id, error instanceof Error ? error : new Error(String(error)))
+      this.#answer(id, new Error(Reason.text(error)))
     }
     return {
       forget: () => {

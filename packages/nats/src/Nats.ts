@@ -6,7 +6,7 @@ import {
   jetstreamManager
 } from "@nats-io/jetstream"
 import { credsAuthenticator, deadline, errors, type NatsConnection, type TlsOptions } from "@nats-io/nats-core"
-import { Account, Codes } from "@troupe/contract"
+import { Account, Codes, Reason } from "@troupe/contract"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -253,5 +253,4 @@ export const redactedUrl = (url: Redacted.Redacted): string =>
     .replace(/\?.*$/s, "")
 
 /** What a library's error says, in one line. */
-export const describe = (cause: unknown): string =>
-  (cause instanceof Error ? cause.message || cause.name : String(cause)).split("\n", 1).join()
+export const describe = (cause: unknown): string => Reason.text(cause)

@@ -24,6 +24,9 @@ export class PublishError extends Schema.TaggedError<PublishError>()("PublishErr
   }
 }
 
+/** The header of the duplicate window. */
+export const messageId = "Nats-Msg-Id"
+
 /** A message as it is published. */
 export interface Outgoing {
   readonly subject: string
@@ -138,8 +141,8 @@ const publish = (
   )
 
 const toNats = (message: Outgoing, expected: Expectation | undefined, more?: Envelope.Headers): MsgHdrs => {
-  let lines = `NATS/1.0\r\nNats-Msg-Id: ${message.id}\r\n`
-  for (const name in message.headers) lines += `${name}: ${message.headers[name]}\r\n`
+  let lines = `NATS/1.0\r\n${messageId}: ${message.id}\r\n`
+  for (const name in message.headers) if (name !== messageId) lines += `${name}: ${message.headers[name]}\r\n`
   for (const name in more) lines += `${name}: ${more[name]}\r\n`
   if (expected !== undefined)
     lines += `Nats-Expected-Last-Subject-Sequence: ${expected.lastSequence}\r\nNats-Expected-Last-Subject-Sequence-Subject: ${expected.filter}\r\n`

@@ -1,4 +1,5 @@
-import type { Nats } from "@troupe/nats"
+import { type Envelope, Id } from "@troupe/contract"
+import { type Nats, Publisher } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
 import { Commit, Lease, type Ownership, Wishes } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
@@ -127,8 +128,7 @@ const adopt = (options: Options, owned: Map<number, Owned>): Effect.Effect<numbe
         stream: row["stream"],
         id: row["message_id"],
         subject: row["subject"],
-        // Plain code does not know whose database it writes to.
-        headers: JSON.stringify({ ...JSON.parse(row["headers"]), "ce-source": options.service }),
+        headers: JSON.stringify(headersOf(row, options.service)),
         body: row["body"]
       }))
       return {
@@ -145,6 +145,15 @@ const adopt = (options: Options, owned: Map<number, Owned>): Effect.Effect<numbe
     yield* commit(owned, works)
     return rows.length
   })
+
+const headersOf = (row: Record<string, string>, service: string): Envelope.Headers => {
+  const headers: Record<string, string> = JSON.parse(row["headers"]!)
+  // Plain code does not know whose database it writes to.
+  headers["ce-source"] = service
+  // Its ids are the caller's: one may be used for two messages.
+  headers[Publisher.messageId] = Id.published(row["message_id"]!, row["subject"]!, row["body"]!)
+  return headers
+}
 
 /** Messages that could not be published, once more, or no more. */
 const grant = (owned: Map<number, Owned>): Effect.Effect<void, unknown, Sql> =>

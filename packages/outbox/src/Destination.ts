@@ -1,4 +1,4 @@
-import { Codes } from "@troupe/contract"
+import { Codes, Reason } from "@troupe/contract"
 import { Nats, Publisher, whileConnected } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
 import { type Commit, Lease } from "@troupe/postgres/internal"
@@ -261,7 +261,7 @@ export const run = (
 
   const single = (row: Row, expected: Publisher.Expectation | undefined) =>
     Effect.catchIf(Publisher.single(outgoing(row), expected), isForGood, (error) =>
-      Effect.as(giveUp(row, String(error)), undefined)
+      Effect.as(giveUp(row, Reason.chain(error)), undefined)
     )
 
   /** A message that the stream will never take is kept as a dead letter: all that wait behind it would wait for ever. */
@@ -329,7 +329,7 @@ export const run = (
       state.careful = true
       state.failures++
       if (state.failures === 3)
-        yield* Effect.logWarning(`relay to ${stream} fails, and is tried again`, Cause.squash(exit.cause))
+        yield* Effect.logWarning(`relay to ${stream} fails, and is tried again`, Reason.chain(exit.cause))
       back.closeUnsafe()
       if (state.failures > 1)
         yield* Effect.raceFirst(Effect.sleep(Math.min(5_000, 25 * 2 ** state.failures)), back.await)
@@ -355,9 +355,7 @@ const keyOf = (row: Row): string => row.subject.slice(row.subject.lastIndexOf(".
 /** `evt.orders.Order.placed.7` as the stream stores it in the lane `evt.orders.3.Order.>`. */
 const stored = (lane: string, subject: string): string => lane.slice(0, -1) + subject.split(".").slice(3).join(".")
 
-const outgoing = (row: Row): Publisher.Outgoing => ({
-  subject: row.subject,
-  headers: row.parsed ?? JSON.parse(row.headers),
-  body: row.body,
-  id: row.id
-})
+const outgoing = (row: Row): Publisher.Outgoing => {
+  const headers: Publisher.Outgoing["headers"] = row.parsed ?? JSON.parse(row.headers)
+  return { subject: row.subject, headers, body: row.body, id: headers[Publisher.messageId] ?? row.id }
+}

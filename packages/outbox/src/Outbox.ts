@@ -18,7 +18,7 @@ export class EnqueueError extends Schema.TaggedError<EnqueueError>()("EnqueueErr
 
 /** How one command is enqueued. */
 export interface Options {
-  /** A command with an id that was handled before is not handled again. Default: a new UUIDv7. */
+  /** A UUID. The same command under the same id is not handled again, another one becomes a dead letter (TRP0206). Default: a new UUIDv7. */
   readonly id?: string
 }
 

@@ -1,3 +1,4 @@
+import { Id } from "@troupe/contract"
 import { Nats, Publisher, Topology } from "@troupe/nats"
 import type { Sql } from "@troupe/postgres"
 import type { Commit } from "@troupe/postgres/internal"
@@ -88,7 +89,7 @@ const has = (
     // Purged: it was handled long ago. A stream that was set back has no hole there, but another message, or nothing yet.
     if (message === undefined) return true
     const ids = yield* Kept.idsUpTo(origin, mark.stream, mark.pos)
-    return ids.length === 0 || ids.includes(message.header("Nats-Msg-Id").toLowerCase())
+    return ids.length === 0 || ids.includes(Id.ofPublished(message.header(Publisher.messageId)).toLowerCase())
   })
 
 const inspect = (origin: Origin, stream: string, reached: Commit.WatermarkRow | undefined) =>

@@ -1,5 +1,5 @@
+import { Reason } from "@troupe/contract"
 import { Sql } from "@troupe/postgres"
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,7 +14,7 @@ const wishes = 1_000
 export const run: Effect.Effect<never, never, Sql> = Effect.suspend(() => {
   const prune = make(kept)
   return prune.pipe(
-    Effect.catchCause((cause) => Effect.logWarning("could not prune the outbox", Cause.squash(cause))),
+    Effect.catchCause((cause) => Effect.logWarning("could not prune the outbox", Reason.chain(cause))),
     Effect.repeat(Schedule.spaced("1 minute")),
     Effect.andThen(Effect.never)
   )
@@ -46,7 +46,7 @@ export const make = (kept: Duration.Input): Effect.Effect<ReadonlyArray<string>,
         end $$`)
         pruned.push(table)
         relayed.delete(table)
-      }).pipe(Effect.catch((error) => Effect.logDebug(`could not empty ${table}`, error)))
+      }).pipe(Effect.catch((error) => Effect.logDebug(`could not empty ${table}`, Reason.chain(error))))
 
     for (let slot = 0; slot < 12; slot++) {
       const table = `troupe.outbox_${slot}`

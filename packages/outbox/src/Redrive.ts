@@ -1,4 +1,5 @@
 import { Envelope, Subject } from "@troupe/contract"
+import { Publisher } from "@troupe/nats"
 import type { DeadLetters } from "@troupe/postgres"
 import { type Commit, Wishes } from "@troupe/postgres/internal"
 
@@ -41,6 +42,8 @@ export const headersOf = (letter: Wishes.Letter): Record<string, string> => {
   const {
     "Troupe-Deadline-Ms": _,
     "Troupe-Reply-To": __,
+    // It names the message that was given up.
+    [Publisher.messageId]: ___,
     ...headers
   }: Record<string, string> = JSON.parse(letter.headers)
   return { ...headers, [Envelope.origin]: originOf(letter), "ce-id": letter.renamed }

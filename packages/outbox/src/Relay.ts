@@ -1,8 +1,7 @@
-import { Subject } from "@troupe/contract"
+import { Reason, Subject } from "@troupe/contract"
 import { type Nats, onReconnect } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
 import { type Commit, Lease } from "@troupe/postgres/internal"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Schedule from "effect/Schedule"
@@ -104,5 +103,5 @@ const write = (
     if (answer?.["mine"] === true) written(rows)
   }).pipe(
     // It is written with the next commit, or in a second.
-    Effect.catchCause((cause) => Effect.logDebug("could not write watermarks", Cause.squash(cause)))
+    Effect.catchCause((cause) => Effect.logDebug("could not write watermarks", Reason.chain(cause)))
   )

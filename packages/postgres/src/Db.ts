@@ -1,3 +1,4 @@
+import { Reason } from "@troupe/contract"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -22,14 +23,13 @@ export class DbError extends Schema.TaggedError<DbError>()("DbError", { cause: S
 }
 
 /** Drizzle wraps the error of the driver, so the SQLSTATE lies some levels down. */
-export const sqlState = (e: unknown): string | undefined =>
-  typeof e === "object" && e !== null
-    ? "code" in e && typeof e.code === "string"
-      ? e.code
-      : "cause" in e
-        ? sqlState(e.cause)
-        : undefined
-    : undefined
+export const sqlState = (e: unknown): string | undefined => {
+  for (const one of causes(e)) {
+    const code = Reason.get(one, "code")
+    if (typeof code === "string") return code
+  }
+  return undefined
+}
 const connection =
   /^(CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|E(CONN\w+|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN))$/
 const server = /^(08|25006|25P03|28|3D|40|53|55P03|57P0|58|TR001)/
@@ -44,10 +44,18 @@ export const passes = (cause: unknown): boolean => {
 }
 
 /** Of the error that the driver threw. Not by `instanceof`: an error that was sent or logged has lost its class. */
-const innermost = (e: unknown): string => {
-  if (typeof e !== "object" || e === null) return String(e)
-  if ("cause" in e && typeof e.cause === "object" && e.cause !== null) return innermost(e.cause)
-  return "message" in e ? String(e.message) : "unknown"
+const innermost = (e: unknown): string => Reason.text(causes(e).at(-1))
+
+/** An error and what it wraps, the innermost last. A cause that is no object says nothing that its error does not say. */
+const causes = (e: unknown): ReadonlyArray<unknown> => {
+  const found = [e]
+  // Whoever threw it may have let it cause itself.
+  while (found.length < 10) {
+    const next = Reason.get(found.at(-1), "cause")
+    if (typeof next !== "object" || next === null) break
+    found.push(next)
+  }
+  return found
 }
 
 /** Present in `R` only inside `Db.transaction`: the right to write atomically. */
@@ -131,7 +139,7 @@ const bridge = <A, E, R>(
         .then(
           (value) => resume(Effect.succeed(value)),
           (cause) =>
-            resume(cause instanceof Rollback ? (cause.exit as Exit.Exit<A, E>) : Effect.fail(new DbError({ cause })))
+            resume(Reason.is(cause, Rollback) ? (cause.exit as Exit.Exit<A, E>) : Effect.fail(new DbError({ cause })))
         )
       return Effect.andThen(
         Effect.suspend(() => {

@@ -1,4 +1,4 @@
-import { Codes } from "@troupe/contract"
+import { Codes, Reason } from "@troupe/contract"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -64,9 +64,4 @@ export const redactedUrl = (url: Redacted.Redacted): string => {
 }
 
 /** What a driver's error says, in one line. postgres.js says "AggregateError" when every address refused. */
-export const describe = (cause: unknown): string => {
-  if (cause instanceof AggregateError && cause.errors.length > 0) return describe(cause.errors[0])
-  if (cause instanceof Error)
-    return (cause.message || ("code" in cause ? String(cause.code) : cause.name)).split("\n")[0]!
-  return String(cause)
-}
+export const describe = (cause: unknown): string => Reason.text(cause)

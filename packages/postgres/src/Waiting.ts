@@ -94,19 +94,29 @@ export const parked = async (
   return rows.map((row) => ({ ...rowOf(row), n: Number(row["n"]), attempts: row["attempts"], blocks: row["blocks"] }))
 }
 
-/** Of these ids the messages that are parked, with their headers (JSON). */
+/** A message that is parked. */
+export interface Copy {
+  readonly cp: number
+  readonly key: string
+  readonly id: string
+  /** JSON. */
+  readonly headers: string
+  /** SHA-256 of subject and body, hex. */
+  readonly said: string
+}
+
+/** Of these ids the messages that are parked. */
 export const copies = async (
   sql: postgres.Sql,
   wanted: ReadonlyArray<{ readonly cp: number; readonly key: string; readonly id: string }>
-): Promise<
-  ReadonlyArray<{ readonly cp: number; readonly key: string; readonly id: string; readonly headers: string }>
-> =>
+): Promise<ReadonlyArray<Copy>> =>
   // The offset is there for the planner: it would read the whole table for the ids instead of a few keys.
   await sql`
-    select w.cp, w.key, k.message_id as id, k.headers
+    select w.cp, w.key, k.message_id as id, k.headers,
+           encode(sha256(convert_to(k.subject, 'UTF8') || '\\x00'::bytea || k.body), 'hex') as said
       from (select distinct * from unnest(${wanted.map(({ cp }) => cp)}::int[], ${wanted.map(({ key }) => key)}::text[]) as w(cp, key)) w
      cross join lateral (
-        select k.message_id, k.headers from troupe.parked k
+        select k.message_id, k.headers, k.subject, k.body from troupe.parked k
          where k.consumer = w.cp >> 12 and k.p = w.cp & 4095 and k.key = w.key offset 0) k
      where k.message_id = any (${wanted.map(({ id }) => id)}::text[])`
 

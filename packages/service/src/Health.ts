@@ -1,3 +1,4 @@
+import { Reason } from "@troupe/contract"
 import type { Partition } from "@troupe/actor/engine"
 import { Nats, Publisher } from "@troupe/nats"
 import type { Sql } from "@troupe/postgres"
@@ -80,7 +81,7 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
 
     const lookAtOutboxes = Effect.gen(function* () {
       const found = yield* Outboxes.waiting.pipe(Effect.timeout(bound), Effect.result)
-      database = found._tag === "Success" ? undefined : `PostgreSQL: ${described(found.failure)}`
+      database = found._tag === "Success" ? undefined : `PostgreSQL: ${Reason.chain(found.failure)}`
       const rows = found._tag === "Success" && away(nats) === undefined ? found.success : []
       const before = new Map(outboxes)
       outboxes.clear()
@@ -179,8 +180,3 @@ const isBehind = ({ consumer, cursors, p, ready }: Partition.Progress): Effect.E
     }
     return false
   })
-
-const described = (error: unknown): string =>
-  String(
-    typeof error === "object" && error !== null && "cause" in error && error.cause !== undefined ? error.cause : error
-  )

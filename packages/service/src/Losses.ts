@@ -1,5 +1,6 @@
 import type { Partition } from "@troupe/actor/engine"
-import * as Cause from "effect/Cause"
+import { Reason } from "@troupe/contract"
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 
@@ -17,7 +18,7 @@ const losses = new WeakMap<Partition.Progress, Losses>()
 export const lost = (progress: Partition.Progress, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Effect.gen(function* () {
     progress.failures++
-    progress.trouble = String(Cause.squash(cause)).split("\n")[0]!
+    progress.trouble = Reason.chain(cause)
     const now = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
     const before = losses.get(progress) ?? { at: [], told: Number.NEGATIVE_INFINITY }
     const at = [...before.at.filter((loss) => loss > now - 60_000), now]

@@ -1,6 +1,5 @@
 import { Tracing } from "@troupe/actor/engine"
-import { Codes } from "@troupe/contract"
-import * as Cause from "effect/Cause"
+import { Codes, Reason } from "@troupe/contract"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -46,11 +45,11 @@ export const exporter = (service: string): Layer.Layer<never> =>
   ).pipe(
     // A wrong setting of the observers is no reason not to work.
     Layer.catchCause((cause) =>
-      Layer.effectDiscard(Effect.logWarning(Codes.text("TRP0101", "OTEL_*", `nothing is traced: ${why(cause)}`)))
+      Layer.effectDiscard(
+        Effect.logWarning(Codes.text("TRP0101", "OTEL_*", `nothing is traced: ${Reason.chain(cause)}`))
+      )
     )
   )
-
-const why = (cause: Cause.Cause<unknown>): string => String(Cause.squash(cause)).replaceAll(/\s+/g, " ")
 
 /** Batches of spans under way at once. */
 const underWay = 2
@@ -70,7 +69,7 @@ const collector: Layer.Layer<HttpClient.HttpClient> = Layer.effect(
         Effect.timeout("10 seconds"),
         Effect.retry({ times: 2, schedule: Schedule.spaced("1 second") }),
         Effect.tapError((error) =>
-          Effect.logWarning("the OTLP collector takes no spans: some are lost", String(error))
+          Effect.logWarning("the OTLP collector takes no spans: some are lost", Reason.chain(error))
         ),
         Effect.orDie,
         places.withPermitsIfAvailable(1),

@@ -1,5 +1,5 @@
 import { Board, Culprit, LastWords, type Running } from "@troupe/actor/engine"
-import { Codes } from "@troupe/contract"
+import { Codes, Reason } from "@troupe/contract"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
@@ -18,11 +18,11 @@ export const watch: Effect.Effect<void, never, Scope.Scope> = Effect.gen(functio
   const lastWords = yield* LastWords
 
   const tell = (of: Running, why: string, cause: unknown): void =>
-    void run(Effect.logError(Codes.text("TRP0317", nameOf(of), why), cause))
+    void run(Effect.logError(Codes.text("TRP0317", nameOf(of), why), Reason.full(cause)))
   const rejected = (cause: unknown): void => {
     const why = "a promise was rejected, and nobody waits for it"
     const culprit = Culprit.current()
-    if (culprit === undefined) void run(Effect.logError(why, cause))
+    if (culprit === undefined) void run(Effect.logError(why, Reason.full(cause)))
     else tell(culprit.running, why, cause)
   }
   const thrown = (cause: unknown): void => {
@@ -31,7 +31,7 @@ export const watch: Effect.Effect<void, never, Scope.Scope> = Effect.gen(functio
     if (culprit !== undefined) return tell(culprit.running, "an exception that nobody caught", cause)
     const suspects = board.running()
     const why = suspects.length === 0 ? "no message ran" : `it ran ${suspects.slice(0, named).map(nameOf).join("; ")}`
-    void run(Effect.logFatal(Codes.text("TRP0318", "this process", why), cause))
+    void run(Effect.logFatal(Codes.text("TRP0318", "this process", why), Reason.full(cause)))
     lastWords("an exception that nobody caught", suspects)
     // Who else listens, as a test runner does, decides whether the process ends.
     if (process.listenerCount("uncaughtException") === 1) process.exit(1)

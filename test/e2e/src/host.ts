@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import { counters } from "./counters.ts"
 import { ledgers } from "./ledgers.ts"
 import { newer } from "./newer.ts"
+import { throwers } from "./throwers.ts"
 
 export interface Settings extends HostSettings {
   readonly name: string
@@ -18,6 +19,8 @@ export interface Settings extends HostSettings {
   readonly newer?: boolean
   /** Runs the ledgers instead of the counters. */
   readonly ledgers?: "service" | "newer"
+  /** Runs what throws instead of the counters. */
+  readonly throwers?: boolean
   /** So far, in ms, its machine's clock is ahead. */
   readonly aheadMs?: number
   /** ms */
@@ -33,9 +36,11 @@ process.on("message", ({ clock }: { readonly clock: number }) => {
 const { service } =
   settings.ledgers !== undefined
     ? { service: ledgers(settings.name)[settings.ledgers] }
-    : settings.newer === true
-      ? newer(settings.name)
-      : counters(settings.name, settings.edge)
+    : settings.throwers === true
+      ? throwers(settings.name)
+      : settings.newer === true
+        ? newer(settings.name)
+        : counters(settings.name, settings.edge)
 const crashing = settings.crash === undefined ? Layer.empty : crashAt(settings.crash)
 const looking = settings.lookEvery === undefined ? Layer.empty : Layer.succeed(Reader.LookEvery, settings.lookEvery)
 run(service, settings, Layer.merge(crashing, looking))

@@ -1,4 +1,4 @@
-import * as Cause from "effect/Cause"
+import { Reason } from "@troupe/contract"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -61,7 +61,7 @@ const survive = (): void => {
 }
 let surviving = false
 const logRejection = (cause: unknown): void =>
-  Effect.runSync(Effect.logError("a promise was rejected, and nobody waits for it", cause))
+  Effect.runSync(Effect.logError("a promise was rejected, and nobody waits for it", Reason.full(cause)))
 
 const answer = async (
   request: Request,
@@ -79,7 +79,7 @@ const answer = async (
   try {
     secrets = typeof given === "function" ? given() : given
   } catch (error) {
-    return refused(500, String(error))
+    return refused(500, Reason.text(error))
   }
   const body = await Body.read(request.body, Protocol.limit)
   if (body === undefined) return refused(413, `it has more than ${Protocol.limit} bytes`)
@@ -96,7 +96,7 @@ const answer = async (
   if (call.dialect !== here) return refused(409, `it runs ${here}; the host ${call.dialect}`)
   // A host that waits no longer will ask again.
   const ran = await Effect.runPromiseExit(Turns.run(runner, call.lines), { signal: request.signal })
-  if (Exit.isFailure(ran)) return refused(500, String(Cause.squash(ran.cause)))
+  if (Exit.isFailure(ran)) return refused(500, Reason.text(ran.cause))
   const encoded = Protocol.answer.encode({ lines: ran.value } satisfies Protocol.Answer)
   if (!encoded.ok) return refused(500, encoded.why)
   let bytes = new TextEncoder().encode(encoded.text)

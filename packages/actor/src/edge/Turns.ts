@@ -1,11 +1,10 @@
-import { EventWire, type Message, type Target } from "@troupe/contract"
+import { EventWire, type Message, Reason, type Target } from "@troupe/contract"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { AnyActor } from "../Actor.ts"
 import { TooSlow, timed } from "../Limit.ts"
-import { reason } from "../Reason.ts"
 import * as State from "../State.ts"
 import * as Turn from "../Turn.ts"
 import type * as Protocol from "./Protocol.ts"
@@ -82,7 +81,7 @@ const take = (
   return Effect.map(Effect.exit(timed(turn)), (exit) => {
     if (Exit.isSuccess(exit)) return encodeSafely(runner, target, exit.value)
     const why = Cause.squash(exit.cause)
-    return { kind: "died", slow: why instanceof TooSlow, reason: bounded(why) }
+    return { kind: "died", slow: Reason.is(why, TooSlow), reason: bounded(why) }
   })
 }
 
@@ -131,4 +130,4 @@ const encode = ({ actor, events, state }: Runner, target: Target, turn: Turn.Tur
 
 const sent = ({ key, to }: Message, payload: string) => ({ to, key, payload })
 const failed = (reason: string): Protocol.Outcome => ({ kind: "failed", code: "TRP0303", reason })
-const bounded = (why: unknown): string => reason(why).slice(0, 2_000)
+const bounded = (why: unknown): string => Reason.full(why, 2_000)

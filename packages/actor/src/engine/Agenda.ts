@@ -1,3 +1,4 @@
+import { Reason } from "@troupe/contract"
 import { Sql } from "@troupe/postgres"
 import { Commit, Waiting, Wishes } from "@troupe/postgres/internal"
 import * as Context from "effect/Context"
@@ -104,7 +105,7 @@ export class Agendas extends Context.Service<
           const wished = yield* Effect.tryPromise(() => Wishes.wished(sql))
           for (const cp of wished) all.get(cp)?.wish()
         }).pipe(
-          Effect.catch((error) => Effect.logDebug("could not look for wishes", error)),
+          Effect.catch((error) => Effect.logDebug("could not look for wishes", Reason.chain(error))),
           Effect.repeat(Schedule.spaced("1 second")),
           Effect.forkScoped
         )

@@ -24,9 +24,9 @@ export const answerOf = ({ body, delivery, outcome }: Attempt.Done, last: number
 /** The reply to whoever waits, of partition `p`; the stored one when it asked before. */
 export const answerTo = (consumer: Consumer, delivery: Delivery, answer: Answer, p: number): Outgoing | undefined => {
   if (delivery.replyTo === undefined || delivery.hash === null) return undefined
-  const other = answer.hash !== null && answer.hash !== delivery.hash
+  const other = isOther(delivery, answer)
   const outcome = other || answer.outcome === null ? "rejected" : (answer.outcome as Reply.Outcome)
-  const body = other ? rejected("TRP0206", "the id was used for another request before") : (answer.body ?? "")
+  const body = other ? rejected("TRP0206", usedBefore) : (answer.body ?? "")
   return reply(consumer, delivery.envelope, delivery.replyTo, {
     id: Id.derived(consumer.name, delivery.id, -1),
     outcome,
@@ -34,6 +34,19 @@ export const answerTo = (consumer: Consumer, delivery: Delivery, answer: Answer,
     consistency: outcome === "reply" ? consistencyOf(consumer, delivery, answer, p) : undefined
   })
 }
+
+/** Whether the id of a message was used for another one. An event has no hash: its emitter derives its id. */
+export const isOther = (delivery: Pick<Delivery, "hash">, known: Pick<Answer, "hash">): boolean =>
+  known.hash !== null && delivery.hash !== null && known.hash !== delivery.hash
+
+/** Of a message whose id was used for another one: kept, where no caller hears of it. */
+export const usedTwice = ({ incoming }: Delivery): Refusal => ({
+  incoming,
+  code: "TRP0206",
+  why: usedBefore,
+  caller: undefined
+})
+const usedBefore = "the id was used for another request before"
 
 const consistencyOf = (consumer: Consumer, { token }: Delivery, { pos }: Answer, p: number): string | undefined => {
   const [service, actor] = consumer.name.split(".") as [string, string]

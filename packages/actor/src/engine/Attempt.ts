@@ -1,13 +1,12 @@
-import { Codes, Declaration, Key, type Reply, Subject } from "@troupe/contract"
+import { Codes, Declaration, Key, Reason, type Reply, Subject } from "@troupe/contract"
 import { type Db } from "@troupe/postgres"
-import { Commit, Lease, passes, sqlState } from "@troupe/postgres/internal"
+import { type Commit, Lease, passes, sqlState } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { AnyActor } from "../Actor.ts"
 import { TooSlow, timed } from "../Limit.ts"
-import { reason } from "../Reason.ts"
 import type { AnySubscriber } from "../Subscriber.ts"
 import * as Turn from "../Turn.ts"
 import { Board } from "./Board.ts"
@@ -92,7 +91,7 @@ export const run = <E>(
       const failed = Cause.findErrorOption(exit.cause)
       if (Option.isSome(failed)) return yield* Effect.fail(failed.value)
       const why = Cause.squash(exit.cause)
-      if (why instanceof NeedsTransaction) {
+      if (Reason.is(why, NeedsTransaction)) {
         consumer.usesDb.add(delivery.type)
         return yield* Effect.fail(why)
       }
@@ -119,11 +118,11 @@ class Undo {
 }
 
 /** The handler, or a statement of it (57014: cancelled, since it took longer than `statement_timeout`). */
-const isTooSlow = (why: unknown): boolean => why instanceof TooSlow || (isDbError(why) && sqlState(why) === "57014")
-const isDbError = (why: unknown): boolean =>
-  typeof why === "object" &&
-  why !== null &&
-  (("_tag" in why && why._tag === "DbError") || ("cause" in why && isDbError(why.cause)))
+const isTooSlow = (why: unknown): boolean => Reason.is(why, TooSlow) || (isDbError(why) && sqlState(why) === "57014")
+/** Or an error of the handler's around one. */
+const isDbError = (why: unknown, depth = 0): boolean =>
+  Reason.get(why, "_tag") === "DbError" ||
+  (depth < 10 && why !== undefined && isDbError(Reason.get(why, "cause"), depth + 1))
 
 /** Runs handlers that are in this process. What their timers, sockets and promises throw meanwhile fails the run. */
 export const here =
@@ -306,14 +305,14 @@ const timer = (delivery: Delivery, { delay, name }: Turn.TimerItem, row: Staged)
   body: row.body
 })
 
-const follows = (consumer: Consumer, { envelope, id }: Delivery, ordinal: number) => ({
-  id: Id.derived(consumer.name, id, ordinal),
+const follows = (consumer: Consumer, delivery: Delivery, ordinal: number) => ({
+  id: Id.staged(consumer.name, delivery, ordinal),
   source: consumer.service,
   time: new Date().toISOString(),
-  correlationId: envelope.correlationId ?? envelope.id,
-  causationId: envelope.id,
-  ...(envelope.traceparent === undefined ? {} : { traceparent: envelope.traceparent })
+  correlationId: delivery.envelope.correlationId ?? delivery.envelope.id,
+  causationId: delivery.envelope.id,
+  ...(delivery.envelope.traceparent === undefined ? {} : { traceparent: delivery.envelope.traceparent })
 })
 
 /** A reason as Postgres can keep it, at most 2,000 characters. */
-export const bounded = (why: unknown): string => Commit.clean(reason(why), 2_000)
+export const bounded = (why: unknown): string => Reason.full(why, 2_000)

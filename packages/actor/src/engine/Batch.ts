@@ -146,10 +146,15 @@ const handleWith = (
       if (waited?.kind === "timer" && reset.has(waited.name)) return
       const runs = line.runs(next.incoming)
       // What was handled before gets in no line.
-      if ("payload" in next && (inbox.has(next.id) || done.has(next.id)) && (runs || waited === undefined))
+      const known = "payload" in next ? (inbox.get(next.id) ?? done.get(next.id)?.delivery) : undefined
+      if ("payload" in next && known !== undefined && (runs || waited === undefined)) {
+        if (next.replyTo === undefined && Answers.isOther(next, known)) refusals.push(Answers.usedTwice(next))
         return line.passes(next.incoming)
+      }
       if (!runs) {
-        if (options.condemned === undefined ? line.waits(next.incoming) : waited !== undefined) return
+        const waits = options.condemned === undefined ? line.waits(next.incoming) : waited !== undefined
+        if (waits === "other" && "payload" in next && next.replyTo === undefined) refusals.push(Answers.usedTwice(next))
+        if (waits) return
         if ("payload" in next) done.set(next.id, Attempt.given(next, options.condemned ?? full(parking)))
         else if ("why" in next) refusals.push(next)
         return
@@ -343,7 +348,7 @@ const load = (
       memory.agenda.key(key) === undefined
         ? []
         : queue.flatMap(({ incoming: { message, waited } }) =>
-            waited === undefined ? [{ key, id: Stored.askOf(message.headers).id }] : []
+            waited === undefined ? [{ key, id: Stored.idOf(message.headers) }] : []
           )
     )
     const asks = new Map<string, Parking.Asks>()
@@ -357,9 +362,9 @@ const load = (
       keys: [...keys],
       behind
     })
-    for (const { headers, id, key } of copies) {
+    for (const { headers, id, key, said } of copies) {
       const ofKey: Parking.Asks = asks.get(key) ?? new Map()
-      ofKey.set(id, new Set(ofKey.get(id)).add(Stored.askOf(Stored.wire(headers)).replyTo))
+      ofKey.set(id, new Set(ofKey.get(id)).add(Stored.copied(Stored.wire(headers), said)))
       asks.set(key, ofKey)
     }
     const board = yield* Board

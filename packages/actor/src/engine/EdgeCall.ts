@@ -1,4 +1,4 @@
-import { Codes } from "@troupe/contract"
+import { Codes, Reason } from "@troupe/contract"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
@@ -83,7 +83,7 @@ export const call = (
         return away("it answers what it was not asked")
       return answer
     }
-    const posted = Effect.tryPromise({ try: post, catch: (error) => away(causeOf(error)) })
+    const posted = Effect.tryPromise({ try: post, catch: (error) => away(Reason.chain(error)) })
     // A connection that was kept may be closed at the very moment at which it is used: a turn may run twice without harm.
     const answer = yield* Effect.timeoutOrElse(Effect.retry(posted, { times: 1 }), {
       duration: timeout,
@@ -91,7 +91,3 @@ export const call = (
     })
     return "lines" in answer ? answer.lines : yield* Effect.fail(answer)
   })
-
-/** `fetch` itself says no more than that it failed. */
-const causeOf = (error: unknown): string =>
-  error instanceof Error && error.cause !== undefined ? causeOf(error.cause) : String(error)

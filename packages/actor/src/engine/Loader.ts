@@ -31,7 +31,7 @@ export interface Loaded {
   /** By token. */
   readonly states: ReadonlyMap<string, StoredState>
   /** What is parked under the same key and id. */
-  readonly copies: ReadonlyArray<{ readonly key: string; readonly id: string; readonly headers: string }>
+  readonly copies: ReadonlyArray<Omit<Waiting.Copy, "cp">>
 }
 
 /** One per host: merges what its partitions want to know into a query for each kind. */

@@ -42,7 +42,7 @@ export interface Change {
   readonly delay: number | null | undefined
 }
 
-/** Of a parked key: who hears of the messages that wait, by their ids. */
+/** Of a parked key: what the messages that wait are, by their ids; see `Stored.copied`. */
 export type Asks = Map<string, ReadonlySet<string>>
 
 /** Why a message fails. */
@@ -98,16 +98,18 @@ export class Line {
    * It gets behind the others, or stays where it waits. False: there is no room. Callers ask again and again while their
    * message waits: its copies would fill the line, and one that found no room would settle the id of that message. So a
    * copy for a caller that is answered anyway is dropped, and so is one without room, which its caller publishes again.
+   * `other`: there is no room, and its id is that of another message that waits.
    */
-  waits(incoming: Incoming): boolean {
+  waits(incoming: Incoming): boolean | "other" {
     if (incoming.waited !== undefined) return true
-    const { id, replyTo } = Stored.askOf(incoming.message.headers)
+    const id = Stored.idOf(incoming.message.headers)
     // What has no id is not the same as anything.
-    const callers = id === "" ? undefined : this.asks.get(id)
-    if (callers?.has(replyTo)) return true
+    const copies = id === "" ? undefined : this.asks.get(id)
+    const copy = copies === undefined ? "" : Stored.copyOf(incoming.message)
+    if (copies?.has(copy)) return true
     const { bytes, count } = this.key!
     if (count >= this.options.messages || bytes + Stored.sizeOf(incoming) > this.options.bytes)
-      return callers !== undefined
+      return copies === undefined ? false : [...copies].some((known) => saying(known) === saying(copy)) || "other"
     this.park(incoming, 0, null, { code: "", reason: "it waits behind another message of its key" })
     return true
   }
@@ -117,7 +119,7 @@ export class Line {
     if (waited?.kind === "timer") this.moves.fired.push({ key: waited.key, name: waited.name })
     if (waited?.kind !== "parked") return
     this.moves.unparked.push({ key: waited.key, n: waited.n })
-    this.asks.delete(Stored.askOf(message.headers).id)
+    this.asks.delete(Stored.idOf(message.headers))
     const { bytes, count, next } = this.key!
     this.change(
       count > 1 ? { head: undefined, next, count: count - 1, bytes: bytes - Stored.sizeOf({ message }) } : undefined,
@@ -150,8 +152,8 @@ export class Line {
   private park(incoming: Incoming, attempts: number, delay: number | null, failure: Failure): number {
     const { bytes, count, head, next } = this.key ?? { head: undefined, next: 1, count: 0, bytes: 0 }
     const size = Stored.sizeOf(incoming)
-    const { id, replyTo } = Stored.askOf(incoming.message.headers)
-    this.asks.set(id, new Set(this.asks.get(id)).add(replyTo))
+    const id = Stored.idOf(incoming.message.headers)
+    this.asks.set(id, new Set(this.asks.get(id)).add(Stored.copyOf(incoming.message)))
     this.moves.parked.push({ ...Stored.rowOf(incoming, this.token), n: next, attempts, delay, ...failure })
     this.moves.bytes += size * 2
     this.change({ head, next: next + 1, count: count + 1, bytes: bytes + size }, undefined)
@@ -166,3 +168,6 @@ export class Line {
     })
   }
 }
+
+/** Of a copy what it says, whoever hears the reply. */
+const saying = (copy: string): string => copy.slice(copy.lastIndexOf(" "))

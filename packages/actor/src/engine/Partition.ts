@@ -1,4 +1,4 @@
-import { Codes, Subject } from "@troupe/contract"
+import { Codes, Id, Reason, Subject } from "@troupe/contract"
 import { type Message, Nats, type Position, Publisher, Reader } from "@troupe/nats"
 import { FailPoints, Relay } from "@troupe/outbox"
 import { Db, Sql } from "@troupe/postgres"
@@ -235,7 +235,7 @@ const settle = (
         return rest.length === 0 ? between : yield* settle(progress, between, rest, relay, moved)
       }
       const cause = error instanceof CommitRefused ? error.cause : error
-      yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", cause)
+      yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", Reason.chain(cause))
       const refused = { code: "TRP0306", reason: Attempt.bounded(cause) } as const
       return yield* Effect.mapError(handleBatch(progress, memory, items, relay, refused), lost)
     })
@@ -370,7 +370,7 @@ const withWishes = (
 const isRetry = (item: Mailbox.Item): boolean => {
   if (!Mailbox.isMessage(item)) return false
   const published = item.message.headers.get("Nats-Msg-Id")
-  return published !== undefined && published !== item.message.headers.get("ce-id")
+  return published !== undefined && Id.ofPublished(published) !== item.message.headers.get("ce-id")
 }
 
 const fenced = ({ fence }: Memory): Fenced => new Fenced(`partition ${fence.p} has another owner`)

@@ -1,3 +1,4 @@
+import { Reason } from "@troupe/contract"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -53,7 +54,7 @@ export const make = (
             return outcome === undefined
           })
           if (left.length > 0) calls.push(left)
-        } else if (alone && Cause.squash(exit.cause) instanceof TooMuch) {
+        } else if (alone && Reason.is(Cause.squash(exit.cause), TooMuch)) {
           answers.set(some[0]!.deliveries[0].incoming, Exit.succeed(tooLarge))
         } else {
           // The batch fails, and is not to wait for each of its calls: that of an edge that hangs takes its time.

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto"
 import { Envelope } from "@troupe/contract"
 import type { Message } from "@troupe/nats"
 import { Commit, type Waiting } from "@troupe/postgres/internal"
@@ -9,11 +10,14 @@ export const time = "Troupe-Stored-At"
 /** About what a waiting message takes. */
 export const sizeOf = ({ message }: Pick<Incoming, "message">): number => message.data.length + 500
 
-/** Its id, as it is parked, and who hears its reply: a caller that asks again has both the same. */
-export const askOf = (headers: Message.Headers): { readonly id: string; readonly replyTo: string } => ({
-  id: Commit.clean(headers.get("ce-id") ?? "", 1_000),
-  replyTo: headers.get("Troupe-Reply-To") ?? ""
-})
+/** Its id, as it is parked. */
+export const idOf = (headers: Message.Headers): string => Commit.clean(headers.get("ce-id") ?? "", 1_000)
+
+/** What copies of one id have the same: who hears the reply, and what they say, as `Waiting.copies` hashes it. */
+export const copied = (headers: Message.Headers, said: string): string =>
+  `${headers.get("Troupe-Reply-To") ?? ""} ${said}`
+export const copyOf = ({ data, headers, subject }: Incoming["message"]): string =>
+  copied(headers, createHash("sha256").update(`${subject}\0`).update(data).digest("hex"))
 
 /** The whole message, to be parked. */
 export const rowOf = ({ message, stream }: Incoming, token: string) => {

@@ -1,4 +1,5 @@
-import { Envelope, Subject } from "@troupe/contract"
+import { Envelope, Reason, Subject } from "@troupe/contract"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -28,12 +29,22 @@ export const layer: Layer.Layer<never> = Layer.effect(
       span: (options) => {
         const span = tracer.span({ ...options, startTime: clock.currentTimeNanosUnsafe() })
         const end = span.end.bind(span)
-        span.end = (_, exit) => end(clock.currentTimeNanosUnsafe(), exit)
+        span.end = (_, exit) => end(clock.currentTimeNanosUnsafe(), described(exit))
         return span
       }
     } satisfies Tracer.Tracer
   })
 )
+
+/** Exporters read whatever an error has, with code of the error: handlers fail with anything. */
+const described = (exit: Exit.Exit<unknown, unknown>): Exit.Exit<unknown, unknown> => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return exit
+  const error = new Error(Reason.text(exit.cause))
+  const name = Reason.get(Cause.squash(exit.cause), "name")
+  if (typeof name === "string" && name !== "") error.name = name.slice(0, 100)
+  error.stack = Reason.full(exit.cause)
+  return Exit.die(error)
+}
 
 /**
  * Runs a turn in a span of its own, below that of whoever sent its message; what the turn stages goes on from there. A

@@ -13,6 +13,16 @@ export const ofMessage = (id: string): string => (uuid.test(id) ? id.toLowerCase
 export const derived = (consumer: string, input: string, ordinal: number): string =>
   version8(`${consumer}\0${input}\0${ordinal}`)
 
+/**
+ * `derived` for what a turn stages. With the key: an id that somebody used for messages to two keys is two messages, each in
+ * its partition's inbox, and what they stage must not be taken for the same.
+ */
+export const staged = (
+  consumer: string,
+  { id, token }: { readonly id: string; readonly token: string },
+  ordinal: number
+) => derived(consumer, `${id}\0${token}`, ordinal)
+
 /** What a command asks for, so that the same id with another request is told apart. */
 export const ofRequest = (type: string, key: string, body: string): string =>
   hash("sha256", `${type}\0${key}\0${body}`, "hex")

@@ -181,7 +181,8 @@ export class World {
               copies: behind.flatMap(({ id, key }) =>
                 [...(this.parked.get(key)?.values() ?? [])].flatMap(({ incoming: { message } }) => {
                   const headers = Object.fromEntries(message.headers)
-                  return (headers["ce-id"] ?? "") === id ? [{ id, key, headers: JSON.stringify(headers) }] : []
+                  const said = Stored.copyOf(message).split(" ").at(-1)!
+                  return (headers["ce-id"] ?? "") === id ? [{ id, key, headers: JSON.stringify(headers), said }] : []
                 })
               ),
               inbox: new Map(ids.flatMap((id) => (this.inbox.has(id) ? [[id, this.inbox.get(id)!]] : []))),

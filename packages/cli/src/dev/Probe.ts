@@ -1,6 +1,6 @@
+import { Reason } from "@troupe/contract"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { reason } from "../Failure.ts"
 
 /** Asks an endpoint again and again. */
 export interface Answers {
@@ -19,7 +19,7 @@ export const until200 = (url: string): Answers => {
       const body = (await answer.text()).replace(/\s+/g, " ").slice(0, 200)
       if (answer.status !== 200) throw new Error(`${url} says ${answer.status} ${body}`.trim())
     },
-    catch: (cause) => (why = cause instanceof Error && cause.cause !== undefined ? reason(cause.cause) : reason(cause))
+    catch: (cause) => (why = Reason.chain(cause))
   })
   return { ok: Effect.orDie(Effect.retry(ask, Schedule.spaced("100 millis"))), why: () => why }
 }

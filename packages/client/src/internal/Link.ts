@@ -9,7 +9,7 @@ import {
   type Subscription,
   UserAuthenticationExpiredError
 } from "@nats-io/nats-core"
-import { Account, Envelope, ReadBudget } from "@troupe/contract"
+import { Account, Envelope, ReadBudget, Reason as Text } from "@troupe/contract"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -260,7 +260,7 @@ export const connect = Effect.fnUntraced(function* (
   const to = login.servers.join(", ")
   const creds = yield* Effect.try({
     try: () => (options.creds === undefined ? undefined : renewed(options.creds)),
-    catch: (cause) => new ClientError({ to, reason: new NotAuthorized({ detail: String(cause) }) })
+    catch: (cause) => new ClientError({ to, reason: new NotAuthorized({ detail: Text.text(cause) }) })
   })
   const { account } = Account.userOf(creds?.() ?? "")
   const inboxPrefix = options.inboxPrefix ?? (account === undefined ? "_INBOX" : `_INBOX.${account}`)

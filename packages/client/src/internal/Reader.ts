@@ -1,3 +1,4 @@
+import { Reason } from "@troupe/contract"
 import { createInbox, type Msg, nuid, type Subscription } from "@nats-io/nats-core"
 import { Share } from "@troupe/contract"
 import { ClientError, NotAllowed, NotConnected } from "../ClientError.ts"
@@ -341,8 +342,9 @@ export class Reader {
 
 /** What went wrong while events were read from `to`. */
 export const failure = (to: string, cause: unknown): ClientError => {
-  const detail = cause instanceof Error ? cause.message : String(cause)
-  return cause instanceof ClientError ? cause : new ClientError({ to, reason: new NotConnected({ detail }) })
+  return Reason.is(cause, ClientError)
+    ? cause
+    : new ClientError({ to, reason: new NotConnected({ detail: Reason.text(cause) }) })
 }
 
 const isPlace = (from: Options["from"]): from is Place.Place => typeof from === "object" && "seq" in from

@@ -1,5 +1,5 @@
 import { type Msg, nuid } from "@nats-io/nats-core"
-import { Envelope, Key, type Message, Reply, Subject } from "@troupe/contract"
+import { Envelope, Id, Key, type Message, Reply, Subject } from "@troupe/contract"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import {
@@ -133,6 +133,8 @@ class Sending {
   acked = false
   private readonly acknowledged: (msg: Msg) => Signal | undefined
   private readonly inboxes: Array<string> = []
+  /** `Nats-Msg-Id` of the first publish, and of each one where nobody waits for an answer. */
+  private readonly firstId: string
 
   constructor(link: Link, { answer, id, message, source, traceparent }: Delivery, token: string, body: string) {
     const { actor, command, contract, service } = message.target
@@ -159,6 +161,8 @@ class Sending {
       traceparent,
       replyTo
     })
+    // An ask whose id was used hears so from its receiver. Nobody would tell whoever only sends: the stream must not drop it.
+    this.firstId = answer ? this.msgId : Id.published(this.msgId, this.subject, body)
     link.join(this.signals, this.subject)
   }
 
@@ -177,7 +181,7 @@ class Sending {
   publish(left: number): void {
     const until = performance.now() + left
     const repeated = this.published++ > 0 && this.answer
-    const id = repeated ? `${this.msgId}.${nuid.next()}` : this.msgId
+    const id = repeated ? `${this.msgId}.${nuid.next()}` : this.firstId
     /** Written when it goes: what waits for a batch has less time left. */
     const headers = (): Envelope.Headers => {
       const all: Record<string, string> = { ...this.headers, "Nats-Msg-Id": id }

@@ -1,6 +1,6 @@
 import { type Msg, type MsgHdrs, NoRespondersError, PermissionViolationError } from "@nats-io/nats-core"
 import { MsgHdrsImpl } from "@nats-io/nats-core/internal"
-import { Subject } from "@troupe/contract"
+import { Reason as Text, Subject } from "@troupe/contract"
 import { ClientError, NotAllowed, NotConnected, PlaceLost, type Reason } from "../ClientError.ts"
 import type { Link } from "./Link.ts"
 import * as Place from "./Place.ts"
@@ -65,7 +65,7 @@ export const request = async (
     if (violation !== undefined) throw refuse(new NotAllowed({ subject: violation.subject }))
     const closed = link.refusal()
     if (closed !== undefined) throw refuse(closed)
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = Text.text(cause)
     throw find(cause, NoRespondersError) === undefined ? new Silent(why) : new Unserved(why)
   })
 }

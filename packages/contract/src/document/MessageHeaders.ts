@@ -29,7 +29,9 @@ const stored = (contract: number): JsonSchema => ({
   "ce-subject": text("The key, percent-encoded where a header cannot have it. Without it: the one in the subject."),
   "Troupe-Contract": text(`The version of the contract that the sender has: ${contract} now. Without it: 1.`, whole),
   "Troupe-Correlation-Id": text("The id of the message that began the conversation. Without it: its own."),
-  "Nats-Msg-Id": text("For the duplicate window of the stream: the ce-id, for a retry with an ending."),
+  "Nats-Msg-Id": text(
+    "For the duplicate window of the stream: the ce-id; with an ending for a retry, and for a hash of what a message says that nobody waits for."
+  ),
   ...Object.fromEntries(Envelope.foreign.map((name) => [name, false]))
 })
 
