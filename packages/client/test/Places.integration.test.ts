@@ -227,12 +227,12 @@ describe("events that are not there any more", () => {
     await server.start()
     await take(service, 100)
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 })
-    const place = await new Promise<string>((onOpen) => {
-      const all = shop
-        .subscribe(taken, { onOpen: (place) => void all.return?.().then(() => onOpen(place)) })
-        [Symbol.asyncIterator]()
-      void all.next()
-    })
+    const opened = Promise.withResolvers<string>()
+    const all = shop.subscribe(taken, { onOpen: opened.resolve })
+    const reading = all[Symbol.asyncIterator]()
+    void reading.next()
+    const place = await opened.promise
+    await reading.return?.()
     vi.useRealTimers()
     await server.kill()
     await rm(server.store, { recursive: true })
