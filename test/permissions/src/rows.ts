@@ -78,6 +78,12 @@ export const publishes: ReadonlyArray<
       "$JS.API.STREAM.CREATE.OTHER"
     ]
   ],
+  [
+    "deleting a command that was too late",
+    "orders",
+    "$JS.API.STREAM.MSG.DELETE.CMD_orders",
+    ["$JS.API.STREAM.MSG.DELETE.EVT_orders", "$JS.API.STREAM.MSG.DELETE.CMD_payments"]
+  ],
   ["replies", "orders", "_INBOX.customers.a.b", ["_INBOX.customers", "svc.orders.ask", "svc.orders.caught.overview.3"]],
   ["waiting for a subscriber", "customers", undefined, ["svc.orders.caught.overview.3", "svc.orders.ask"]],
   ["replies of a caller", "customers", undefined, ["_INBOX.orders.a.b"]],

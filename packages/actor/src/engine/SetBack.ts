@@ -107,35 +107,37 @@ export const hold = (
 ): Effect.Effect<() => void, never, Nats | Scope.Scope> =>
   Effect.gen(function* () {
     const { consumer, p } = progress
-    let ends: Ends | undefined = found
+    let awaited: Ends | undefined = found
     const { cursors } = known()
     const proven = Object.values(cursors).some(({ redo = 0, seq }) => redo > seq)
     const before = progress.notice
     let notice: string | undefined
     const release = (): void => {
-      ends = undefined
+      awaited = undefined
       agenda.hold("nothing")
       if (notice !== undefined && progress.notice === notice) progress.notice = before
     }
     const passed = (): void => {
-      if (ends === undefined) return
+      if (awaited === undefined) return
       const { cursors } = known()
-      if (Object.entries(ends).every(([stream, end]) => (cursors[stream]?.seq ?? 0) >= end)) release()
+      if (Object.entries(awaited).every(([stream, end]) => (cursors[stream]?.seq ?? 0) >= end)) release()
     }
     passed()
-    if (ends === undefined) return () => {}
+    if (awaited === undefined) return () => {}
     agenda.hold(proven ? "all" : "timers")
     const watch = Effect.gen(function* () {
       if (!proven) return yield* Effect.andThen(Effect.sleep(doubtful), Effect.sync(release))
-      for (let looks = 1; ends !== undefined; looks++) {
+      for (let looks = 1; awaited !== undefined; looks++) {
         yield* Effect.sleep(look.every)
         // What a stream has lost meanwhile is not waited for.
-        const now = yield* Effect.result(endsOf(consumer, p))
-        if (now._tag === "Success" && ends !== undefined)
-          ends = Object.fromEntries(Object.entries(ends).map(([s, end]) => [s, Math.min(end, now.success[s] ?? end)]))
+        const now = yield* Effect.result(Effect.timeout(ends(consumer, p), look.every))
+        if (now._tag === "Success" && awaited !== undefined)
+          awaited = Object.fromEntries(
+            Object.entries(awaited).map(([s, end]) => [s, Math.min(end, now.success[s] ?? end)])
+          )
         passed()
-        if (looks !== look.told || ends === undefined) continue
-        const why = Object.entries(ends).map(([s, end]) => `${s}: ${known().cursors[s]?.seq ?? 0} of ${end}`)
+        if (looks !== look.told || awaited === undefined) continue
+        const why = Object.entries(awaited).map(([s, end]) => `${s}: ${known().cursors[s]?.seq ?? 0} of ${end}`)
         notice = Codes.text("TRP0320", `${consumer.name}, partition ${p}`, why.join(", "))
         progress.notice = notice
         yield* Effect.logWarning(notice)
@@ -145,4 +147,3 @@ export const hold = (
     yield* Effect.addFinalizer(() => Effect.sync(release))
     return passed
   })
-const endsOf = ends
