@@ -98,3 +98,19 @@ it.live("silence holds everything back and loses nothing; slowness is counted", 
     assert.strictEqual(link.hindered(), 3, "there and back")
   }).pipe(Effect.scoped)
 )
+
+it.live("links of one cluster are struck together", () =>
+  Effect.gen(function* () {
+    const server = yield* echo
+    const { port } = server.address() as AddressInfo
+    const links = [yield* Link.make(port), yield* Link.make(port)] as const
+    const link = Link.join([...links])
+    const sockets = yield* Effect.forEach(links, ({ port }) => dial(port))
+    for (const socket of sockets) socket.write("a")
+    yield* Effect.forEach(sockets, (socket) => hear(socket, 1))
+    assert.strictEqual(link.connections(), 2)
+    const ending = Effect.forEach(sockets, closed, { concurrency: 2 })
+    assert.strictEqual(link.cut(), 2)
+    yield* ending
+  }).pipe(Effect.scoped)
+)

@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto"
 import { assert, it } from "@effect/vitest"
-import { gap, hosts, kinds, make, poisonable } from "./src/schedule.ts"
+import { gap, hosts, kinds, make, original, poisonable } from "./src/schedule.ts"
 
 it("the same seed gives the same faults, another one others", () => {
   assert.deepStrictEqual(make(1, 300_000), make(1, 300_000))
@@ -37,4 +38,18 @@ it("draws among the kinds that it is given, and for hosts and keys that there ar
 
 it("a run that is too short for a second fault has one", () => {
   assert.strictEqual(make(1, 100).length, 1)
+})
+
+it("a seed gives with the original kinds the schedule that it gave before others were added", () => {
+  const digest = (seed: number, minutes: number) =>
+    createHash("sha256")
+      .update(JSON.stringify(make(seed, minutes * 60_000, original)))
+      .digest("hex")
+  assert.strictEqual(digest(31, 3), "00e98f2c2f2b854a0d2bc6a0fc973fc1b94b97cd2d022658417d4d47982610d4")
+  assert.strictEqual(digest(1, 1), "462465067769f4ac3c47bcd9ae1c7fd2ef906385bb99a5d72b334bc4c0591480")
+})
+
+it("ten minutes have every kind, five times at least", () => {
+  const drawn = Map.groupBy(make(21, 600_000), ({ kind }) => kind)
+  for (const kind of kinds) assert.isAtLeast(drawn.get(kind)?.length ?? 0, 5, kind)
 })

@@ -21,8 +21,9 @@ export const drain = (world: World): Effect.Effect<string | undefined> => {
     if (missing.length > 0) return `hosts ${missing.map(({ nth }) => nth).join(", ")} are not ready`
     const left = await unsettled({ ...world, name, actor: "Account", subscriber: "ledger" })
     if (left !== undefined) return left
-    const { parked, unrelayed } = await waiting(world)
+    const { parked, timers, unrelayed } = await waiting(world)
     if (parked > 0) return `${parked} messages are parked`
+    if (timers > 0) return `${timers} timers are set`
     return unrelayed.length === 0 ? undefined : `the outbox of ${unrelayed.join("; ")}`
   }
   return Effect.promise(() => look().catch((cause: unknown) => String(cause))).pipe(

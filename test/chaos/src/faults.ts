@@ -1,71 +1,41 @@
-import { cpSync, rmSync } from "node:fs"
-import { join } from "node:path"
 import { jetstream } from "@nats-io/jetstream"
 import { headers as natsHeaders, nuid } from "@nats-io/nats-core"
-import type { HostProcess } from "@troupe/test-world"
+import type { Client } from "@troupe/client"
+import type { Db } from "@troupe/postgres"
+import type { Link } from "@troupe/test-world/link"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
-import { name } from "./bank.ts"
-import type { Link } from "@troupe/test-world/link"
+import { listen, NotFired, onHost, onLinks, query, streams, wait } from "./aim.ts"
 import * as Processes from "./processes.ts"
 import type { Fault, FaultOf, Kind } from "./schedule.ts"
+import * as SetBack from "./setBack.ts"
+import * as Strain from "./strain.ts"
+import * as Streams from "./streams.ts"
 import type { Slot, World } from "./world.ts"
 
-/** A fault that could not be shown to have struck. */
-export class NotFired extends Schema.TaggedError<NotFired>()("NotFired", { why: Schema.String }) {
-  override get message(): string {
-    return this.why
-  }
-}
-
 /** Lets a fault strike and heals it; answers the evidence that it fired. */
-export const strike = (world: World, fault: Fault): Effect.Effect<string, unknown> =>
-  (faults[fault.kind] as (world: World, fault: Fault) => Effect.Effect<string, unknown>)(world, fault)
-
-/** Looks every 20 ms until something is there, 2 minutes at most. */
-const wait = <A>(what: string, look: Effect.Effect<A | undefined>): Effect.Effect<A, NotFired> =>
-  look.pipe(
-    Effect.repeat({ until: (seen) => seen !== undefined, schedule: Schedule.spaced("20 millis") }),
-    Effect.timeoutOrElse({ duration: "2 minutes", orElse: () => Effect.fail(new NotFired({ why: `no ${what}` })) })
-  ) as Effect.Effect<A, NotFired>
-
-const onHost = <A, E>(
-  world: World,
-  nth: number,
-  use: (host: HostProcess, slot: Slot) => Effect.Effect<A, E>
-): Effect.Effect<A, E | NotFired> => {
-  const slot = world.slots[nth]!
-  return slot.alone.withPermit(
-    Effect.flatMap(
-      wait(
-        "host",
-        Effect.sync(() => slot.host)
-      ),
-      (host) => use(host, slot)
-    )
-  )
+export const strike = (world: World, fault: Fault): Effect.Effect<string, unknown, Client | Db> => {
+  const { gate } = world
+  const it = (faults[fault.kind] as Strike<Fault>)(world, fault)
+  const begin = Effect.sync(() => void world.striking++)
+  const end = Effect.sync(() => void world.striking--)
+  const none = Effect.sync(() => world.striking === 0)
+  return fault.kind === "starve"
+    ? gate.withPermit(
+        Effect.andThen(Effect.repeat(none, { until: (is) => is, schedule: Schedule.spaced("100 millis") }), it)
+      )
+    : Effect.acquireUseRelease(
+        gate.withPermit(begin),
+        () => it,
+        () => end
+      )
 }
 
 const onLink = <A, E>(
   world: World,
   { host, server }: { readonly host: number; readonly server: "nats" | "postgres" },
   use: (link: Link) => Effect.Effect<A, E>
-): Effect.Effect<A, E | NotFired> => {
-  const slot = world.slots[host]!
-  const link = slot.links[server]
-  const connected = wait(
-    "connection",
-    Effect.sync(() => (link.connections() > 0 ? true : undefined))
-  )
-  return slot.alone.withPermit(
-    Effect.andThen(connected, use(link)).pipe(Effect.ensuring(Effect.sync(() => link.mend())))
-  )
-}
-
-/** A query beside the hosts' links, again until Postgres answers. */
-const query = <A>(run: () => Promise<A>): Effect.Effect<A> =>
-  Effect.tryPromise(run).pipe(Effect.retry(Schedule.spaced("100 millis")), Effect.orDie)
+): Effect.Effect<A, E | NotFired> => onLinks([world.slots[host]!], server, ([link]) => use(link!))
 
 const hindered = (link: Link, ms: number, hinder: () => void): Effect.Effect<string, NotFired> =>
   Effect.gen(function* () {
@@ -76,9 +46,9 @@ const hindered = (link: Link, ms: number, hinder: () => void): Effect.Effect<str
     return chunks > 0 ? `${chunks} chunks held back` : yield* new NotFired({ why: "nothing came over the link" })
   })
 
-const streams = [`CMD_${name}`, `EVT_${name}`]
+type Strike<F> = (world: World, fault: F) => Effect.Effect<string, unknown, Client | Db>
 
-const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effect.Effect<string, unknown> } = {
+const faults: { readonly [K in Kind]: Strike<FaultOf<K>> } = {
   "kill-host": (world, { host }) =>
     onHost(world, host, (host, slot) =>
       Effect.gen(function* () {
@@ -90,14 +60,22 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
     ),
 
   "freeze-host": (world, { host, ms }) =>
-    onHost(world, host, (host) =>
+    onHost(world, host, (host, slot) =>
       Effect.gen(function* () {
+        slot.excused = true
         host.kill("SIGSTOP")
         const stopped = () => Processes.all().find(({ pid, state }) => pid === host.pid && state.startsWith("T"))
         yield* wait("stopped process", Effect.sync(stopped))
         yield* Effect.sleep(ms)
         return `process ${host.pid} stood still for ${ms} ms`
-      }).pipe(Effect.ensuring(Effect.sync(() => host.kill("SIGCONT"))))
+      }).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            host.kill("SIGCONT")
+            slot.excused = false
+          })
+        )
+      )
     ),
 
   "end-host": (world, { host }) =>
@@ -118,12 +96,11 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
   "kill-nats": (world, { ms }) =>
     world.alone.nats.withPermit(
       Effect.gen(function* () {
-        const { pid } = world.nats
-        yield* world.nats.kill("SIGKILL")
-        yield* Processes.gone([pid])
+        const pids = yield* world.nats.kill
+        yield* Processes.gone(pids)
         yield* Effect.sleep(ms)
-        yield* world.nats.restart
-        return `process ${pid} is gone, ${world.nats.pid} came`
+        yield* world.nats.start
+        return `processes ${pids.join(", ")} are gone, ${world.nats.servers.map(({ pid }) => pid).join(", ")} came`
       })
     ),
 
@@ -142,12 +119,10 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
     world.alone.postgres.withPermit(
       Effect.gen(function* () {
         const { pid } = world.postgres
-        const children = Processes.all().flatMap((one) => (one.parent === pid ? [one.pid] : []))
-        yield* world.postgres.kill("SIGKILL")
-        yield* Processes.gone([pid, ...children])
+        const gone = yield* SetBack.killed(world)
         yield* Effect.sleep(ms)
         yield* world.postgres.restart
-        return `process ${pid} is gone with ${children.length} children`
+        return `process ${pid} is gone with ${gone - 1} children`
       })
     ),
 
@@ -176,40 +151,7 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
 
   "slow-link": (world, fault) => onLink(world, fault, (link) => hindered(link, fault.ms, () => link.slow(fault.delay))),
 
-  "set-back": (world, { ms }) =>
-    Effect.gen(function* () {
-      const copy = join(world.dir, `store-${nuid.next()}`)
-      const down = (files: () => void) =>
-        Effect.andThen(world.nats.kill("SIGKILL"), Effect.andThen(Effect.sync(files), world.nats.restart))
-      const copied = yield* world.alone.nats.withPermit(
-        Effect.andThen(
-          down(() => cpSync(world.nats.store, copy, { recursive: true })),
-          lastOf(world)
-        )
-      )
-      yield* Effect.sleep(ms)
-      return yield* world.alone.nats.withPermit(
-        Effect.gen(function* () {
-          // Somewhat newer than the copy, or there is nothing to lose.
-          const before = yield* wait(
-            "newer message in both streams",
-            Effect.map(lastOf(world), (last) =>
-              last.every(({ seq }, i) => seq > copied[i]!.seq + 10) ? last : undefined
-            )
-          )
-          yield* down(() => {
-            rmSync(world.nats.store, { recursive: true })
-            cpSync(copy, world.nats.store, { recursive: true })
-          })
-          const lost = yield* Effect.forEach(before, ({ id, seq }, i) =>
-            query(async () => ((await at(world, streams[i]!, seq))?.header.get("ce-id") !== id ? 1 : 0))
-          )
-          return lost.every((one) => one === 1)
-            ? before.map(({ seq }, i) => `${streams[i]} from ${seq} back to about ${copied[i]!.seq}`).join(", ")
-            : yield* new NotFired({ why: "the messages are still there" })
-        })
-      )
-    }),
+  "set-back": (world, { ms }) => SetBack.broker(world, ms),
 
   duplicates: (world, { count }) =>
     Effect.gen(function* () {
@@ -221,7 +163,7 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
         // Every other one recent and with its own id, for the duplicate window; the rest from anywhere, with a new id.
         const same = i % 2 === 0
         const seq = same ? last_seq - i : first_seq + Math.floor(((last_seq - first_seq) * i) / count)
-        const message = yield* query(() => at(world, stream, seq))
+        const message = yield* query(() => SetBack.at(world, stream, seq))
         if (message === null) continue
         const headers = natsHeaders()
         for (const [name, values] of message.header) {
@@ -280,13 +222,15 @@ const faults: { readonly [K in Kind]: (world: World, fault: FaultOf<K>) => Effec
       ),
       world.alone.poison.withPermit
     )
-  }
-}
+  },
 
-/** What a host says from now on. */
-const listen = (host: HostProcess): (() => string) => {
-  const before = host.output().length
-  return () => host.output().slice(before)
+  "set-back-database": (world, { ms }) => SetBack.database(world, ms),
+  starve: Strain.starve,
+  "slow-db": Strain.slowDb,
+  "clock-skew": Strain.clockSkew,
+  wedge: Strain.wedge,
+  "stream-full": Streams.full,
+  "cluster-leader": Streams.clusterLeader
 }
 
 /** Postgres' processes that serve hosts; undefined while there are none, or it does not answer. */
@@ -299,17 +243,4 @@ const backends = ({ sql }: World): Effect.Effect<readonly [number, ...Array<numb
       first === undefined ? undefined : ([first.pid, ...rest.map(({ pid }) => pid)] as const)
     ),
     Effect.orElseSucceed(() => undefined)
-  )
-
-const at = (world: World, stream: string, seq: number) => world.jsm.streams.getMessage(stream, { seq })
-
-/** The last sequence of both streams, and which message is there. */
-const lastOf = (world: World) =>
-  query(() =>
-    Promise.all(
-      streams.map(async (stream) => {
-        const seq = (await world.jsm.streams.info(stream)).state.last_seq
-        return { seq, id: (await at(world, stream, seq))?.header.get("ce-id") }
-      })
-    )
   )

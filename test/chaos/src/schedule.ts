@@ -33,7 +33,21 @@ const draws = {
     by: Random.choice([-3_600_000, -2_000, 2_000, 3_600_000] as const),
     ms: ms(2_000, 8_000)
   }),
-  poison: Effect.all({ key: Random.choice(poisonable), ms: ms(2_000, 10_000) })
+  poison: Effect.all({ key: Random.choice(poisonable), ms: ms(2_000, 10_000) }),
+  /** `ms` is how old the copy is that comes back. */
+  "set-back-database": Effect.all({ ms: ms(3_000, 8_000) }),
+  starve: Effect.all({ host, all: Random.nextBoolean, ms: ms(6_000, 12_000) }),
+  /** `ms` is how long the stream of commands stays full. */
+  "stream-full": Effect.all({ ms: ms(1_000, 6_000) }),
+  "clock-skew": Effect.all({ host, by: Random.choice([-3_600_000, 3_600_000] as const), ms: ms(4_000, 10_000) }),
+  /** `ms` is how long a leader that was killed stays away. */
+  "cluster-leader": Effect.all({
+    stream: Random.choice(["CMD", "EVT"] as const),
+    how: Random.choice(["kill", "step-down"] as const),
+    ms: ms(0, 8_000)
+  }),
+  "slow-db": Effect.all({ delay: Random.choice([50, 150, 500] as const), ms: ms(3_000, 8_000) }),
+  wedge: Effect.all({ host })
 } as const satisfies { readonly [kind: string]: Effect.Effect<object> }
 
 type Draws = typeof draws
@@ -43,6 +57,8 @@ export type FaultOf<K extends Kind> = { readonly at: number; readonly kind: K } 
 export type Fault = { [K in Kind]: FaultOf<K> }[Kind]
 
 export const kinds = Object.keys(draws) as ReadonlyArray<Kind>
+/** The kinds of the first suite. A seed with these alone gives the faults that it gave before there were others. */
+export const original = kinds.slice(0, kinds.indexOf("poison") + 1)
 
 /** From the start of one fault to that of the next, on average. Some last longer: then two are there at once. */
 export const gap = 3_500

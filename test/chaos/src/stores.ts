@@ -5,7 +5,7 @@ import type { World } from "./world.ts"
 
 /** A change of an account: an event in the stream, or its row in the ledger. */
 export interface Change {
-  readonly what: "opened" | "debited" | "credited"
+  readonly what: "opened" | "debited" | "credited" | "held" | "settled" | "returned"
   readonly key: string
   readonly nth: number
   readonly balance: number
@@ -16,6 +16,8 @@ export interface Event extends Change {
   readonly partition: number
   readonly position: number
   readonly cents: number
+  /** Time when the stream took it, in ms since 1970. */
+  readonly at: number
 }
 /** What the stores say when a run is over. */
 export interface Stores {
@@ -39,6 +41,7 @@ export interface Stores {
   readonly dead: ReadonlyArray<string>
   readonly parked: number
   readonly enqueued: number
+  readonly timers: number
   /** Rows of the outbox beyond their watermark, by consumer, partition and stream, for a person. */
   readonly unrelayed: ReadonlyArray<string>
 }
@@ -68,9 +71,12 @@ export const read = async (world: World): Promise<Stores> => {
 }
 
 /** What waits for its time, its adoption or its relay. */
-export const waiting = async ({ sql }: World): Promise<Pick<Stores, "parked" | "enqueued" | "unrelayed">> => {
-  const [counts] = await sql<[Pick<Stores, "parked" | "enqueued">]>`
-    select (select count(*) from troupe.parked)::int as parked, (select count(*) from troupe.enqueued)::int as enqueued`
+export const waiting = async ({
+  sql
+}: World): Promise<Pick<Stores, "parked" | "enqueued" | "timers" | "unrelayed">> => {
+  const [counts] = await sql<[Pick<Stores, "parked" | "enqueued" | "timers">]>`
+    select (select count(*) from troupe.parked)::int as parked, (select count(*) from troupe.enqueued)::int as enqueued,
+      (select count(*) from troupe.timer)::int as timers`
   const rows =
     await sql`select c.name, o.p, o.stream, count(*)::int as n, min(o.pos) as first, coalesce(w.pos, 0) as watermark
     from troupe.outbox o join troupe.consumer c on c.id = o.consumer
@@ -92,12 +98,13 @@ const events = async ({ connection, jsm }: World): Promise<ReadonlyArray<Event>>
   for await (const message of await consumer.consume()) {
     const [, , partition, , what, token] = message.subject.split(".")
     found.push({
-      ...message.json<Omit<Event, "id" | "partition" | "position" | "key" | "what">>(),
+      ...message.json<Pick<Event, "nth" | "balance" | "transfer" | "cents">>(),
       what: what as Change["what"],
       key: Key.decode(token!)!,
       id: message.headers!.get("ce-id"),
       partition: Number(partition),
-      position: Number(message.headers!.get("Troupe-Lane-Position"))
+      position: Number(message.headers!.get("Troupe-Lane-Position")),
+      at: message.info.timestampNanos / 1_000_000
     })
     if (message.seq >= last_seq) break
   }

@@ -21,6 +21,8 @@ export interface Cluster {
   readonly url: string
   /** Path of each server's log. The logs of a run that failed are kept. */
   readonly logs: ReadonlyArray<string>
+  /** The servers themselves, for what all of them do at once. */
+  readonly servers: ReadonlyArray<NatsServer.NatsServer>
   /** Kills one server with SIGKILL; returns when its process is gone. */
   readonly kill: (server: number) => Effect.Effect<void>
   /** Starts a server again on its port and store; returns when it answers. It may still catch up. */
@@ -33,10 +35,14 @@ export interface Cluster {
   readonly caughtUp: (stream: string) => Effect.Effect<void>
 }
 
-/** Ends with the scope. `config` is appended to each server's configuration file. */
+/**
+ * Ends with the scope. `config` is appended to each server's configuration file. With `advertise: false` clients do not
+ * learn the other servers' addresses: they stay on the addresses that they were given.
+ */
 export const cluster = Effect.fnUntraced(function* (options: {
   readonly servers: number
   readonly config?: string
+  readonly advertise?: boolean
 }): Effect.fn.Return<Cluster, unknown, Scope.Scope> {
   const base = yield* folder
   const name = `troupe-${randomUUID()}`
@@ -47,7 +53,7 @@ export const cluster = Effect.fnUntraced(function* (options: {
     (port, i) =>
       NatsServer.start({
         dir: join(base, `server-${i}`),
-        config: `cluster { name: ${name}, listen: "127.0.0.1:${port}", routes: [${routes}] }\n${options.config ?? ""}`
+        config: `cluster { name: ${name}, listen: "127.0.0.1:${port}", routes: [${routes}], no_advertise: ${options.advertise === false} }\n${options.config ?? ""}`
       }),
     { concurrency: "unbounded" }
   )
@@ -79,6 +85,7 @@ export const cluster = Effect.fnUntraced(function* (options: {
     names,
     url: urls.join(","),
     logs: servers.map(({ log }) => log),
+    servers,
     kill: (server) => servers[server]!.kill("SIGKILL"),
     restart: (server) => Effect.orDie(servers[server]!.restart),
     leaderOf,

@@ -118,3 +118,20 @@ export const make = (target: number): Effect.Effect<Link, never, Scope.Scope> =>
     }),
     ({ close }) => Effect.sync(close)
   ).pipe(Effect.map(({ link }) => link))
+
+/** Links to the servers of one cluster, which are struck together. Its port is that of the first. */
+export const join = (links: readonly [Link, ...Array<Link>]): Link => {
+  const each = (strike: (link: Link) => void) => () => links.forEach(strike)
+  const sum = (count: (link: Link) => number) => () => links.reduce((sum, link) => sum + count(link), 0)
+  return {
+    port: links[0].port,
+    cut: sum((link) => link.cut()),
+    silence: each((link) => link.silence()),
+    strand: sum((link) => link.strand()),
+    slow: (delay) => links.forEach((link) => link.slow(delay)),
+    mend: each((link) => link.mend()),
+    connections: sum((link) => link.connections()),
+    hindered: sum((link) => link.hindered()),
+    refused: sum((link) => link.refused())
+  }
+}
