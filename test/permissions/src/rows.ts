@@ -72,7 +72,6 @@ export const publishes: ReadonlyArray<
       "$JS.API.STREAM.PURGE.EVT_orders",
       "$JS.API.STREAM.DELETE.CMD_orders",
       "$JS.API.STREAM.UPDATE.CMD_orders",
-      "$JS.API.STREAM.MSG.DELETE.EVT_orders",
       "$JS.API.STREAM.PURGE.CMD_payments",
       "$JS.API.STREAM.CREATE.EVT_payments",
       "$JS.API.STREAM.CREATE.OTHER"
