@@ -64,7 +64,7 @@ export class ClientError extends Schema.TaggedError<ClientError>()("ClientError"
   /** `TRP0210 no answer in time · orders.Order.place · after 5s · ask again ...` */
   override get message(): string {
     const [code, why] = describe(this.reason)
-    return code in Codes.codes ? Codes.text(code as Codes.Code, this.to, why) : `${code} · ${this.to} · ${why}`
+    return Codes.textOfMessage(code, this.to, why)
   }
   /** Whether the same message may get through later. Keep its id: what was handled is then answered, not handled again. */
   get retryable(): boolean {

@@ -1,39 +1,7 @@
-/**
- * Every error that Troupe reports has one of these codes. Texts read
- * `TRP0412 what happened · to what · why · what to do`.
- *
- * 00xx set-up and servers, 01xx configuration and start, 02xx messages, 03xx turns, 04xx streams, 05xx database, 06xx commands of the CLI,
- * 07xx the gateway.
- */
-export const codes = {
-  // 00xx as the set-up says them: it runs before any package is installed, and adds what it knows.
-  TRP0001: { what: "no Node.js to be had for this platform", todo: "install Node.js 26 yourself and run it again" },
-  TRP0002: { what: "could not fetch Node.js", todo: "check the network, or install Node.js 26" },
-  TRP0003: { what: "could not set up pnpm", todo: "check the network, or install pnpm 12" },
-  TRP0004: { what: "could not install the dependencies", todo: "read the cause; then run it again" },
-  TRP0005: { what: "could not write", todo: "set TROUPE_CACHE to a folder that you may write" },
-  TRP0006: { what: "gave up waiting for another start", todo: "end it, or remove the lock that it names" },
-  TRP0007: { what: "could not start a program", todo: "remove node_modules and run it again" },
-  TRP0008: { what: "nothing to run", todo: "use `npm start`" },
-  TRP0009: { what: "the start failed", todo: "report it with this line" },
-  TRP0020: {
-    what: "no nats-server to be had",
-    todo: "install nats-server 2.11 or newer, or set NATS_URL or NATS_SERVER"
-  },
-  TRP0021: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },
-  TRP0022: { what: "the port is taken", todo: "stop what listens there, or choose another port" },
-  TRP0023: { what: "no PostgreSQL for this platform", todo: "set DATABASE_URL to a PostgreSQL 15 or newer" },
-  TRP0024: { what: "PostgreSQL could not make its data folder", todo: "read its last lines" },
-  TRP0025: { what: "the server did not start", todo: "read its last lines" },
-  TRP0026: { what: "a folder cannot be written", todo: "choose one that you may write" },
-  TRP0027: { what: "the data folder is in use", todo: "stop the server that uses it, or choose another folder" },
-  TRP0101: { what: "a setting is missing or wrong", todo: "set it, by flag or by environment" },
-  TRP0102: { what: "the file declares no service", todo: "let it `export default Service.make(...)`" },
-  TRP0103: { what: "the file cannot be loaded", todo: "read the cause, mend it and run it again" },
-  TRP0104: { what: "no services found", todo: "run it where services/*/src/main.ts lie, or name the files" },
-  TRP0105: { what: "a service ended", todo: "read its last lines above" },
-  TRP0106: { what: "a service did not become ready", todo: "read its lines above, or run troupe doctor" },
-  TRP0107: { what: "the health port is taken", todo: "set TROUPE_HTTP_PORT to another port, or 0 for any" },
+type Table = { readonly [code: `TRP${number}`]: { readonly what: string; readonly todo: string } }
+
+/** Those that the sender of a message may get: what runs in browsers carries these and no others. */
+export const ofMessages = {
   TRP0201: { what: "the payload is not what the contract declares", todo: "send it as the contract's schema says" },
   TRP0202: { what: "no such command", todo: "compare the contract's version with the service's" },
   TRP0203: { what: "no valid envelope", todo: "send ce-id, ce-type and ce-source as the contract's packages do" },
@@ -196,7 +164,38 @@ export const codes = {
   TRP0421: {
     what: "the stream could not be marked with its database",
     todo: "run troupe identity move as a NATS user who may change the stream, so that no other database can use it unnoticed"
+  }
+} as const satisfies Table
+
+const ofOperators = {
+  // 00xx as the set-up says them: it runs before any package is installed, and adds what it knows.
+  TRP0001: { what: "no Node.js to be had for this platform", todo: "install Node.js 26 yourself and run it again" },
+  TRP0002: { what: "could not fetch Node.js", todo: "check the network, or install Node.js 26" },
+  TRP0003: { what: "could not set up pnpm", todo: "check the network, or install pnpm 12" },
+  TRP0004: { what: "could not install the dependencies", todo: "read the cause; then run it again" },
+  TRP0005: { what: "could not write", todo: "set TROUPE_CACHE to a folder that you may write" },
+  TRP0006: { what: "gave up waiting for another start", todo: "end it, or remove the lock that it names" },
+  TRP0007: { what: "could not start a program", todo: "remove node_modules and run it again" },
+  TRP0008: { what: "nothing to run", todo: "use `npm start`" },
+  TRP0009: { what: "the start failed", todo: "report it with this line" },
+  TRP0020: {
+    what: "no nats-server to be had",
+    todo: "install nats-server 2.11 or newer, or set NATS_URL or NATS_SERVER"
   },
+  TRP0021: { what: "nats-server is too old", todo: "use nats-server 2.11 or newer" },
+  TRP0022: { what: "the port is taken", todo: "stop what listens there, or choose another port" },
+  TRP0023: { what: "no PostgreSQL for this platform", todo: "set DATABASE_URL to a PostgreSQL 15 or newer" },
+  TRP0024: { what: "PostgreSQL could not make its data folder", todo: "read its last lines" },
+  TRP0025: { what: "the server did not start", todo: "read its last lines" },
+  TRP0026: { what: "a folder cannot be written", todo: "choose one that you may write" },
+  TRP0027: { what: "the data folder is in use", todo: "stop the server that uses it, or choose another folder" },
+  TRP0101: { what: "a setting is missing or wrong", todo: "set it, by flag or by environment" },
+  TRP0102: { what: "the file declares no service", todo: "let it `export default Service.make(...)`" },
+  TRP0103: { what: "the file cannot be loaded", todo: "read the cause, mend it and run it again" },
+  TRP0104: { what: "no services found", todo: "run it where services/*/src/main.ts lie, or name the files" },
+  TRP0105: { what: "a service ended", todo: "read its last lines above" },
+  TRP0106: { what: "a service did not become ready", todo: "read its lines above, or run troupe doctor" },
+  TRP0107: { what: "the health port is taken", todo: "set TROUPE_HTTP_PORT to another port, or 0 for any" },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
   TRP0503: { what: "the database is not migrated", todo: "run troupe migrate" },
@@ -287,11 +286,29 @@ export const codes = {
     what: "the gateway knows nobody's keys",
     todo: "give it `auth`, or TROUPE_JWKS_URL or TROUPE_JWT_SECRET; or say TROUPE_AUTH=none, on loopback only"
   }
-} as const satisfies { readonly [code: `TRP${number}`]: { readonly what: string; readonly todo: string } }
+} as const satisfies Table
+
+/**
+ * Every error that Troupe reports has one of these codes. Texts read
+ * `TRP0412 what happened · to what · why · what to do`.
+ *
+ * 00xx set-up and servers, 01xx configuration and start, 02xx messages, 03xx turns, 04xx streams, 05xx database, 06xx commands of the CLI,
+ * 07xx the gateway.
+ */
+// A call that bundlers may drop, as they may not drop a spread.
+export const codes = /* @__PURE__ */ Object.assign({}, ofMessages, ofOperators)
 
 /** One of the codes. */
 export type Code = keyof typeof codes
 
 /** `TRP0412 what happened · to what · why · what to do` */
-export const text = (code: Code, to: string, why: string): string =>
-  `${code} ${codes[code].what} · ${to} · ${why} · ${codes[code].todo}`
+export const text = (code: Code, to: string, why: string): string => line(code, codes[code], to, why)
+
+/** The same of a code that came with a message: without what newer code would say of one that is not known here. */
+export const textOfMessage = (code: string, to: string, why: string): string => {
+  const known = code in ofMessages ? ofMessages[code as keyof typeof ofMessages] : undefined
+  return known === undefined ? `${code} · ${to} · ${why}` : line(code, known, to, why)
+}
+
+const line = (code: string, { todo, what }: Table[keyof Table], to: string, why: string): string =>
+  `${code} ${what} · ${to} · ${why} · ${todo}`
