@@ -27,9 +27,10 @@ const deadLetter = (world: World.World) =>
     ([letter]) => letter!
   )
 
-const suspects = (world: World.World) =>
+/** Nothing is noted any more as running. What was handled right before its host died is not met again, and its row stays a week. */
+const nothingOpen = (world: World.World) =>
   World.until(
-    () => world.sql`select id from troupe.suspect`,
+    () => world.sql`select id from troupe.suspect where open or strikes > 0`,
     (rows) => rows.length === 0
   )
 
@@ -107,7 +108,7 @@ describe("a message whose handler ends the process", () => {
         }).pipe(Effect.provide(world.client))
         assert.isAtLeast(seen.ends, 1)
         assert.isAtMost(seen.ends, 4)
-        yield* suspects(world)
+        yield* nothingOpen(world)
       }).pipe(Effect.scoped),
     180_000
   )
