@@ -17,7 +17,8 @@ export const remove = (options: Options & { readonly name: string; readonly yes:
       const service = yield* serviceOf(servers)
       const one = (yield* look(servers, service)).find((consumer) => consumer.name === name)
       if (one === undefined) return yield* failure("TRP0611", name, `${servers.where} has none of that name`)
-      if (name === `${service}.outbox`) return yield* failure("TRP0612", name, "every service has one")
+      if (name === `${service}.outbox` || name === `${service}.unclaimed`)
+        return yield* failure("TRP0612", name, "every service has one")
       if (one.hosts > 0) return yield* failure("TRP0612", name, `${one.hosts} living hosts run it`)
       const { commands, dead, parked, timers } = row(one)
       const what = `${timers} timers, ${parked} parked messages, ${dead} dead letters, ${commands} unread commands`
