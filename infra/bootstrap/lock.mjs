@@ -59,7 +59,7 @@ const breakAbandoned = (lock) => {
 
 /** Runs `run` while no other process does so under the same lock folder. */
 export const withLock = async (lock, what, run) => {
-  const since = Date.now()
+  const since = performance.now()
   let told = false
   try {
     mkdirSync(dirname(lock), { recursive: true })
@@ -73,7 +73,7 @@ export const withLock = async (lock, what, run) => {
     }
     if (!told) say(`another start is ${what}, waiting for it`)
     told = true
-    if (Date.now() - since > patience) {
+    if (performance.now() - since > patience) {
       throw new Failure(
         "TRP0006",
         "gave up waiting",

@@ -2,7 +2,7 @@ import { fork } from "node:child_process"
 import { once } from "node:events"
 import { cp, rm } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { jetstreamManager, type StreamAPI } from "@nats-io/jetstream"
 import { Contract } from "@troupe/contract"
 import { type Connection, connect, type SubscribeOptions } from "@troupe/client/node"
@@ -215,6 +215,31 @@ describe("events that are not there any more", () => {
     const { it, reading } = await setBack({ whenLost: "rewind" }, 2, 3)
     await using _ = it
     assert.deepStrictEqual((await reading).seen, [1, 2, 201, 202, 203])
+  })
+
+  it("and are read again though this program's clock was an hour ahead when it began", async () => {
+    await using it = await world()
+    const { server, service, shop } = it
+    await take(service, 1)
+    const copy = `${server.store}-copy`
+    await server.kill()
+    await cp(server.store, copy, { recursive: true })
+    await server.start()
+    await take(service, 100)
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 })
+    const opened = Promise.withResolvers<string>()
+    const all = shop.subscribe(taken, { onOpen: opened.resolve })
+    const reading = all[Symbol.asyncIterator]()
+    void reading.next()
+    const place = await opened.promise
+    await reading.return?.()
+    vi.useRealTimers()
+    await server.kill()
+    await rm(server.store, { recursive: true })
+    await cp(copy, server.store, { recursive: true })
+    await server.start()
+    for (const n of [201, 202]) await take(service, n)
+    assert.deepStrictEqual((await read(shop, 3, { after: place, whenLost: "rewind" })).seen, [1, 201, 202])
   })
 
   it("are told of when the stream was deleted, and made anew", async () => {

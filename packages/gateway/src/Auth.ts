@@ -105,16 +105,41 @@ const verifier = (auth: Auth): Verify => {
   return async (token) => (await jwtVerify(token, keys, options)).payload
 }
 
-/** Keys that were fetched are kept; that they could not be had is remembered for a second. */
+/** How long keys that were fetched are used, ms, and how soon they may be fetched again for a key that is not among them. */
+const fresh = 600_000
+const cooldown = 30_000
+
+/**
+ * Keys that were fetched are kept; that they could not be had is remembered for a second. Ages are measured by the
+ * monotonic clock: jose's own, by the wall clock, would keep revoked keys and miss new ones for as long as a clock that is
+ * corrected was ahead.
+ */
 const remote = (url: URL): JWTVerifyGetKey => {
   const justFailed = new Error("it failed a moment ago")
   let failed = Number.NEGATIVE_INFINITY
   const sparing: FetchImplementation = (url, options) =>
     performance.now() - failed < 1_000 ? Promise.reject(justFailed) : fetch(url, options)
-  const keys = createRemoteJWKSet(url, { [customFetch]: sparing })
-  return async (header, token) => {
+  const never = Number.POSITIVE_INFINITY
+  const keys = createRemoteJWKSet(url, { [customFetch]: sparing, cacheMaxAge: never, cooldownDuration: never })
+  let loaded = Number.NEGATIVE_INFINITY
+  const olderThan = (ms: number) => performance.now() - loaded >= ms
+  const load = async () => {
+    await keys.reload()
+    loaded = performance.now()
+  }
+  const find: JWTVerifyGetKey = async (header, token) => {
+    if (olderThan(fresh)) await load()
     try {
       return await keys(header, token)
+    } catch (cause) {
+      if (!(cause instanceof errors.JWKSNoMatchingKey) || !olderThan(cooldown)) throw cause
+      await load()
+      return await keys(header, token)
+    }
+  }
+  return async (header, token) => {
+    try {
+      return await find(header, token)
     } catch (cause) {
       if (cause !== justFailed && unknown(cause).unknown === "away") failed = performance.now()
       throw cause

@@ -210,6 +210,36 @@ describe("keys", () => {
     server.close().closeAllConnections()
   })
 
+  it("that are new are found, and old ones forgotten, though the clock was an hour ahead when they were fetched", async () => {
+    const pairs = await Promise.all([1, 2].map(() => generateKeyPair("ES256", { extractable: true })))
+    const keys = await Promise.all(
+      pairs.map(async ({ publicKey }, i) => ({ ...(await exportJWK(publicKey)), kid: String(i) }))
+    )
+    let there = keys.slice(0, 1)
+    const server = createServer((_, response) => {
+      response.setHeader("content-type", "application/json").end(JSON.stringify({ keys: there }))
+    }).listen(0, "127.0.0.1")
+    await once(server, "listening")
+    await using shop = await gateway({
+      auth: { jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json` }
+    })
+    const clock = vi.spyOn(performance, "now")
+    const send = async (key: 0 | 1, ms: number) => {
+      clock.mockReturnValue(ms)
+      const bearer = await signed("ES256", pairs[key]!.privateKey, String(key))
+      return (await shop.post(place, order, { authorization: `Bearer ${bearer}` })).status
+    }
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3_600_000 })
+    assert.strictEqual(await send(0, 0), 200)
+    vi.useRealTimers()
+    there = keys
+    assert.deepStrictEqual([await send(1, 29_999), await send(1, 30_000)], [401, 200])
+    there = keys.slice(1)
+    assert.deepStrictEqual([await send(0, 629_999), await send(0, 630_000)], [200, 401])
+    clock.mockRestore()
+    server.close().closeAllConnections()
+  })
+
   it("that are none are told when it starts", async () => {
     for (const keys of [{ jwksUrl: "foo" }, { jwksUrl: "file:///keys" }, { jwks: {} as { keys: [] } }]) {
       const declared = Gateway.make({ contracts: [Shop], auth: keys })

@@ -1,4 +1,3 @@
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { describe, failure, Nats, type NatsError } from "./Nats.ts"
@@ -23,12 +22,12 @@ export const purge = ({ cursor, filter, kept, stream }: Options): Effect.Effect<
   Effect.gen(function* () {
     if (cursor.seq <= 1) return 0
     const { jsm } = yield* Nats
-    const since = (yield* Clock.currentTimeMillis) - Duration.toMillis(kept)
     return yield* Effect.tryPromise({
       try: async () => {
         const log = await Position.held(jsm, stream)
         const there = await Position.stored(jsm, stream, cursor.seq, log)
         if (Position.judge(cursor, log, there)?.code === "TRP0408") return 0
+        const since = log.now - Duration.toMillis(Duration.fromInputUnsafe(kept))
         const first = await Position.sequenceAt(jsm, stream, filter, since)
         const { purged } = await jsm.streams.purge(stream, { filter, seq: Math.min(first, cursor.seq) })
         return purged

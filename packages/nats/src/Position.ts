@@ -1,4 +1,4 @@
-import { AckPolicy, DeliverPolicy, type JetStreamManager } from "@nats-io/jetstream"
+import { AckPolicy, DeliverPolicy, type JetStreamManager, type StreamInfo } from "@nats-io/jetstream"
 import { nuid } from "@nats-io/nats-core"
 import type { Codes } from "@troupe/contract"
 import * as Effect from "effect/Effect"
@@ -22,6 +22,11 @@ export interface Log {
   readonly created: number
   readonly first: number
   readonly last: number
+}
+
+/** The same, and the time of the server that keeps it, ms since 1970. This machine's clock may be wrong. */
+export interface Held extends Log {
+  readonly now: number
 }
 
 /** What happened to a stream since it was read. */
@@ -84,7 +89,7 @@ export const locate = (
         const finding = judge(after, log, await stored(jsm, stream, after.seq, log))
         if (finding === undefined) return { position: { ...after, created }, finding }
         if (finding.code === "TRP0407") return { position: { ...after, ...unread }, finding }
-        const at = Math.max(0, after.at === undefined ? Date.now() - remembered : after.at - margin)
+        const at = Math.max(0, after.at === undefined ? log.now - remembered : after.at - margin)
         const seq = (await sequenceAt(jsm, stream, filter, at)) - 1
         const there = await stored(jsm, stream, seq, log)
         return { position: { seq, id: "", at, ...there, created }, finding }
@@ -115,9 +120,10 @@ export const sequenceAt = async (
   return delivered.stream_seq + 1
 }
 
-export const held = async (jsm: JetStreamManager, stream: string): Promise<Log> => {
-  const { created, state } = await jsm.streams.info(stream)
-  return { created: Date.parse(created), first: state.first_seq, last: state.last_seq }
+export const held = async (jsm: JetStreamManager, stream: string): Promise<Held> => {
+  // nats.js does not declare `ts`, which servers say since 2.10.
+  const { created, state, ts } = (await jsm.streams.info(stream)) as StreamInfo & { readonly ts: string }
+  return { created: Date.parse(created), first: state.first_seq, last: state.last_seq, now: Date.parse(ts) }
 }
 
 /** What a stream holds at a sequence. */

@@ -1,5 +1,5 @@
 import { jetstream } from "@nats-io/jetstream"
-import { assert, it } from "@effect/vitest"
+import { assert, it, vi } from "@effect/vitest"
 import { History, Nats, Topology } from "@troupe/nats"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -24,6 +24,13 @@ it.live("purges what is both older than the window and below the cursor, of one 
       0,
       "all of it is young"
     )
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 24 * 3_600_000 })
+    assert.strictEqual(
+      yield* History.purge({ ...lane, kept: "1 hour", cursor: { seq: 5, id: "" } }),
+      0,
+      "all of it is young by the stream's clock, though this machine's is a day ahead"
+    )
+    vi.useRealTimers()
     assert.strictEqual(
       yield* History.purge({ ...lane, kept: "0 millis", cursor: { seq: 0, id: "" } }),
       0,

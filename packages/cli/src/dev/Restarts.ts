@@ -2,7 +2,7 @@
 export const atMost = 5
 const window = 60_000
 
-/** When a service was started again, in ms; only the last minute's are kept. */
+/** When a service was started again, in ms of a monotonic clock; only the last minute's are kept. */
 export type Restarts = ReadonlyArray<number>
 
 /** What to do about a service that died by itself at `now`: start it again after `delay` ms, or give it up. */

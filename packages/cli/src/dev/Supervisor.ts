@@ -79,7 +79,7 @@ export const make = (declared: Service, world: World): Supervisor => {
   const becomeReady = (child: Child, again: boolean) =>
     Effect.gen(function* () {
       let why = () => "it did not say that it is ready"
-      const began = yield* Clock.currentTimeMillis
+      const began = yield* monotonic
       const wait = Effect.gen(function* () {
         const url = yield* child.ready
         for (const path of ["readyz", "livez"]) {
@@ -97,7 +97,7 @@ export const make = (declared: Service, world: World): Supervisor => {
       wasReady = true
       release()
       yield* Deferred.succeed(ready, running)
-      const took = (yield* Clock.currentTimeMillis) - began
+      const took = (yield* monotonic) - began
       if (again) world.say(`${service.name} is ready again after ${(took / 1000).toFixed(1)} s (process ${child.pid})`)
     })
 
@@ -139,7 +139,7 @@ export const make = (declared: Service, world: World): Supervisor => {
         return yield* new Failure({ code: verdict.slice(0, 7), message: verdict })
       }
       release()
-      const decision = Restarts.next(restarts, yield* Clock.currentTimeMillis)
+      const decision = Restarts.next(restarts, yield* monotonic)
       if (decision === "give up") {
         return yield* failure("TRP0105", service.name, `${how}, ${Restarts.atMost} restarts in a minute; ${quoted()}`)
       }
@@ -165,3 +165,6 @@ export const make = (declared: Service, world: World): Supervisor => {
 
 const at = (service: Service, port: number): Service => ({ ...service, port })
 const cut = (line: string): string => (line.length <= 200 ? line : `${line.slice(0, 199)}…`)
+
+/** ms */
+const monotonic = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)

@@ -26,11 +26,11 @@ function tried<E>(
   start: Effect.Effect<unknown, E, Scope.Scope>
 ): Effect.Effect<ReadonlyArray<Finding>> {
   return Effect.gen(function* () {
-    const before = yield* Clock.currentTimeMillis
+    const before = yield* Clock.monotonicTimeNanos
     const took = yield* Effect.scoped(
       Effect.andThen(
         start,
-        Effect.map(Clock.currentTimeMillis, (now) => now - before)
+        Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - before) / 1e6)
       )
     )
     return [ok(check, `${says} (tried here: ${(took / 1000).toFixed(1)} s)`)]

@@ -68,6 +68,7 @@ export class Reader {
   private large = false
   /** Messages that this consumer has delivered. */
   private delivered = 0
+  /** By `performance.now`: a clock that is set back must not keep a silent server. */
   private heardAt = 0
   /** The last pull brought all that was asked for: until the next one retention may delete what it could not send. */
   private behind = false
@@ -101,13 +102,13 @@ export class Reader {
 
   /** Opens it, and goes on reading in the background. Rejects with `ClientError` when there is nothing to read. */
   async open(): Promise<void> {
-    for (const since = Date.now(); ; await pause()) {
+    for (const since = performance.now(); ; await pause()) {
       try {
         await this.begin(true)
         break
       } catch (cause) {
         if (!(cause instanceof Api.Passing) || cause instanceof Api.NoStream) throw cause
-        if (this.closed || Date.now() - since > patience) throw cause
+        if (this.closed || performance.now() - since > patience) throw cause
       }
     }
     if (this.closed) return
@@ -127,7 +128,7 @@ export class Reader {
     while (!this.closed) {
       await new Promise<void>((resolve) => {
         const watch = setInterval(() => {
-          if (this.link.connected && this.pulling && Date.now() - this.heardAt > silence) this.quit()
+          if (this.link.connected && this.pulling && performance.now() - this.heardAt > silence) this.quit()
           else if (this.pulling && this.wanted === 0) this.pulled().pull()
         }, 1_000)
         const left = this.link.onReconnect(() => this.quit())
@@ -186,7 +187,7 @@ export class Reader {
     this.subscription = link.nc.subscribe(this.inbox, {
       callback: (error, msg) => {
         if (error !== null || this.over) return
-        this.heardAt = Date.now()
+        this.heardAt = performance.now()
         const info = ackOf(msg)
         if (info === undefined) return this.told(msg)
         // Without a filter a hole in the sequences tells.
@@ -233,7 +234,7 @@ export class Reader {
     this.pulling = true
     // No more than there is, so that it is over soon and others get its part of the budget.
     this.wanted = this.pending === 0 ? room : Math.min(room, this.pending)
-    this.heardAt = Date.now()
+    this.heardAt = performance.now()
     if (this.behind) void this.compare(bytes).catch(() => this.quit())
     else this.ask(bytes)
   }
@@ -310,7 +311,7 @@ export class Reader {
   /** A place that is known to be read. */
   private async standing(log: Api.Log, seq: number): Promise<Place.Place> {
     const id = await Api.idAt(this.link, this.options.stream, seq, log)
-    return { created: log.created, seq, at: Date.now(), id }
+    return { created: log.created, seq, at: log.now, id }
   }
 
   /** Has the consumer made anew. */

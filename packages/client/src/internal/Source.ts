@@ -70,13 +70,13 @@ export class Source {
 
   /** A server that starts is asked again. */
   private async patiently<A>(ask: () => Promise<A>): Promise<A> {
-    for (const since = Date.now(); ; await new Promise((resolve) => setTimeout(resolve, 250))) {
+    for (const since = performance.now(); ; await new Promise((resolve) => setTimeout(resolve, 250))) {
       try {
         return await ask()
       } catch (cause) {
         if (!(cause instanceof Passing)) throw cause
         const unserved = cause instanceof Unserved
-        if (!this.closed && Date.now() - since < (unserved ? patience.unserved : patience.silent)) continue
+        if (!this.closed && performance.now() - since < (unserved ? patience.unserved : patience.silent)) continue
         throw unserved ? noStream(this.service, "place", this.service) : cause
       }
     }

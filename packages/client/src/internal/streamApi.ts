@@ -13,6 +13,8 @@ export interface Log {
   readonly created: number
   readonly first: number
   readonly last: number
+  /** The time of the server that keeps it, ms since 1970: this machine's clock may be wrong. */
+  readonly now: number
   /** Over how many partitions its keys are spread: see `Key.partition`. */
   readonly partitions: number
 }
@@ -86,6 +88,7 @@ interface ApiError {
   readonly description: string
 }
 interface StreamInfo {
+  readonly ts: string
   readonly created: string
   readonly config: { readonly subject_transform?: { readonly dest: string } }
   readonly state: { readonly first_seq: number; readonly last_seq: number }
@@ -110,9 +113,10 @@ export class NoStream extends Passing {
 }
 
 export const look = async (link: Link, stream: string): Promise<Log> => {
-  const { config, created, state } = await call<StreamInfo>(link, stream, `STREAM.INFO.${stream}`, {})
+  const { config, created, state, ts } = await call<StreamInfo>(link, stream, `STREAM.INFO.${stream}`, {})
   const partitions = Number(/\{\{partition\((\d+),3\)\}\}/.exec(config.subject_transform?.dest ?? "")?.[1] ?? 0)
-  return { created: Date.parse(created), first: state.first_seq, last: state.last_seq, partitions }
+  const [first, last] = [state.first_seq, state.last_seq]
+  return { created: Date.parse(created), first, last, now: Date.parse(ts), partitions }
 }
 
 /** An ordered reader of its own: no acks, in memory, forgotten by the server after five minutes without a pull. */
