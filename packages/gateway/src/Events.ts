@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Principal } from "./Auth.ts"
 import { Counts } from "./Counts.ts"
+import * as eventSource from "./eventSource.ts"
 import type { Limits } from "./Limits.ts"
 import * as Measures from "./Measures.ts"
 import { Outlet } from "./Outlet.ts"
@@ -104,7 +105,7 @@ export class Events {
     const only = new Set(keys)
     const onOpen = (place: string): void => {
       // An id without data is remembered too: who leaves before the first event misses none.
-      outlet.begin(`retry: 1000\nid: ${place}\n\n`)
+      outlet.begin(`retry: ${eventSource.retry(1_000)}\nid: ${place}\n\n`)
       Deferred.doneUnsafe(opened, Effect.void)
     }
     const reading = Effect.gen({ self: this }, function* () {

@@ -14,6 +14,7 @@ import { Counts } from "./Counts.ts"
 import * as cors from "./cors.ts"
 import { Documents } from "./Documents.ts"
 import { Events } from "./Events.ts"
+import * as eventSource from "./eventSource.ts"
 import type { Gateway } from "./Gateway.ts"
 import type { GatewayError } from "./GatewayError.ts"
 import * as Measures from "./Measures.ts"
@@ -66,7 +67,8 @@ export const toWebHandler = (
       }
       // Who waited for the same start may see that it was ended instead.
       if (runtime === mine) throw error
-      return cors.allow(request, Problem.response(busy("it cannot reach the services")), gateway.origins)
+      const route = Routes.parse(new URL(request.url).pathname)
+      return cors.allow(request, refuse(request, route, busy("it cannot reach the services")), gateway.origins)
     },
     dispose: () => runtime.dispose()
   }
@@ -93,7 +95,7 @@ const make = (
       if (auth === "none" && !isLocal(request)) return yield* Effect.fail(notLocal)
       const principal = yield* check(request.headers.get("authorization"))
       if ("unknown" in principal) return yield* Effect.fail(unauthenticated(principal))
-      const wait = rates.take(principal.name, yield* Clock.currentTimeMillis)
+      const wait = rates.take(principal.name, Number(yield* Clock.monotonicTimeNanos) / 1e6)
       return wait === 0 ? principal : yield* Effect.fail(tooMany(wait, ""))
     })
 
@@ -142,6 +144,8 @@ const make = (
         const found = Routes.parse(pathname)
         const route = found?.kind === "document" && !gateway.documents ? undefined : found
         const methods = route === undefined ? [] : Routes.methods(route)
+        /** Also of an event stream that is refused by one that ends. */
+        let refused: number | undefined
         const response =
           route === undefined
             ? Problem.response({ status: 404, code: "TRP0701", why: "" })
@@ -151,10 +155,13 @@ const make = (
                 ? Problem.response(notAllowed(methods))
                 : yield* answer(request, route).pipe(
                     Effect.provideService(Client, client),
-                    Effect.catch((problem) => Effect.succeed(Problem.response(problem))),
                     Effect.catchDefect((defect) =>
-                      Effect.as(Effect.logError("a request failed", defect), Problem.response(unexpected))
-                    )
+                      Effect.andThen(Effect.logError("a request failed", defect), Effect.fail(unexpected))
+                    ),
+                    Effect.catch((problem) => {
+                      refused = problem.status
+                      return Effect.succeed(refuse(request, route, problem))
+                    })
                   )
         const to =
           route === undefined
@@ -163,10 +170,11 @@ const make = (
               ? route.type
               : route.kind
         const ms = Number((yield* Clock.monotonicTimeNanos) - began) / 1e6
-        yield* Measures.count(to, response.status, ms)
+        const status = refused ?? response.status
+        yield* Measures.count(to, status, ms)
         // The path of a command is at most 330 characters long; of anything else it may be anything.
         if (!own.has(to))
-          yield* Effect.logInfo(`${request.method} ${pathname.slice(0, 330)} ${response.status} ${ms.toFixed(1)} ms`)
+          yield* Effect.logInfo(`${request.method} ${pathname.slice(0, 330)} ${status} ${ms.toFixed(1)} ms`)
         response.headers.set("x-content-type-options", "nosniff")
         if (!response.headers.has("cache-control")) response.headers.set("cache-control", "no-store")
         return cors.allow(request, response, origins)
@@ -178,6 +186,11 @@ const make = (
     })
     return Handler.of({ handle, end })
   })
+
+const refuse = (request: Request, route: Routes.Route | undefined, problem: Problem.Problem): Response =>
+  route?.kind === "events" && eventSource.is(request) && eventSource.isPassing(problem)
+    ? eventSource.refusal(problem)
+    : Problem.response(problem)
 
 /** What machines ask all the time. */
 const own: ReadonlySet<string> = new Set(["livez", "readyz", "metrics"])

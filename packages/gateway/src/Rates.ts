@@ -14,7 +14,7 @@ export class Rates {
     this.most = most
   }
 
-  /** Takes one token at `now`, in ms; answers 0, or how many seconds until there is one. */
+  /** Takes one token at `now`, in ms of a monotonic clock; answers 0, or how many seconds until there is one. */
   take(name: string, now: number): number {
     const bucket = this.buckets.get(name) ?? { tokens: this.burst, at: now }
     const tokens = Math.min(this.burst, bucket.tokens + (Math.max(0, now - bucket.at) / 1_000) * this.perSecond)
