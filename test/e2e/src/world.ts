@@ -70,9 +70,7 @@ export const on = Effect.fnUntraced(function* (servers: {
   const sql = yield* connected(databaseUrl)
   yield* Effect.promise(() => sql.unsafe(tables))
   const nats = yield* Effect.acquireRelease(
-    Effect.promise(() =>
-      connect({ servers: natsUrl.replace("nats://", ""), maxReconnectAttempts: -1, reconnectTimeWait: 100 })
-    ),
+    Effect.promise(() => connect({ servers: addresses(natsUrl), maxReconnectAttempts: -1, reconnectTimeWait: 100 })),
     (nats) => Effect.promise(() => nats.close())
   )
   const jsm = yield* Effect.promise(() => jetstreamManager(nats))
@@ -89,10 +87,12 @@ export const on = Effect.fnUntraced(function* (servers: {
     sql,
     nats,
     jsm,
-    client: Layer.orDie(client({ servers: natsUrl })),
+    client: Layer.orDie(client({ servers: natsUrl.split(",") })),
     start: (settings) => startHost(host, { name, natsUrl, databaseUrl, ...settings })
   }
 })
+
+const addresses = (urls: string): Array<string> => urls.split(",").map((url) => url.replace("nats://", ""))
 
 const host = fileURLToPath(new URL("./host.ts", import.meta.url))
 

@@ -15,6 +15,8 @@ import type * as Scope from "effect/Scope"
 export interface Cluster {
   /** One for each server. */
   readonly urls: ReadonlyArray<string>
+  /** As streams and consumers name them. */
+  readonly names: ReadonlyArray<string>
   /** All of them in one, as `NATS_URL` takes it. */
   readonly url: string
   /** Path of each server's log. The logs of a run that failed are kept. */
@@ -74,6 +76,7 @@ export const cluster = Effect.fnUntraced(function* (options: {
   const leaderOf = (stream: string) => found(`${stream} has no leader`, () => leader(stream))
   return {
     urls,
+    names,
     url: urls.join(","),
     logs: servers.map(({ log }) => log),
     kill: (server) => servers[server]!.kill("SIGKILL"),
