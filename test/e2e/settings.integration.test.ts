@@ -67,7 +67,7 @@ it.live(
       yield* Effect.provide(ask(timed, { timeout: "20 seconds" }), world.client)
       yield* World.until(
         () => world.sql`select body from troupe.state where key = 'timed'`,
-        ([row]) => row?.["body"] === "5"
+        (rows) => rows.some((row) => row["body"] === "5")
       )
       yield* Effect.provide(send(world.contract.Counter.at("k0").add({ n: 1 })), world.client)
       yield* World.until(

@@ -1,8 +1,10 @@
 import { assert, it } from "@effect/vitest"
+import { NatsServer } from "@troupe/embedded"
 import { Sql } from "@troupe/postgres"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import { query } from "./database.ts"
 import { place } from "./place.ts"
 import { troupe } from "./troupe.ts"
@@ -87,5 +89,28 @@ it.live("troupe identity shows a pair, and moves it only with --yes", () =>
     const { config } = yield* Effect.promise(() => jsm.streams.info(`CMD_${service}`))
     assert.strictEqual(config.metadata?.["mine"], "kept")
     assert.match((yield* troupe(["identity", "move", "--service", service], env)).out, /nothing to do/)
+  }).pipe(Effect.scoped)
+)
+
+it.live("troupe doctor tells of a database of another service, and of consumers whose code is gone", () =>
+  Effect.gen(function* () {
+    const { url } = yield* place
+    const nats = yield* NatsServer.start()
+    const env = { DATABASE_URL: Redacted.value(url), CLI_ALPHA_DATABASE_URL: Redacted.value(url), NATS_URL: nats.url }
+    const findings = Effect.map(
+      troupe(["doctor", "--json"], env),
+      ({ out }) =>
+        (JSON.parse(out) as { findings: ReadonlyArray<Record<"check" | "status" | "says", string>> }).findings
+    )
+    const of = (check: string) => Effect.map(findings, (all) => all.find((one) => one.check === check))
+    const foreign = yield* of("identity of cli-alpha")
+    assert.strictEqual(foreign?.status, "fail")
+    assert.match(foreign?.says ?? "", /^TRP0512 /)
+    yield* query(
+      url,
+      "update troupe.identity set service = 'cli-alpha'; insert into troupe.consumer (name, partitions) values ('cli-alpha.Gone', 16)"
+    )
+    assert.strictEqual((yield* of("identity of cli-alpha"))?.status, "ok")
+    assert.strictEqual((yield* of("consumer cli-alpha.Gone"))?.status, "warn")
   }).pipe(Effect.scoped)
 )

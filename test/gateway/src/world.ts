@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url"
 import { jetstream, jetstreamManager } from "@nats-io/jetstream"
 import { headers } from "@nats-io/nats-core"
 import { connect } from "@nats-io/transport-node"
-import { Envelope } from "@troupe/contract"
+import { Envelope, Subject } from "@troupe/contract"
 import { NatsServer } from "@troupe/embedded"
 import { Migrations } from "@troupe/postgres"
 import { connected, until } from "@troupe/test-world"
@@ -72,6 +72,15 @@ export class World extends Context.Service<
         (nc) => Effect.promise(() => nc.close())
       )
       const jsm = yield* Effect.promise(() => jetstreamManager(nc))
+      // The services that orders hears are not run here; it is ready once their streams are there.
+      for (const other of ["payments", "shipping"])
+        yield* Effect.promise(() =>
+          jsm.streams.add({
+            name: `EVT_${other}`,
+            subjects: [Subject.accepted("evt", other)],
+            subject_transform: { src: Subject.accepted("evt", other), dest: Subject.transformed("evt", other, 16) }
+          })
+        )
       const last = async () => (await jsm.streams.info("CMD_orders")).state.last_seq
       const env = (user: string) => ({ NATS_URL: as(user), DATABASE_URL: url, TROUPE_HTTP_PORT: "0" })
       return World.of({

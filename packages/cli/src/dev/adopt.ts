@@ -21,7 +21,9 @@ export const adopt = (service: string, databaseUrl: Redacted.Redacted, natsUrl: 
       yield* asked(where, () => Identity.develop(sql))
       const database = yield* asked(where, () => Identity.read(sql))
       if (database?.development !== true) return
-      const nats = yield* Layer.build(Nats.layer({ url: natsUrl, name: "troupe dev" }))
+      // As the service itself, which may hear no other inbox.
+      const inboxPrefix = `_INBOX.${service}`
+      const nats = yield* Layer.build(Nats.layer({ url: natsUrl, name: "troupe dev", inboxPrefix }))
       const theirs = yield* Effect.provideContext(Mark.read(service), nats)
       for (const { mark, stream } of theirs)
         if (mark?.development === true && mark.id !== database.id)
