@@ -9,8 +9,8 @@ const shared = { resolve: { conditions }, ssr: { resolve: { conditions } } }
 export default defineConfig({
   ...shared,
   test: {
-    // Two workers: the machines that run this have two cores, and each file talks to the same two servers.
-    maxWorkers: 2,
+    // Three workers on two cores: a third of the time tests wait, for timers, leases and elections.
+    maxWorkers: 3,
     projects: [
       {
         ...shared,

@@ -42,7 +42,7 @@ const make = Effect.gen(function* () {
         const rows = await sql`select host, count(*)::int as n from troupe.partition where host is not null group by 1`
         return { hosts: rows.length, partitions: rows.reduce((sum, row) => sum + row["n"], 0) }
       },
-      (seen) => seen.hosts === hosts && seen.partitions === 32
+      (seen) => seen.hosts === hosts && seen.partitions === 33
     )
   const moves = async () => (await sql`select "from", "to", lived from app.moves where "from" is not null`).length
   return { ...world, contract, start, owned, moves }
@@ -134,7 +134,7 @@ it.live(
       assert.strictEqual(yield* Effect.promise(moves), 0)
 
       yield* Effect.promise(() => sql`select pg_terminate_backend(${lock!.pid})`)
-      yield* World.until(epochs, (sum) => sum === before + 32)
+      yield* World.until(epochs, (sum) => sum === before + 33)
       yield* owned(1)
       assert.strictEqual(yield* Effect.provide(burn, client), 2)
       const [again] = yield* Effect.promise(() => backends(world, host.pid))

@@ -332,7 +332,7 @@ const handleAll = (
     }
     // What was handled before may fail when it runs once more: that is no reason to park it.
     if (!check && handled.success.work.more.parked!.length > 0) return yield* asked
-    yield* hit("before commit")
+    if (items.some(Mailbox.isMessage)) yield* hit("before commit")
     const verdict = yield* commit(consumer, memory, handled.success, relay)
     if (verdict !== "repeated") return verdict
     if (check) return yield* new CommitLost({ cause: new Error("the inbox has what it did not have a moment ago") })
@@ -431,7 +431,8 @@ const finish = (
   Effect.gen(function* () {
     const { connection } = yield* Nats
     const hit = yield* FailPoints
-    yield* hit("after commit")
+    // Of messages: a cursor that moves alone is no point at which anything could be lost.
+    if (work.inbox.length > 0 || (work.more.parked ?? []).length > 0) yield* hit("after commit")
     if (tooLate.length > 0) yield* TooLate.remember(consumer, tooLate)
     for (const { body, headers, to } of replies) {
       try {
