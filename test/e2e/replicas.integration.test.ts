@@ -44,12 +44,12 @@ it.live(
 
           const keys = 20
           let answered = 0
-          let over = false
+          const faults = { over: false }
           const asking = yield* Effect.forEach(
             Array.from({ length: keys }, (_, key) => key),
             (key) =>
               Effect.gen(function* () {
-                for (let round = 1; !over; round++) {
+                for (let round = 1; !faults.over; round++) {
                   const total = yield* ask(world.contract.Counter.at(`k${key}`).add({ n: 1 }), {
                     timeout: "60 seconds"
                   })
@@ -72,7 +72,7 @@ it.live(
           yield* servers.kill(leader)
           // Without the leader, and while another one is elected.
           yield* some(answered + 20)
-          over = true
+          faults.over = true
           yield* Fiber.join(asking)
           yield* World.settled(world)
           const { state } = yield* Effect.promise(() => world.jsm.streams.info(`EVT_${world.name}`))

@@ -330,7 +330,7 @@ for (const [seed, how] of [
         let host = yield* world.start(settings)
         yield* Effect.gen(function* () {
           for (const key of keys) {
-            yield* ask(counter(key).later({ name: "t", ms: 4_000, n: 900, then: "reply" }))
+            yield* ask(counter(key).later({ name: "t", ms: 12_000, n: 900, then: "reply" }))
             yield* ask(counter(key).add({ n: 1 }))
           }
           yield* World.settled(world)

@@ -3,6 +3,7 @@ import { Reason } from "@troupe/contract"
 import { Sql } from "@troupe/postgres"
 import { Connection, Ownership } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
@@ -32,7 +33,7 @@ export interface Shared<R> {
     setBack: boolean
   ) => Effect.Effect<never, unknown, R | Scope.Scope>
   /** Whether a partition that was just taken shows that the database was set back. */
-  readonly isSetBack: (progress: Partition.Progress, taken: Ownership.Taken) => Effect.Effect<boolean, never, R>
+  readonly isSetBack: (progress: Partition.Progress, taken: Ownership.Taken) => Effect.Effect<boolean, unknown, R>
   /** It can be run: until then its partitions are not taken. */
   fit: boolean
 }
@@ -70,8 +71,8 @@ const patience = 5_000
 /** How long, in ms, a partition that another host should have may be without an owner before it is told. */
 const orphanedAfter = 10_000
 
-/** How long a partition has to show that the database was set back, and for how long (ms) that is believed of others. */
-const shown = { within: "1 second", for: 60_000 } as const
+/** How long a partition has to show whether the database was set back, before it is asked again; and for how long (ms) it is believed of others. */
+const shown = { within: "2 seconds", again: "250 millis", for: 60_000 } as const
 
 /** A partition that was just taken. */
 interface Started<R> {
@@ -104,9 +105,10 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
       Effect.timeout(Effect.tryPromise({ try: run, catch: (cause) => new StatementFailed({ cause }) }), patience)
     const asked = <A>({ ask }: Connection.Connection, run: (sql: Sql["Service"]) => Promise<A>) =>
       Effect.tryPromise({ try: () => ask(run), catch: (cause) => new StatementFailed({ cause }) })
-    const start = ({ of: { run }, progress, taken }: Started<R>, setBack: boolean) =>
+    const start = ({ of: { run }, progress, taken }: Started<R>, setBack: Deferred.Deferred<boolean>) =>
       Effect.gen(function* () {
-        const fiber = yield* Effect.scoped(run(progress, taken, setBack)).pipe(
+        const running = Effect.flatMap(Deferred.await(setBack), (setBack) => run(progress, taken, setBack))
+        const fiber = yield* Effect.scoped(running).pipe(
           Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : Losses.lost(progress, cause))),
           Effect.annotateLogs({ consumer: progress.consumer.name, partition: progress.p }),
           Effect.forkDetach
@@ -144,18 +146,35 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
 
     /** A database is set back as a whole: what one partition shows, all that are taken with it or soon after have to know. */
     let setBackAt = Number.NEGATIVE_INFINITY
+    /**
+     * Sessions begin once it is known whether the database was set back. A stream that cannot be asked is asked again: none of
+     * them could work without the broker, and one that began without knowing would take deadlines for over that count no more.
+     */
     const startAll = (all: ReadonlyArray<Started<R>>) =>
       Effect.gen(function* () {
+        if (all.length === 0) return
+        const setBack = Deferred.makeUnsafe<boolean>()
+        for (const one of all) yield* start(one, setBack)
         yield* Effect.forEach(
           all,
           ({ of, progress, taken }) =>
-            Effect.map(Effect.timeoutOption(of.isSetBack(progress, taken), shown.within), (shows) => {
-              if (shows._tag === "Some" && shows.value) setBackAt = performance.now()
-            }),
+            of.isSetBack(progress, taken).pipe(
+              Effect.timeout(shown.within),
+              Effect.retry({ while: () => sessions.has(progress), schedule: Schedule.spaced(shown.again) }),
+              Effect.map((shows) => {
+                if (!shows) return
+                setBackAt = performance.now()
+                Deferred.doneUnsafe(setBack, Effect.succeed(true))
+              }),
+              Effect.ignore
+            ),
           { concurrency: "unbounded", discard: true }
+        ).pipe(
+          Effect.andThen(
+            Effect.sync(() => Deferred.doneUnsafe(setBack, Effect.succeed(performance.now() - setBackAt < shown.for)))
+          ),
+          Effect.forkDetach
         )
-        const setBack = performance.now() - setBackAt < shown.for
-        for (const one of all) yield* start(one, setBack)
       })
 
     let connectedAt = performance.now()

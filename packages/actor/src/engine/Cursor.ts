@@ -108,10 +108,10 @@ export const isSetBack = (
   { fence, pos }: Ownership.Taken,
   stream: string,
   lane: string | undefined
-): Effect.Effect<boolean, never, Nats> =>
+): Effect.Effect<boolean, Publisher.PublishError | Publisher.Unanswered, Nats> =>
   fence.n < n || lane === undefined
     ? Effect.succeed(fence.n < n)
-    : Effect.match(published(stream, lane), { onSuccess: (last) => last > pos, onFailure: () => false })
+    : Effect.map(published(stream, lane), (last) => last > pos)
 
 /**
  * A partition as it was taken, or as it must be gone on with: a database that was set back (a restored copy, an

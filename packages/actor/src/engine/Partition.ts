@@ -85,8 +85,11 @@ export const progress = <C>(consumer: C, p: number): Progress<C> => ({
 const laneOf = ({ name, part, service }: Consumer, p: number): string | undefined =>
   part.kind === "actor" ? Subject.filter("evt", service, p, name.split(".")[1]) : undefined
 
-/** Whether a partition that was just taken shows that its database was set back. */
-export const isSetBack = (progress: Progress<Consumer>, found: Ownership.Taken): Effect.Effect<boolean, never, Nats> =>
+/** Whether a partition that was just taken shows that its database was set back. Fails while its stream cannot be asked. */
+export const isSetBack = (
+  progress: Progress<Consumer>,
+  found: Ownership.Taken
+): Effect.Effect<boolean, unknown, Nats> =>
   Cursor.isSetBack(
     progress,
     found,

@@ -1,6 +1,7 @@
 import { Codes, Subject } from "@troupe/contract"
 import { History, type Message, type Nats, Publisher } from "@troupe/nats"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type { Consumer } from "./Consumer.ts"
 import { isMessage, type Item } from "./Mailbox.ts"
 import * as Stored from "./Stored.ts"
@@ -39,14 +40,18 @@ const copy = ({ data, headers, subject }: Message.Message): Effect.Effect<void, 
   const parts = Subject.parse(subject)
   if (parts === undefined) return Effect.void
   const kept = [...headers].filter(([name]) => !name.startsWith("Nats-") && !left.has(name))
+  // Copies of one ask may be too late together: the server refuses the second while it stores the first (10158).
   return Effect.asVoid(
-    Publisher.single({
-      // Without the partition, which the stream puts in.
-      subject: subject.split(".").toSpliced(2, 1).join("."),
-      headers: { ...Object.fromEntries(kept), [header]: "1" },
-      body: new TextDecoder().decode(data),
-      // Not the id of its first publish, which the stream may still know.
-      id: `${headers.get("ce-id")}.late`
-    })
+    Effect.retry(
+      Publisher.single({
+        // Without the partition, which the stream puts in.
+        subject: subject.split(".").toSpliced(2, 1).join("."),
+        headers: { ...Object.fromEntries(kept), [header]: "1" },
+        body: new TextDecoder().decode(data),
+        // Not the id of its first publish, which the stream may still know.
+        id: `${headers.get("ce-id")}.late`
+      }),
+      Schedule.spaced("50 millis").pipe(Schedule.upTo({ times: 20 }))
+    )
   )
 }
