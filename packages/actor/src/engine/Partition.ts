@@ -200,8 +200,7 @@ const portioned = <E, R>(suspects: Suspects, portion: Portion, run: Effect.Effec
   )
   if (!portion.alone) return noted
   const { condemned } = portion
-  const { headers, subject } = (portion.now[0] as Mailbox.Incoming).message
-  const to = `${headers.get("ce-type")}, key ${subject.split(".", 6)[5]}, id ${headers.get("ce-id")}`
+  const to = suspects.nameOf(portion.now[0] as Mailbox.Incoming)
   return condemned === undefined
     ? Effect.logWarning(`${to} ran when a host ended: it runs while nothing else does`).pipe(
         Effect.andThen(Alone.exclusively(Effect.tap(noted, () => suspects.note(none))))

@@ -5,7 +5,7 @@ import type { Failure } from "./Attempt.ts"
 import { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Culprit from "./Culprit.ts"
-import { isMessage, type Item } from "./Mailbox.ts"
+import { type Incoming, isMessage, type Item } from "./Mailbox.ts"
 
 /** A message that ended a host so often while it ran alone is given up. */
 const strikes = 2
@@ -113,6 +113,12 @@ export class Suspects {
   /** Something is noted that has run: it is forgotten as soon as nothing else is to be done. */
   get leftovers(): boolean {
     return this.noted.length > 0
+  }
+
+  /** A suspect, for people: its type, key and id. */
+  nameOf(incoming: Incoming): string {
+    const { id, what } = Culprit.runningOf(this.consumer, incoming)
+    return `${what}, id ${id}`
   }
 
   private verdict(id: string): Failure | undefined {
