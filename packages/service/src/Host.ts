@@ -91,10 +91,11 @@ export class Host extends Context.Service<
 >()("@troupe/service/Host") {
   /**
    * Starts the service: waits for both servers, checks them and the schema, makes or checks its streams, takes its share
-   * of the partitions. Its endpoints answer from the beginning. Ends by draining: reading stops, what is at hand is committed and answered, the partitions are given
-   * back for others to take at once; meanwhile it is not ready, and says so. As long
-   * as it runs, a rejected promise that nobody waits for is logged and does not end the process: the message whose
-   * handler left it would be read again by the next one.
+   * of the partitions. Its endpoints answer from the beginning. Ends by draining: reading stops, what is at hand is
+   * committed and answered, the partitions are given back for others to take at once; meanwhile it is not ready, and
+   * says so. While it runs, an uncaught exception from a handler's timer or socket fails the turn that is still waiting, or
+   * is logged if that turn has ended; an unhandled rejection is logged. Neither ends the process, since the next host would
+   * read the same message. An uncaught exception that no handler caused ends it.
    */
   static readonly layer = (service: Service, options: Options): Layer.Layer<Host, HostError> =>
     Layer.unwrap(

@@ -7,7 +7,7 @@ import type { Consumer } from "./Consumer.ts"
 import * as Culprit from "./Culprit.ts"
 import { type Incoming, isMessage, type Item } from "./Mailbox.ts"
 
-/** A message that ended a host so often while it ran alone is given up. */
+/** Number of hosts that must end while a message runs alone before the message is given up. */
 const strikes = 2
 
 /** Maximum number of items in the first batch after a take-over. Each further batch may have twice as many. */
@@ -16,12 +16,12 @@ const first = { afterDeath: 1, else: 32 }
 /** From this size on a batch is no longer limited: by then more than a mailbox holds was run with care. */
 const unlimited = 2_048
 
-/** What of a partition's items runs now. */
+/** The part of a partition's items that runs next. */
 export interface Portion {
   readonly now: ReadonlyArray<Item>
   /** What runs after it, in order. Without what waits in Postgres: that is still due. */
   readonly later: ReadonlyArray<Item>
-  /** It runs while nothing else of this host does: it ran when a host ended. */
+  /** True for a suspect: it runs while no other message of this process does. */
   readonly alone: boolean
   /** It is given up without being run. */
   readonly condemned: Failure | undefined
@@ -110,7 +110,7 @@ export class Suspects {
     if (this.limit >= unlimited) this.careful = false
   }
 
-  /** Something is noted that has run: it is forgotten as soon as nothing else is to be done. */
+  /** True while Postgres holds notes of messages that have run: the owner deletes them once it has no other work. */
   get leftovers(): boolean {
     return this.noted.length > 0
   }
