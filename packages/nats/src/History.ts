@@ -20,23 +20,31 @@ export interface Options {
 export interface Place {
   readonly stream: string
   readonly sequence: number
+  /** Its `ce-id`; empty when it has none. */
+  readonly id: string
 }
 
 /** Deletions that are under way at once. */
 const atOnce = 64
 
-/** Deletes messages that must not be read again. What is gone already is no error. nats-server >= 2.11. */
+/**
+ * Deletes messages that must not be read again. A message that is gone is no error, and one with another id is left: a stream
+ * that was set back since it was read may have a new message at the same sequence. nats-server >= 2.11.
+ */
 export const forget = (places: ReadonlyArray<Place>): Effect.Effect<void, NatsError, Nats> =>
   Effect.flatMap(Nats, ({ jsm }) =>
     Effect.forEach(
       places,
-      ({ sequence, stream }) =>
+      ({ id, sequence, stream }) =>
         Effect.tryPromise({
-          try: () =>
+          try: async () => {
+            const there = await jsm.streams.getMessage(stream, { seq: sequence })
+            if (there === null || there.header.get("ce-id") !== id) return
             // Not overwritten: that would take its time.
-            jsm.streams.deleteMessage(stream, sequence, false).catch((cause: unknown) => {
+            await jsm.streams.deleteMessage(stream, sequence, false).catch((cause: unknown) => {
               if (!isGone(cause)) throw cause
-            }),
+            })
+          },
           catch: (cause) => failure("TRP0404", stream, describe(cause))
         }),
       { concurrency: atOnce, discard: true }

@@ -1,4 +1,5 @@
 import { jetstream } from "@nats-io/jetstream"
+import { headers } from "@nats-io/nats-core"
 import { assert, it, vi } from "@effect/vitest"
 import { History, Nats, Topology } from "@troupe/nats"
 import * as Effect from "effect/Effect"
@@ -60,5 +61,25 @@ it.live("purges what is both older than the window and below the cursor, of one 
     const purged = yield* History.purge({ ...lane, kept: Date.now() - at - edge + 20, cursor: { seq: last, id: "" } })
     assert.isAbove(purged, 0)
     assert.isBelow(purged, before, "the younger ones stay")
+  }).pipe(Effect.scoped, Effect.provide(Nats.layer({ url: Redacted.make(process.env["NATS_URL"]!) })))
+)
+
+it.live("forgets the message that was read, and no other that a stream which was set back has at its sequence", () =>
+  Effect.gen(function* () {
+    const { connection, jsm } = yield* Nats
+    yield* Effect.acquireRelease(Topology.ensure("cmd", service, { ...Topology.limits, partitions: 1 }), () =>
+      Effect.promise(() => jsm.streams.delete(stream))
+    )
+    const there = Effect.promise(async () => (await jsm.streams.info(stream)).state.messages)
+    const wire = headers()
+    wire.set("ce-id", "new")
+    const { seq: sequence } = yield* Effect.promise(() =>
+      jetstream(connection).publish(`cmd.${service}.Mine.go.k`, "{}", { headers: wire })
+    )
+    yield* History.forget([{ stream, sequence, id: "old" }])
+    assert.strictEqual(yield* there, 1)
+    yield* History.forget([{ stream, sequence, id: "new" }])
+    assert.strictEqual(yield* there, 0)
+    yield* History.forget([{ stream, sequence, id: "new" }])
   }).pipe(Effect.scoped, Effect.provide(Nats.layer({ url: Redacted.make(process.env["NATS_URL"]!) })))
 )

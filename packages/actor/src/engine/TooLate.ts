@@ -28,7 +28,11 @@ export const remember = (
   commands: ReadonlyArray<Item>
 ): Effect.Effect<void, never, Nats> => {
   const messages = commands.filter(isMessage)
-  const places = messages.map(({ message, stream }) => ({ stream, sequence: message.seq }))
+  const places = messages.map(({ message, stream }) => ({
+    stream,
+    sequence: message.seq,
+    id: message.headers.get("ce-id") ?? ""
+  }))
   return History.forget(places).pipe(
     Effect.andThen(Effect.forEach(messages, ({ message }) => copy(message), { concurrency: 64, discard: true })),
     Effect.timeout(bound),

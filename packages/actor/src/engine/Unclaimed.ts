@@ -1,5 +1,5 @@
 import { Envelope } from "@troupe/contract"
-import { describe, type Message, Nats, type Position } from "@troupe/nats"
+import { History, type Message, Nats, type Position } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -34,7 +34,7 @@ export const make = (
     const { api } = yield* Nats
     const sql = yield* Sql
     const run = Effect.runForkWith(yield* Effect.context<never>())
-    let refused: ReadonlyArray<number> = []
+    let refused: ReadonlyArray<History.Place> = []
     let passed: Position.Position | undefined
     let count = 0
 
@@ -64,7 +64,7 @@ export const make = (
       if (whole === undefined) return void (passed = position)
       // The cursor goes where the last item says.
       passed = undefined
-      refused = [...refused, message.seq]
+      refused = [...refused, { stream, sequence: message.seq, id: message.headers.get("ce-id") ?? "" }]
       await mailbox.offer({ stream, message: whole, position })
     }
 
@@ -72,16 +72,11 @@ export const make = (
       const { seq: committed = 0 } = progress.cursors[stream] ?? {}
       if (passed !== undefined && passed.seq > committed) void mailbox.offer({ stream, position: passed })
       passed = undefined
-      const done = refused.filter((seq) => seq <= committed)
-      refused = refused.filter((seq) => !done.includes(seq))
-      return Effect.tryPromise(async () => {
-        const { jsm } = await api(stream)
-        for (const seq of done) await jsm.streams.deleteMessage(stream, seq, false)
-      })
+      const done = refused.filter(({ sequence }) => sequence <= committed)
+      refused = refused.filter((place) => !done.includes(place))
+      return History.forget(done)
     }).pipe(
-      Effect.catch(({ cause }) =>
-        Effect.logWarning(`could not delete refused commands from ${stream}`, describe(cause))
-      ),
+      Effect.catch(({ message }) => Effect.logWarning(`could not delete refused commands from ${stream}`, message)),
       Effect.repeat(Schedule.spaced(interval)),
       Effect.forkScoped
     )

@@ -15,7 +15,8 @@ const logged = (deleteMessage: (stream: string, seq: number) => Promise<boolean>
   Effect.gen(function* () {
     const lines: Array<string> = []
     const logger = Logger.make(({ message }) => void lines.push(String(message)))
-    const nats = { jsm: { streams: { deleteMessage } } } as unknown as Nats["Service"]
+    const getMessage = async () => ({ header: new Map([["ce-id", "late"]]) })
+    const nats = { jsm: { streams: { deleteMessage, getMessage } } } as unknown as Nats["Service"]
     const remembering = yield* TooLate.remember(consumer, [late]).pipe(
       Effect.provideService(Nats, nats),
       Effect.provide(Logger.layer([logger])),
