@@ -71,8 +71,11 @@ const patience = 5_000
 /** How long, in ms, a partition that another host should have may be without an owner before it is told. */
 const orphanedAfter = 10_000
 
-/** How long a partition has to show whether the database was set back, before it is asked again; and for how long (ms) it is believed of others. */
-const shown = { within: "2 seconds", again: "250 millis", for: 60_000 } as const
+/**
+ * How long a partition has to show whether the database was set back, before it is asked again; for how long it is asked while
+ * the broker is there, in ms; and how long what it shows holds for partitions that are taken later, in ms.
+ */
+const shown = { within: "2 seconds", again: "250 millis", asked: 30_000, for: 60_000 } as const
 
 /** A partition that was just taken. */
 interface Started<R> {
@@ -147,26 +150,34 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
     /** A database is set back as a whole: what one partition shows, all that are taken with it or soon after have to know. */
     let setBackAt = Number.NEGATIVE_INFINITY
     /**
-     * Sessions begin once it is known whether the database was set back. A stream that cannot be asked is asked again: none of
-     * them could work without the broker, and one that began without knowing would take deadlines for over that count no more.
+     * Sessions begin once it is known whether the database was set back. A stream that does not answer is asked again, as long as
+     * the broker is away and for 30 s besides: no session could work without the broker, and one that began without knowing
+     * would refuse commands whose deadlines no longer count.
      */
     const startAll = (all: ReadonlyArray<Started<R>>) =>
       Effect.gen(function* () {
         if (all.length === 0) return
         const setBack = Deferred.makeUnsafe<boolean>()
-        for (const one of all) yield* start(one, setBack)
+        for (const one of all) {
+          one.progress.trouble = "it is not known yet whether the database was set back: its stream does not answer"
+          yield* start(one, setBack)
+        }
+        const since = performance.now()
+        const asks = (progress: Partition.Progress) =>
+          sessions.has(progress) && (!options.connected() || performance.now() - since < shown.asked)
         yield* Effect.forEach(
           all,
           ({ of, progress, taken }) =>
             of.isSetBack(progress, taken).pipe(
               Effect.timeout(shown.within),
-              Effect.retry({ while: () => sessions.has(progress), schedule: Schedule.spaced(shown.again) }),
+              Effect.retry({ while: () => asks(progress), schedule: Schedule.spaced(shown.again) }),
               Effect.map((shows) => {
                 if (!shows) return
                 setBackAt = performance.now()
                 Deferred.doneUnsafe(setBack, Effect.succeed(true))
               }),
-              Effect.ignore
+              // What cannot tell, for whatever reason, holds up nobody.
+              Effect.catchCause(() => Effect.void)
             ),
           { concurrency: "unbounded", discard: true }
         ).pipe(

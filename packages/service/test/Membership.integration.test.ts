@@ -115,3 +115,32 @@ it.live("what one partition shows of a database that was set back, all that are 
     ])
   }).pipe(Effect.scoped)
 )
+
+it.live(
+  "a partition whose stream does not answer is asked again before its session begins, while the broker is away",
+  () =>
+    Effect.gen(function* () {
+      const { consumer, sql, url } = yield* world
+      const told = yield* Deferred.make<boolean>()
+      const broker = { asked: 0, away: 3 }
+      const shared: Membership.Shared<never> = {
+        id: consumer,
+        partitions: [Partition.progress({ id: consumer, name: "x.X", sources: [] }, 0)],
+        fit: true,
+        isSetBack: () =>
+          Effect.suspend(() => (++broker.asked > broker.away ? Effect.succeed(true) : Effect.fail("no answer"))),
+        run: (_, __, setBack) => Effect.andThen(Deferred.succeed(told, setBack), Effect.never)
+      }
+      yield* Membership.make({
+        host: { id: crypto.randomUUID(), name: "test", contract: 1, consumers: [consumer], lease: 5_000 },
+        guard: yield* guardOf(url),
+        connected: () => broker.asked > broker.away,
+        heartbeat: 1_000,
+        databaseUrl: Redacted.make(url),
+        shared: [shared],
+        onEnqueued: () => {}
+      }).pipe(Effect.provideService(Sql, sql))
+      assert.isTrue(yield* Effect.timeout(Deferred.await(told), "20 seconds"), "it was set back, and its session knows")
+      assert.strictEqual(broker.asked, broker.away + 1)
+    }).pipe(Effect.scoped)
+)
