@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises"
 import { DiscardPolicy } from "@nats-io/jetstream"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as Exit from "effect/Exit"
 import * as Outbox from "./src/outbox.ts"
@@ -255,5 +256,37 @@ it.live(
       assert.deepStrictEqual(ids(yield* drained(outbox, "CMD_small", "cmd.small.>", 1)), sent)
       assert.isEmpty(yield* Effect.promise(() => sql`select from troupe.dead`))
     }).pipe(Effect.scoped),
+  60_000
+)
+
+it.live(
+  "a stream that took nothing of what was for it is not said to have lost anything",
+  () => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ message }) => void lines.push(String(message)))
+    const given = (times: number) =>
+      until(
+        async () => lines.filter((line) => line.includes("TRP0207")),
+        (found) => found.length >= times
+      )
+    return Effect.gen(function* () {
+      const outbox = yield* Outbox.make()
+      yield* Effect.promise(() => outbox.streams.add("CMD_small", { max_msg_size: 1_000 }))
+      const first = yield* Scope.make()
+      const { commit } = yield* Scope.provide(outbox.own, first)
+      yield* commit([{ to: "CMD_small", key: "a", body: "x".repeat(5_000) }])
+      yield* given(1)
+      yield* commit([{ to: commands, key: "a" }])
+      assert.deepStrictEqual(
+        [...(yield* Effect.promise(() => outbox.sql`select pos, sequence from troupe.watermark`))],
+        [{ pos: "1", sequence: "0" }]
+      )
+      yield* Scope.close(first, Exit.void)
+      yield* outbox.own
+      yield* given(2)
+      assert.isEmpty(lines.filter((line) => line.includes("TRP0411")))
+      assert.lengthOf(yield* Effect.promise(() => outbox.sql`select from troupe.dead`), 1)
+    }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
+  },
   60_000
 )

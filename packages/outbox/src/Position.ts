@@ -62,7 +62,8 @@ export const ofLane = (
 
 /**
  * Of commands: the watermark says it, if the message that it speaks of is still there. When the stream lacks that, it has
- * lost an unknown number of them, and everything that is kept goes out again: position 0.
+ * lost an unknown number of them, and everything that is kept goes out again: position 0. So it does when the watermark
+ * names no message.
  */
 export const ofCommands = (
   origin: Origin,
@@ -72,9 +73,11 @@ export const ofCommands = (
   Effect.gen(function* () {
     const found = yield* inspect(origin, stream, reached)
     const { mark } = found
-    const lost = mark !== undefined && mark.pos > 0 && !(yield* has(origin, mark, found))
-    const { pos, sequence } = mark === undefined || lost ? { pos: 0, sequence: 0 } : mark
-    return { ...found, published: pos, sequence, subject: undefined, lost }
+    // Without a sequence nothing can be compared: all that went there were repeats, or were given up. That is no loss.
+    const compared = mark !== undefined && mark.pos > 0 && mark.sequence > 0
+    const there = compared && (yield* has(origin, mark, found))
+    const { pos, sequence } = there ? mark : { pos: 0, sequence: 0 }
+    return { ...found, published: pos, sequence, subject: undefined, lost: compared && !there }
   })
 
 const has = (
@@ -83,8 +86,7 @@ const has = (
   { created, lastSequence }: { readonly created: string; readonly lastSequence: number }
 ): Effect.Effect<boolean, unknown, Nats | Sql> =>
   Effect.gen(function* () {
-    // No sequence: all that was published there were repeats, and the acknowledgement named none of them.
-    if (mark.created !== created || mark.sequence > lastSequence || mark.sequence === 0) return false
+    if (mark.created !== created || mark.sequence > lastSequence) return false
     const message = yield* Publisher.at(mark.stream, mark.sequence)
     // Purged: it was handled long ago. A stream that was set back has no hole there, but another message, or nothing yet.
     if (message === undefined) return true
