@@ -3,6 +3,7 @@ import { headers as natsHeaders } from "@nats-io/transport-node"
 import { assert, it } from "@effect/vitest"
 import { ask } from "@troupe/client"
 import { Contract } from "@troupe/contract"
+import { DeadLetters } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as World from "./src/world.ts"
@@ -27,6 +28,32 @@ const send = (world: World.World, key: string, contract?: number) =>
 const dead = (world: World.World) => () =>
   world.sql`select d.code, d.sequence, d.subject, convert_from(d.body, 'utf8') as body, d.reason
     from troupe.dead d join troupe.consumer c on c.id = d.consumer where c.name = ${`${world.name}.unclaimed`} order by d.sequence`
+
+it.live(
+  "a refused command is deleted from the stream also when its owner dies before it does so",
+  () =>
+    Effect.gen(function* () {
+      const world = yield* World.make
+      const has = async (seq: number) => (await world.jsm.streams.getMessage(`CMD_${world.name}`, { seq })) !== null
+      /** Answers the command's sequence once an owner died before it deleted it: that takes up to 5 s. */
+      const left = Effect.gen(function* () {
+        const host = yield* world.start()
+        const sent = yield* send(world, "a")
+        yield* World.until(dead(world), (rows) => rows.some(({ sequence }) => Number(sequence) === sent))
+        host.kill("SIGKILL")
+        yield* host.ended
+        return (yield* Effect.promise(() => has(sent))) ? sent : undefined
+      }).pipe(Effect.repeat({ until: (sent) => sent !== undefined, times: 4 }))
+      const sent = (yield* left)!
+      assert.isDefined(sent, "the fault fired")
+      yield* world.start()
+      yield* World.until(
+        () => has(sent),
+        (there) => !there
+      )
+    }).pipe(Effect.scoped),
+  60_000
+)
 
 it.live(
   "a command for an actor that the service does not have is a dead letter with its code, an ask is told so, and one of a newer contract waits for the actor",
@@ -74,6 +101,16 @@ it.live(
         [...sent, last]
       )
       assert.strictEqual(yield* Effect.provide(add(1), world.client), 3)
+
+      // Redriven, it goes to whoever is its actor now: here to nobody again.
+      const newest = Effect.map(DeadLetters.list(world.sql, { limit: 1 }), (letters) => letters[0]!)
+      const { id, messageId } = yield* newest
+      const redriven = yield* DeadLetters.redrive(world.sql, id, { by: "test" })
+      const again = yield* World.until(dead(world), (rows) => rows.some(({ sequence }) => Number(sequence) > last))
+      assert.lengthOf(again, 3)
+      const { body, ...letter } = yield* newest
+      assert.deepInclude(letter, { key: "d", code: "TRP0418", origin: messageId, messageId: redriven.messageId })
+      assert.strictEqual(body.toString(), `{"n":1}`)
       const live = yield* Effect.promise(() => fetch(`${next.url}/livez`))
       assert.strictEqual(live.status, 200)
     }).pipe(Effect.scoped),

@@ -155,7 +155,7 @@ export const ofMessages = {
   },
   TRP0418: {
     what: "no such actor",
-    todo: "compare the contract's version with the service's; send it again once the service has the actor"
+    todo: "compare the contract's version with the service's; once the service has the actor, send it again or redrive the dead letter"
   },
   TRP0420: {
     what: "the streams belong to another database",

@@ -1,9 +1,9 @@
-import { Envelope, Subject } from "@troupe/contract"
+import { Envelope, Key, Subject } from "@troupe/contract"
 import { Publisher } from "@troupe/nats"
 import type { DeadLetters } from "@troupe/postgres"
 import { type Commit, Wishes } from "@troupe/postgres/internal"
 
-/** What becomes of the dead letters of turns: those of the relay go back into the outbox. */
+/** What becomes of the dead letters of turns. Those of the relay, and those for an actor that the service did not have, go into the outbox. */
 export interface Turns {
   /** Has it handled once more. */
   readonly redrive: (letter: Wishes.Letter) => DeadLetters.WishResult
@@ -21,10 +21,10 @@ export const grant = (
   const undead = new Set<number>()
   const grantOne = ({ kind, letter }: Wishes.Wish): DeadLetters.WishResult => {
     if (letter === undefined || undead.has(letter.id)) return { code: "TRP0601", why: "it is gone" }
-    const unpublished = letter.sequence === 0 && Subject.parse(letter.subject) === undefined
+    const subject = publishedTo(letter)
     let result: DeadLetters.WishResult = { messageId: letter.renamed }
     if (kind === "discard") turns.discard(letter)
-    else if (unpublished) outbox.push(rowOf(letter, pos + outbox.length + 1))
+    else if (subject !== undefined) outbox.push(rowOf(letter, subject, pos + outbox.length + 1))
     else result = turns.redrive(letter)
     if ("messageId" in result) undead.add(letter.id)
     return result
@@ -35,6 +35,15 @@ export const grant = (
     outbox,
     more: { undead: [...undead].map((id) => ({ id })), wishes: answers }
   }
+}
+
+/** Where a letter is published to; `undefined`: it is handled by the partition that gave it up. */
+const publishedTo = ({ code, sequence, subject }: Wishes.Letter): string | undefined => {
+  const stored = Subject.parse(subject)
+  if (stored === undefined) return sequence === 0 ? subject : undefined
+  const { actor, key, kind, name, service } = stored
+  // The service may have the actor now, and then the actor's own partition handles it.
+  return code === "TRP0418" ? Subject.published(kind, service, actor, name, Key.encode(key)!) : undefined
 }
 
 /** The headers of a message under its new id: nobody waits for its reply any longer. */
@@ -51,14 +60,14 @@ export const headersOf = (letter: Wishes.Letter): Record<string, string> => {
 
 export const originOf = (letter: Wishes.Letter): string => letter.origin ?? letter.message ?? ""
 
-const rowOf = (letter: Wishes.Letter, pos: number): Commit.OutboxRow => {
+const rowOf = (letter: Wishes.Letter, subject: string, pos: number): Commit.OutboxRow => {
   const headers = headersOf(letter)
   if ("Troupe-Lane-Position" in headers) headers["Troupe-Lane-Position"] = String(pos)
   return {
     pos,
     stream: letter.stream,
     id: letter.renamed,
-    subject: letter.subject,
+    subject,
     headers: JSON.stringify(headers),
     body: new TextDecoder().decode(letter.body)
   }

@@ -1,4 +1,4 @@
-import { Envelope } from "@troupe/contract"
+import { Envelope, Reason } from "@troupe/contract"
 import { History, type Message, Nats, type Position } from "@troupe/nats"
 import { Sql } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
@@ -35,6 +35,7 @@ export const make = (
     const sql = yield* Sql
     const run = Effect.runForkWith(yield* Effect.context<never>())
     let refused: ReadonlyArray<History.Place> = []
+    let inherited = false
     let passed: Position.Position | undefined
     let count = 0
 
@@ -68,15 +69,27 @@ export const make = (
       await mailbox.offer({ stream, message: whole, position })
     }
 
-    yield* Effect.suspend(() => {
+    /** What the owner before had refused, and may not have deleted. */
+    const inherit = Effect.tryPromise(async () => {
+      const rows = await sql`select sequence, message_id from troupe.dead
+        where consumer = ${consumer.id} and stream = ${stream} and sequence > 0 order by id desc limit ${pace.messages}`
+      const places = rows.map((row) => ({ stream, sequence: Number(row["sequence"]), id: row["message_id"] ?? "" }))
+      refused = [...places, ...refused]
+      inherited = true
+    })
+
+    yield* Effect.gen(function* () {
+      if (!inherited) yield* inherit
       const { seq: committed = 0 } = progress.cursors[stream] ?? {}
       if (passed !== undefined && passed.seq > committed) void mailbox.offer({ stream, position: passed })
       passed = undefined
       const done = refused.filter(({ sequence }) => sequence <= committed)
+      yield* History.forget(done)
       refused = refused.filter((place) => !done.includes(place))
-      return History.forget(done)
     }).pipe(
-      Effect.catch(({ message }) => Effect.logWarning(`could not delete refused commands from ${stream}`, message)),
+      Effect.catch((error) =>
+        Effect.logWarning(`could not delete refused commands from ${stream}`, Reason.chain(error))
+      ),
       Effect.repeat(Schedule.spaced(interval)),
       Effect.forkScoped
     )
