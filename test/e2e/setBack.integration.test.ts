@@ -437,3 +437,78 @@ for (const [seed, how] of [
     120_000
   )
 }
+
+it.live(
+  "a database is set back to where its streams had been set back before: each id keeps its answer, and no timer fires that was cancelled",
+  () =>
+    Effect.gen(function* () {
+      const kept = yield* folder
+      const server = yield* broker
+      const postgres = yield* Postgres.start()
+      const down = postgres.kill("SIGKILL")
+      const world = yield* World.on({ natsUrl: server.url, adminUrl: postgres.url })
+      const settings = { limits: { duplicateWindow: "100 millis" }, lookEvery: 300 } as const
+      const counter = (key: string) => world.contract.Counter.at(key)
+      const ends = async (nats: NatsConnection) => {
+        const [commands, events] = [await lastOf(nats, `CMD_${world.name}`), await lastOf(nats, `EVT_${world.name}`)]
+        return { commands, events }
+      }
+      const start = world.start(settings)
+      const stop = (host: World.HostProcess) =>
+        Effect.andThen(
+          Effect.sync(() => host.kill("SIGKILL")),
+          host.ended
+        )
+      let host = yield* start
+      yield* Effect.gen(function* () {
+        for (const key of keys) {
+          yield* ask(counter(key).later({ name: "t", ms: 15_000, n: 900, then: "reply" }))
+          yield* ask(counter(key).add({ n: 1 }))
+        }
+        yield* World.settled(world)
+        yield* server.keep
+        for (const key of [...keys, ...keys, ...keys]) yield* ask(counter(key).add({ n: 1 }))
+        yield* World.settled(world)
+        const whole = yield* server.use(ends)
+        yield* stop(host)
+        const left = yield* server.setBack(ends)
+        assert.isBelow(left.commands, whole.commands, "the streams were set back")
+        assert.isBelow(left.events, whole.events)
+        yield* down
+        yield* copy(postgres.dataDir, join(kept, "data"))
+        yield* postgres.restart
+
+        // What is answered from here on is forgotten by the database, whose cursors are beyond the ends of the streams.
+        host = yield* start
+        const say = (timeout: "2 seconds" | "30 seconds") =>
+          Effect.forEach(
+            keys,
+            (key) =>
+              Effect.all([
+                heard(
+                  ask(counter(key).later({ name: "t", ms: null, n: 0, then: "reply" }), { id: `c-${key}`, timeout })
+                ),
+                heard(ask(counter(key).add({ n: 5 }), { id: `a-${key}`, timeout }))
+              ]),
+            { concurrency: 4 }
+          )
+        const answers = yield* say("2 seconds")
+        yield* World.settled(world)
+        const before = yield* Effect.promise(() => totals(world))
+        yield* stop(host)
+        yield* down
+        yield* copy(join(kept, "data"), postgres.dataDir)
+        yield* postgres.restart
+        yield* World.until(
+          () => stored(world),
+          (seen) => seen?.due === keys.length
+        )
+        host = yield* start
+        assert.deepStrictEqual(yield* say("30 seconds"), answers)
+        yield* World.settled(world)
+        assert.deepStrictEqual(yield* Effect.promise(() => totals(world)), before)
+        assert.match((yield* Effect.promise(() => trouble(host))).join(), /TRP0509/)
+      }).pipe(Effect.provide(world.client))
+    }).pipe(Effect.scoped),
+  120_000
+)

@@ -20,8 +20,9 @@ export const after = (
     if (position === undefined) continue
     const before = moved[stream]
     const lanes = lanesAfter(before?.lanes, item, heard)
-    // A stream that lost messages gives their sequences to others.
-    const redo = !isMessage(item) && item.lost === true ? undefined : before?.redo
+    // A stream that lost messages gives their sequences to others. What is to be handled again is read again all the same.
+    const lost = !isMessage(item) && item.lost === true
+    const redo = lost && before?.redo !== undefined && before.redo <= before.seq ? undefined : before?.redo
     moved[stream] = {
       ...position,
       ...(lanes === undefined ? {} : { lanes }),

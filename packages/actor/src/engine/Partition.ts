@@ -107,11 +107,12 @@ export const session = (
     const lane = laneOf(consumer, p)
     const ends = yield* SetBack.ends(consumer, p)
     const { setBack, ...taken } = yield* Cursor.taken(progress, found, Subject.stream("evt", consumer.service), lane)
+    const cursors = setBack ? SetBack.marked(yield* SetBack.located(progress, taken.cursors), ends) : taken.cursors
     const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, lane })
 
     const mailbox = Mailbox.make()
     const agenda = yield* (yield* Agendas).enter(taken.fence, () => mailbox.ring())
-    let memory: Memory = { ...taken, cache: Cache.make(cached), agenda, brake: new Brake(), wary: 0, left: [] }
+    let memory: Memory = { ...taken, cursors, cache: Cache.make(cached), agenda, brake: new Brake(), wary: 0, left: [] }
     const readers = yield* Effect.forEach(consumer.sources, ({ claimed, filter, stream }) =>
       Effect.gen(function* () {
         const into = (message: Message.Message, position: Position.Position, pending: number) => {
@@ -122,14 +123,13 @@ export const session = (
           stream,
           filter: filter(p),
           headersOnly: claimed !== undefined,
-          after: SetBack.readFrom(taken.cursors[stream]),
+          after: SetBack.readFrom(cursors[stream]),
           into: claimed === undefined ? into : yield* Unclaimed.make(progress, claimed, stream, mailbox),
           moved: Cursor.follow(progress, mailbox, stream, filter(p))
         })
       })
     )
     if (setBack) {
-      memory = { ...memory, cursors: SetBack.marked(memory.cursors, ends) }
       const noted = yield* commit(consumer, memory, SetBack.noted(memory), relay)
       memory = noted === "repeated" ? memory : noted
     }

@@ -1,5 +1,5 @@
 import { Codes } from "@troupe/contract"
-import { Nats, Publisher, whileConnected } from "@troupe/nats"
+import { Nats, type NatsError, Position, Publisher, whileConnected } from "@troupe/nats"
 import type { Commit } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -31,6 +31,34 @@ export const ends = (
       { concurrency: 4 }
     ),
     (all) => Object.fromEntries(all)
+  )
+
+/**
+ * The cursors, each compared with its stream: one that speaks of messages that the stream lost goes back to where reading
+ * goes on. Only then can it be compared with the end of the stream.
+ */
+export const located = (
+  { consumer, p }: Pick<Progress<Consumer>, "consumer" | "p">,
+  cursors: Commit.Cursors
+): Effect.Effect<Commit.Cursors, NatsError | Publisher.Unanswered, Nats> =>
+  Effect.map(
+    Effect.forEach(
+      consumer.sources,
+      ({ claimed, filter, stream }) =>
+        Effect.gen(function* () {
+          const cursor = readFrom(cursors[stream])
+          if (cursor === undefined) return []
+          // As the reader compares it.
+          const { finding, position } = yield* whileConnected(
+            Position.locate(stream, claimed === undefined ? filter(p) : undefined, cursor)
+          )
+          if (finding?.code !== "TRP0408") return []
+          yield* Effect.logWarning(Codes.text(finding.code, `${stream}, partition ${p}`, finding.why))
+          return [[stream, position] as const]
+        }),
+      { concurrency: 4 }
+    ),
+    (found) => ({ ...cursors, ...Object.fromEntries(found.flat()) })
   )
 
 /** The cursors of a partition whose database was set back: all up to the ends of the streams may have been handled before. */

@@ -31,7 +31,8 @@ describe("the cursors of a partition", () => {
     const redone = { ...cursors, [stream]: { seq: 9, id: "m9", redo: 40 } }
     const redo = (items: ReadonlyArray<Mailbox.Item>) => Cursor.after(redone, items, none)[stream]?.redo
     assert.strictEqual(redo([read(10), move(50), move(4)]), 40)
-    assert.isUndefined(redo([read(10), { ...move(4), lost: true }, read(5)]))
+    assert.strictEqual(redo([read(10), { ...move(4), lost: true }, read(5)]), 40)
+    assert.isUndefined(redo([read(50), { ...move(4), lost: true }, read(5)]))
     assert.isUndefined(Cursor.after(cursors, [read(10)], none)[stream]?.redo)
   })
 
