@@ -290,3 +290,34 @@ it.live(
   },
   60_000
 )
+
+it.live(
+  "a stream that was set back and has an earlier message of the outbox where the last one was gets all of them again",
+  () =>
+    Effect.gen(function* () {
+      const outbox = yield* Outbox.make()
+      yield* outbox.save
+      const first = yield* Scope.make()
+      const before = yield* Scope.provide(outbox.own, first)
+      const sent = yield* before.commit(keys.slice(0, 10).map((key) => ({ to: commands, key })))
+      const seen = yield* drained(outbox, commands, targetLane, 10)
+      yield* until(
+        () => outbox.sql`select from troupe.watermark where pos >= 10 and sequence = 10`,
+        (rows) => rows.length === 1
+      )
+      yield* Scope.close(first, Exit.void)
+      yield* outbox.setBack
+      // As when an owner that fills it again dies: others have published 7, and it the first 3.
+      const again = [
+        ...Array.from({ length: 7 }, () => ({ id: crypto.randomUUID(), key: "other" })),
+        ...seen.slice(0, 3)
+      ]
+      for (const { id, key } of again)
+        yield* Effect.promise(() => outbox.publish(`cmd.target.Other.act.${key}`, id, "0"))
+      assert.strictEqual((yield* Effect.promise(() => outbox.read(commands, targetLane)))[9]!.id, seen[2]!.id)
+      yield* outbox.own
+      const whole = yield* drained(outbox, commands, targetLane, 17)
+      assert.isTrue(sent.every((id) => ids(whole).some((published) => published.includes(id))))
+    }).pipe(Effect.scoped),
+  60_000
+)

@@ -23,10 +23,11 @@ export interface Options {
  * late is never skipped.
  */
 export interface Adopter {
-  /** Adopts what belongs to a partition, from its take-over until it is lost. */
+  /** Adopts what belongs to a partition, from its take-over until it is lost. `setBack`: the database was set back. */
   run(
     taken: Ownership.Taken,
-    progress: { ready: boolean; trouble: string | undefined; failures: number }
+    progress: { ready: boolean; trouble: string | undefined; failures: number },
+    setBack: boolean
   ): Effect.Effect<never, unknown, Sql | Nats | Scope.Scope>
   /** Something may have been enqueued: look at once. */
   wake(): void
@@ -71,10 +72,10 @@ export const make = (options: Options): Effect.Effect<Adopter, never, Sql | Scop
       Effect.forkScoped
     )
     return {
-      run: (taken, progress) =>
+      run: (taken, progress, setBack) =>
         Effect.gen(function* () {
           const { fence, pos } = taken
-          const relay = yield* Relay.make({ service: options.service, fence, lane: undefined })
+          const relay = yield* Relay.make({ service: options.service, fence, lane: undefined, setBack })
           const mine: Owned = { fence, pos, relay, progress, lost: Deferred.makeUnsafe() }
           yield* Effect.acquireRelease(
             Effect.sync(() => {

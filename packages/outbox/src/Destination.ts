@@ -20,6 +20,8 @@ export interface Origin {
   readonly fence: Commit.Fence
   /** Where its own events go, as the stream stores them: `evt.orders.3.Order.>`. None for a consumer that emits none. */
   readonly lane: string | undefined
+  /** Its database was set back: its watermarks may be of an earlier time than its streams. */
+  readonly setBack: boolean
 }
 
 /** One stream that a partition's outbox goes to. */

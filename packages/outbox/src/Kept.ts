@@ -82,7 +82,7 @@ export const watermark = (
     })
   )
 
-/** The ids of the last rows up to a position: one of them is that of the last message which the stream acknowledged. */
+/** The ids of the last rows up to a position, the last one first. Rows that were given up went nowhere, and are left out. */
 export const idsUpTo = (
   { fence: { consumer, p } }: Origin,
   stream: string,
@@ -90,8 +90,11 @@ export const idsUpTo = (
 ): Effect.Effect<ReadonlyArray<string>, unknown, Sql> =>
   Effect.flatMap(Sql, (sql) =>
     Effect.tryPromise(async () => {
-      const rows = await sql`select id from troupe.outbox
-        where consumer = ${consumer} and p = ${p} and stream = ${stream} and pos <= ${pos} order by pos desc limit 20`
+      const rows = await sql`select id from troupe.outbox o
+        where consumer = ${consumer} and p = ${p} and stream = ${stream} and pos <= ${pos} and not exists (
+          select from troupe.dead d
+           where d.consumer = o.consumer and d.p = o.p and d.message_id = o.id::text and d.sequence = 0)
+        order by pos desc limit 20`
       return rows.map((row) => String(row["id"]))
     })
   )

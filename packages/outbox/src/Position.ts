@@ -74,24 +74,32 @@ export const ofCommands = (
     const found = yield* inspect(origin, stream, reached)
     const { mark } = found
     // Without a sequence nothing can be compared: all that went there were repeats, or were given up. That is no loss.
-    const compared = mark !== undefined && mark.pos > 0 && mark.sequence > 0
-    const there = compared && (yield* has(origin, mark, found))
-    const { pos, sequence } = there ? mark : { pos: 0, sequence: 0 }
-    return { ...found, published: pos, sequence, subject: undefined, lost: compared && !there }
+    const state =
+      mark === undefined || mark.pos === 0 || mark.sequence === 0 ? "unknown" : yield* look(origin, mark, found)
+    const { pos, sequence } = state === "there" ? mark! : { pos: 0, sequence: 0 }
+    return { ...found, published: pos, sequence, subject: undefined, lost: state === "lost" }
   })
 
-const has = (
+/**
+ * Whether the stream still is where the watermark says: at that sequence it has the last row up to that position. Another
+ * row of this outbox may be there because the last ones were repeats, which the acknowledgement does not name; or because
+ * the stream lost messages, and some of them went out again.
+ */
+const look = (
   origin: Origin,
   mark: Commit.WatermarkRow,
   { created, lastSequence }: { readonly created: string; readonly lastSequence: number }
-): Effect.Effect<boolean, unknown, Nats | Sql> =>
+): Effect.Effect<"there" | "unknown" | "lost", unknown, Nats | Sql> =>
   Effect.gen(function* () {
-    if (mark.created !== created || mark.sequence > lastSequence) return false
+    if (mark.created !== created || mark.sequence > lastSequence) return "lost"
     const message = yield* Publisher.at(mark.stream, mark.sequence)
-    // Purged: it was handled long ago. A stream that was set back has no hole there, but another message, or nothing yet.
-    if (message === undefined) return true
+    // Purged: it was handled long ago. A stream that was set back has no hole there, but another message, or nothing yet;
+    // unless the watermark is of a database that was set back as well, and the other message was purged since.
+    if (message === undefined) return origin.setBack ? "unknown" : "there"
     const ids = yield* Kept.idsUpTo(origin, mark.stream, mark.pos)
-    return ids.length === 0 || ids.includes(Id.ofPublished(message.header(Publisher.messageId)).toLowerCase())
+    if (ids.length === 0) return "there"
+    const place = ids.indexOf(Id.ofPublished(message.header(Publisher.messageId)).toLowerCase())
+    return place === 0 ? "there" : place > 0 ? "unknown" : "lost"
   })
 
 const inspect = (origin: Origin, stream: string, reached: Commit.WatermarkRow | undefined) =>

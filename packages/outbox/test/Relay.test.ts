@@ -10,7 +10,7 @@ it.effect("a relay that cannot start says why, and nothing else", () =>
     const acks = { connected: true, on: () => () => {} }
     const sql = () => Promise.reject(new Error("Postgres is away"))
     const fence = { consumer: 1, p: 0, token: "", n: 0 }
-    const cause = yield* Effect.scoped(make({ service: "shop", fence, lane: undefined })).pipe(
+    const cause = yield* Effect.scoped(make({ service: "shop", fence, lane: undefined, setBack: false })).pipe(
       Effect.provideService(Nats, { acks } as unknown as Nats["Service"]),
       Effect.provideService(Sql, sql as unknown as Sql["Service"]),
       Effect.sandbox,

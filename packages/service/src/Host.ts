@@ -260,7 +260,7 @@ const start = (
     const adopts: Part = {
       id: outbox.id,
       partitions: adopting,
-      run: (progress, taken) => adopter.run(taken, progress),
+      run: (progress, taken, setBack) => adopter.run(taken, progress, setBack),
       isSetBack: () => Effect.succeed(false),
       fit: true
     }

@@ -126,7 +126,7 @@ const own = (sql: postgres.Sql): Effect.Effect<Owner, unknown, Nats | Sql | Scop
     const consumer = (yield* Effect.promise(() => Ownership.consumer(sql, `${service}.Thing`, 1)))!
     const [taken] = yield* Effect.promise(() => Ownership.take(sql, consumer, [0], { id: randomUUID(), contract: 1 }))
     let { fence, pos } = taken!
-    const relay = yield* Relay.make({ service, fence, lane })
+    const relay = yield* Relay.make({ service, fence, lane, setBack: false })
     const numbers = new Map<string, number>()
     return {
       relay,

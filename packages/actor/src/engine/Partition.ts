@@ -108,7 +108,7 @@ export const session = (
     const ends = yield* SetBack.ends(consumer, p)
     const { setBack, ...taken } = yield* Cursor.taken(progress, found, Subject.stream("evt", consumer.service), lane)
     const cursors = setBack ? SetBack.marked(yield* SetBack.located(progress, taken.cursors), ends) : taken.cursors
-    const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, lane })
+    const relay = yield* Relay.make({ service: consumer.service, fence: taken.fence, lane, setBack })
 
     const mailbox = Mailbox.make()
     const agenda = yield* (yield* Agendas).enter(taken.fence, () => mailbox.ring())
