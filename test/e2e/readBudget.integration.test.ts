@@ -1,5 +1,7 @@
-import { readFileSync } from "node:fs"
+import { appendFileSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { jetstream } from "@nats-io/jetstream"
+import { connect } from "@nats-io/transport-node"
 import { assert, it } from "@effect/vitest"
 import { NatsServer } from "@troupe/embedded"
 import { Nats, Reader } from "@troupe/nats"
@@ -70,4 +72,41 @@ it.live.each([
       yield* Effect.provide(Effect.scoped(test), Nats.layer({ url: Redacted.make(server.url) }))
     }).pipe(Effect.scoped),
   120_000
+)
+
+it.live(
+  "a message larger than what the server took when its reader connected is read",
+  () =>
+    Effect.gen(function* () {
+      const server = yield* NatsServer.start()
+      const test = Effect.gen(function* () {
+        const { capabilities, jsm } = yield* Nats
+        yield* Effect.promise(() => jsm.streams.add({ name: "LOG", subjects: ["log.>"] }))
+        const [seen] = yield* readers(1)
+        appendFileSync(join(dirname(server.store), "nats-server.conf"), "max_payload: 8MB\n")
+        process.kill(server.pid!, "SIGHUP")
+        // It tells only those who connect from now on.
+        const publish = (body: Uint8Array) =>
+          Effect.acquireUseRelease(
+            Effect.promise(() => connect({ servers: server.url })),
+            (other) =>
+              Effect.promise(async () => {
+                if (other.info!.max_payload < body.length) return undefined
+                return await jetstream(other).publish("log.0.x", body)
+              }),
+            (other) => Effect.promise(() => other.close())
+          )
+        yield* publish(new Uint8Array(3_000_000)).pipe(
+          Effect.repeat({ until: (ack) => ack !== undefined }),
+          Effect.timeout("10 seconds")
+        )
+        assert.strictEqual(capabilities.maxPayload, 1_048_576, "the reader was not told")
+        yield* until(
+          async () => seen,
+          (seen) => seen?.length === 1
+        )
+      })
+      yield* Effect.provide(Effect.scoped(test), Nats.layer({ url: Redacted.make(server.url) }))
+    }).pipe(Effect.scoped),
+  60_000
 )

@@ -59,10 +59,14 @@ interface Source {
 
 /** What one reader has of a budget. */
 export class Share {
+  /** `max_bytes` of a pull that needs no room for the largest message. */
+  static readonly usual: number = usual
   /** Bytes that it waits for. */
   wanted = 0
   /** Bytes that it has and that may still arrive. */
   held = 0
+  /** Above 1 when the server has larger messages than it said: it tells nobody when its `max_payload` is raised. */
+  private factor = 1
   private onGiven: () => void = () => {}
   private ended = false
   private readonly source: Source
@@ -77,8 +81,14 @@ export class Share {
   }
 
   /** `max_bytes` of a pull: the usual size, or room for the largest message that the server takes. */
-  static size(large: boolean, maxPayload: number): number {
-    return large ? Math.max(usual, maxPayload + overhead) : usual
+  size(large: boolean, maxPayload: number): number {
+    return large ? Math.max(usual, this.factor * maxPayload + overhead) : usual
+  }
+
+  /** A message did not fit into what was left of a pull, bytes. Answers whether it needs more than a pull of the usual size. */
+  exceeded(left: number, maxPayload: number): boolean {
+    if (left >= this.size(true, maxPayload)) this.factor = Math.min(2 * this.factor, 64)
+    return left >= usual
   }
 
   /** Calls back, maybe at once, when there is room. One that is larger than the budget gets all of it, alone. */

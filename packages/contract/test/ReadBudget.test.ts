@@ -24,11 +24,22 @@ describe("the budget of all readers of a connection", () => {
     const budget = new ReadBudget()
     const [huge, other] = [budget.enter(), budget.enter()]
     const given: Array<string> = []
-    huge.take(Share.size(true, 64 * MiB), () => given.push("huge"))
+    huge.take(huge.size(true, 64 * MiB), () => given.push("huge"))
     other.take(1, () => given.push("other"))
     assert.deepStrictEqual(given, ["huge"])
     huge.release(64 * MiB)
     assert.deepStrictEqual(given, ["huge", "other"])
+  })
+
+  it("makes room for a message that is larger than the server said", () => {
+    const share = new ReadBudget().enter()
+    assert.isFalse(share.exceeded(1_000, MiB), "what was left of a pull that brought something")
+    assert.isTrue(share.exceeded(Share.usual, MiB))
+    const before = share.size(true, MiB)
+    for (const left of [before, 2 * before]) assert.isTrue(share.exceeded(left, MiB))
+    assert.isAbove(share.size(true, MiB), 3 * MiB)
+    for (let i = 0; i < 10; i++) share.exceeded(64 * MiB, MiB)
+    assert.isBelow(share.size(true, MiB), 65 * MiB)
   })
 
   it("has everything again when its readers have ended, also those that waited", () => {
@@ -48,7 +59,7 @@ describe("the budget of all readers of a connection", () => {
       const budget = new ReadBudget()
       const readers = Array.from({ length: count }, () => budget.enter())
       let held = 0
-      for (const reader of readers) reader.take(Share.size(false, MiB), () => (held += reader.held))
+      for (const reader of readers) reader.take(Share.usual, () => (held += reader.held))
       assert.isAtMost(held + readers.reduce((sum, { idle }) => sum + idle, 0), 16 * MiB)
     }
   })

@@ -69,7 +69,10 @@ export const capabilities = (
   lowered: Partial<Capabilities> = {}
 ): Effect.Effect<Capabilities, NatsError> => {
   if (!atLeast(info.version, minimumVersion)) return failure("TRP0402", where, `it is version ${info.version}`)
-  if (info.jetstream !== true) return failure("TRP0405", where, "its INFO says jetstream: false")
+  if (info.jetstream !== true) {
+    const message = Codes.text("TRP0405", where, "its INFO says jetstream: false")
+    return Effect.fail(new NatsError({ code: "TRP0405", message, passes: true }))
+  }
   return Effect.succeed({
     version: info.version,
     atomicBatch: atLeast(info.version, "2.12.0"),
@@ -159,7 +162,15 @@ export class Nats extends Context.Service<
         )
         const info = connection.info
         if (info === undefined) return yield* failure("TRP0401", where, "it sent no INFO")
-        const found = yield* capabilities(info, where, options.capabilities)
+        const said = yield* capabilities(info, where, options.capabilities)
+        const { maxPayload } = said
+        const found: Capabilities = {
+          ...said,
+          // A server that was started anew, or another one, may take more or less.
+          get maxPayload() {
+            return options.capabilities?.maxPayload ?? connection.info?.max_payload ?? maxPayload
+          }
+        }
         yield* Effect.forkScoped(tellRefusals(connection, where, creds))
         const jsm = yield* Effect.tryPromise({
           try: () => jetstreamManager(connection),

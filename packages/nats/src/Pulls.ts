@@ -1,6 +1,6 @@
 import type { JetStreamManager } from "@nats-io/jetstream"
 import { createInbox, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core"
-import { ReadBudget, Share } from "@troupe/contract"
+import { ReadBudget, type Share } from "@troupe/contract"
 import * as Look from "./Look.ts"
 import * as Message from "./Message.ts"
 
@@ -17,8 +17,8 @@ export interface Options {
   readonly after: number
   /** Messages that the server had when the consumer was created. */
   readonly pending: number
-  /** Bytes. */
-  readonly maxPayload: number
+  /** Of the server as it is now, bytes. */
+  readonly maxPayload: () => number
 }
 
 /** A message, and how many more the server had when it sent it. */
@@ -170,7 +170,7 @@ export class Pulls {
     if (code === 408 || code === 404) this.pending = 0
     if (exceeds) {
       this.pending = Math.max(this.pending, 1)
-      this.large ||= left >= Share.size(false, this.options.maxPayload)
+      this.large = this.share.exceeded(left, this.options.maxPayload()) || this.large
     }
     this.over(1)
     this.ask()
@@ -190,7 +190,7 @@ export class Pulls {
     if (this.ended || this.looking || this.bytes > ahead) return
     if (this.pulls > 0 && this.asked === 0) return this.expectEnd()
     if (this.pending > this.asked) {
-      const size = Share.size(this.large, this.options.maxPayload)
+      const size = this.share.size(this.large, this.options.maxPayload())
       if (this.share.wanted > 0 || this.pulls > 1 || this.share.held > size / 2) return
       this.share.take(size, () => this.compared(size))
     } else if (this.pulls === 0 && this.share.wanted === 0) this.pull({ ...whenIdle, max_bytes: this.share.idle })

@@ -196,7 +196,7 @@ const open = (options: Options, after: Position.Position): Effect.Effect<Reading
       }),
       ({ consumer }) => Effect.promise(() => deadline(jsm.consumers.delete(stream, consumer), 1_000).catch(() => {}))
     )
-    const { maxPayload } = capabilities
+    const maxPayload = () => capabilities.maxPayload
     const created = after.created ?? 0
     const pulls = yield* Effect.acquireRelease(
       Effect.sync(

@@ -1,8 +1,9 @@
-import { Reason } from "@troupe/contract"
+import { Codes, Reason } from "@troupe/contract"
 import type { Partition } from "@troupe/actor/engine"
 import { Nats, Publisher } from "@troupe/nats"
 import type { Sql } from "@troupe/postgres"
 import * as Clock from "effect/Clock"
+import type * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -21,7 +22,8 @@ export interface Health {
    * No partition of its own has waiting messages and a cursor that has not moved for 30 s (one that another living host has
    * not given back yet is that host's, until it is), no outbox has own events waiting and a
    * watermark that has not moved for as long (another service that is not there is trouble, but not this one's end), and the connection to NATS is not closed for good. Nobody is judged while
-   * NATS or PostgreSQL is away, and no partition while its edge is: a restart would not bring them back.
+   * NATS or PostgreSQL is away, no partition while its stream does not answer or its edge is away, and no outbox while any
+   * stream does not answer: a restart would not bring them back.
    */
   readonly live: boolean
   readonly consumers: ReadonlyArray<ConsumerHealth>
@@ -48,6 +50,8 @@ export interface Options {
 
 /** How long the servers have to answer, all partitions together. */
 const bound = "5 seconds"
+/** How long one stream has. */
+const patient = "2 seconds"
 
 /** Something that should move while there is work, as it was last seen, and since when (ms) it stands there with work. */
 interface Watched {
@@ -78,11 +82,14 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
     const own = (consumer: number, p: number) =>
       partitions.find((progress) => isOwn(progress) && progress.consumer.id === consumer && progress.p === p)
     let database: string | undefined
+    /** Streams that did not answer when they were last asked: JetStream is off, or has no leader for them. */
+    let silent: ReadonlyArray<string> = []
 
     const lookAtOutboxes = Effect.gen(function* () {
       const found = yield* Outboxes.waiting.pipe(Effect.timeout(bound), Effect.result)
       database = found._tag === "Success" ? undefined : `PostgreSQL: ${Reason.chain(found.failure)}`
-      const rows = found._tag === "Success" && away(nats) === undefined ? found.success : []
+      const judged = away(nats) === undefined && silent.length === 0
+      const rows = found._tag === "Success" && judged ? found.success : []
       const before = new Map(outboxes)
       outboxes.clear()
       const now = yield* millis
@@ -96,21 +103,22 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
       }
     })
     const lookAtCursors = Effect.gen(function* () {
-      // What is not known in time counts as behind.
-      const behind = cursors.map(() => true)
+      // Who is not asked in time is not judged.
+      const answers = cursors.map((): Answer => ({ behind: false, silent: [] }))
       if (away(nats) === undefined) {
         yield* Effect.forEach(
           cursors,
           ({ progress }, i) =>
-            isOwn(progress) ? Effect.map(isBehind(progress), (is) => (behind[i] = is)) : Effect.void,
+            isOwn(progress) ? Effect.map(ask(progress), (answer) => (answers[i] = answer)) : Effect.void,
           { concurrency: 16, discard: true }
         ).pipe(Effect.timeoutOption(bound))
-      }
+        silent = [...new Set(answers.flatMap((answer) => answer.silent))]
+      } else silent = []
       const judged = away(nats) === undefined && database === undefined
       const now = yield* millis
       for (const [i, one] of cursors.entries()) {
         const { away, cursors } = one.progress
-        look(one, JSON.stringify(cursors), judged && isOwn(one.progress) && !away && behind[i] === true, now)
+        look(one, JSON.stringify(cursors), judged && isOwn(one.progress) && !away && answers[i]!.behind, now)
       }
     })
     yield* Effect.all([lookAtOutboxes, lookAtCursors], { concurrency: 2, discard: true }).pipe(
@@ -131,6 +139,7 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
         ...(gone === undefined ? [] : [gone]),
         ...(database === undefined ? [] : [database]),
         ...(out === undefined ? [] : [out]),
+        ...silent.map((stream) => Codes.text("TRP0404", stream, "it does not answer")),
         ...waiting.map(({ progress }) => `${progress.consumer.name}: ${progress.trouble}`),
         ...assigned.flatMap(({ progress }) => progress.notice ?? []),
         ...stuck.map(({ name, stream }) => `outbox of ${name} to ${stream} does not move`),
@@ -144,7 +153,7 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
         behind: all.filter(({ progress, since }) => progress.away || since !== undefined).length
       }))
       return {
-        ready: waiting.length === 0 && out === undefined && database === undefined && gone === undefined,
+        ready: [...waiting, ...silent].length === 0 && [out, database, gone].every((why) => why === undefined),
         live: still.length === 0 && !stuck.some(({ stream }) => isOfOwnEvents(stream)) && gone !== closed,
         consumers,
         trouble: [...trouble].slice(0, 20)
@@ -166,17 +175,31 @@ const closed = "NATS: the connection is closed for good, only a new process open
 const away = ({ connection }: Nats["Service"]): string | undefined =>
   connection.isClosed() ? closed : connection.info === undefined ? "NATS: not connected" : undefined
 
+interface Answer {
+  /** A stream has more than the cursor says. */
+  readonly behind: boolean
+  readonly silent: ReadonlyArray<string>
+}
+
 /**
- * Whether a stream has more than the cursor says. A stream that cannot be asked counts as more, unless the partition
- * waits for it: a service that was never run is no reason to start this one anew.
+ * Compares the cursors with the streams. A stream that is not there counts as more, unless the partition waits for it: a
+ * service that was never run is no reason to start this one anew.
  */
-const isBehind = ({ consumer, cursors, p, ready }: Partition.Progress): Effect.Effect<boolean, never, Nats> =>
+const ask = ({ consumer, cursors, p, ready }: Partition.Progress): Effect.Effect<Answer, never, Nats> =>
   Effect.gen(function* () {
+    const silent: Array<string> = []
+    let behind = false
     for (const { filter, stream } of consumer.sources) {
-      const last = yield* Effect.result(Publisher.lastOf(stream, filter(p)))
-      if (last._tag === "Failure") {
-        if (ready) return true
-      } else if (last.success !== undefined && last.success.sequence > (cursors[stream]?.seq ?? 0)) return true
+      const last = yield* Publisher.lastOf(stream, filter(p)).pipe(Effect.timeout(patient), Effect.result)
+      if (last._tag === "Success") behind ||= (last.success?.sequence ?? 0) > (cursors[stream]?.seq ?? 0)
+      else if (isSilent(last.failure)) silent.push(stream)
+      else behind ||= ready
     }
-    return false
+    return { behind: behind && silent.length === 0, silent }
   })
+
+/** `err_code` of JetStream: temporarily unavailable, not enabled for the account or at all, stream offline. */
+const unavailable: ReadonlySet<number> = new Set([10_008, 10_039, 10_076, 10_118])
+
+const isSilent = (error: Publisher.PublishError | Cause.TimeoutError): boolean =>
+  error._tag === "TimeoutError" || error.reason._tag === "Unanswered" || unavailable.has(error.reason.code)

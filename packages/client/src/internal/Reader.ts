@@ -195,7 +195,7 @@ export class Reader {
         this.behind = --this.wanted === 0 && filtered
         this.pending = info.pending
         const size = sizeOf(msg)
-        this.large = size > Share.size(false, 0) / 2
+        this.large = size > Share.usual / 2
         share.release(this.wanted === 0 ? share.held : size)
         // What the connection dropped is read again.
         if (info.delivered !== ++this.delivered) return this.quit()
@@ -225,7 +225,7 @@ export class Reader {
     if (share === undefined || this.pulling || share.wanted > 0) return
     if (this.arrived.length > ahead / 2 || this.over || this.ended !== undefined) return
     if (this.pending === 0) return this.begun(share.idle)
-    const size = Share.size(this.large, this.link.maxPayload)
+    const size = share.size(this.large, this.link.maxPayload)
     share.take(size, () => this.begun(size))
   }
 
@@ -275,7 +275,8 @@ export class Reader {
     if (code !== 409) this.pending = 0
     if (/maxbytes/.test(text)) {
       this.pending = Math.max(this.pending, 1)
-      this.large ||= Number(msg.headers?.get("Nats-Pending-Bytes") ?? 0) >= Share.size(false, 0)
+      const left = Number(msg.headers?.get("Nats-Pending-Bytes") ?? 0)
+      this.large = this.share?.exceeded(left, this.link.maxPayload) || this.large
     }
     this.pulled()
     if (code === 408 && this.arrived.length === 0) void this.settle().catch(() => this.quit())
