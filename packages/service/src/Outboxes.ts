@@ -14,7 +14,7 @@ export interface Waiting {
 
 /**
  * All outboxes with rows above their watermark. Reads two index entries per partition and stream, whatever the outbox
- * holds; PostgreSQL ends it after 2 s.
+ * holds; PostgreSQL ends it after 2 s. Fails on a standby, which answers and takes no writes.
  */
 export const waiting: Effect.Effect<ReadonlyArray<Waiting>, unknown, Sql> = Effect.flatMap(Sql, (sql) =>
   Effect.tryPromise(async () => {
@@ -22,6 +22,7 @@ export const waiting: Effect.Effect<ReadonlyArray<Waiting>, unknown, Sql> = Effe
     // "exists" instead reads the whole outbox.
     const results: unknown = await sql.unsafe(`
       set local statement_timeout = '2s';
+      select pg_is_in_recovery() as standby;
       with recursive lane as (
         (select consumer, p, stream from troupe.outbox order by consumer, p, stream limit 1)
         union all
@@ -37,7 +38,12 @@ export const waiting: Effect.Effect<ReadonlyArray<Waiting>, unknown, Sql> = Effe
            where o.consumer = lane.consumer and o.p = lane.p and o.stream = lane.stream
            order by o.pos desc limit 1) newest
        where newest.pos > coalesce(w.pos, 0)`)
-    const [, rows] = results as [unknown, ReadonlyArray<Record<keyof Waiting, unknown>>]
+    const [, [state], rows] = results as [
+      unknown,
+      ReadonlyArray<{ readonly standby: boolean }>,
+      ReadonlyArray<Record<keyof Waiting, unknown>>
+    ]
+    if (state?.standby === true) throw new Error("it is a standby, and takes no writes until it is promoted")
     return rows.map((row) => ({
       consumer: Number(row.consumer),
       p: Number(row.p),
