@@ -40,3 +40,38 @@ it.live(
     }).pipe(Effect.scoped),
   180_000
 )
+
+it.live(
+  "streams that are deleted while hosts run are created anew, filled from the outbox, and nothing is handled twice",
+  () =>
+    Effect.gen(function* () {
+      const world = yield* World.make
+      const host = yield* world.start()
+      const add = Effect.provide(ask(world.contract.Counter.at("a").add({ n: 1 })), world.client)
+      for (let i = 1; i <= 5; i++) assert.strictEqual(yield* add, i)
+      yield* World.settled(world)
+      const streams = ["CMD", "EVT", "PLACE"].map((kind) => `${kind}_${world.name}`)
+      for (const name of streams) assert.isTrue(yield* Effect.promise(() => world.jsm.streams.delete(name)))
+      yield* World.until(
+        () => Promise.all(streams.map((name) => world.jsm.streams.info(name).catch(() => undefined))),
+        (found) => found.every((info) => info !== undefined)
+      )
+      yield* World.until(
+        () => statusOf(host, "readyz"),
+        (status) => status === 200
+      )
+      assert.strictEqual(yield* add, 6)
+      yield* World.until(
+        async () => (await world.jsm.streams.info(`EVT_${world.name}`)).state.messages,
+        (count) => count === 6
+      )
+      yield* World.settled(world)
+      const rows = yield* Effect.promise(() => world.sql`select total from app.log order by id`)
+      assert.deepStrictEqual(
+        rows.map((row) => row["total"]),
+        [1, 2, 3, 4, 5, 6]
+      )
+      assert.match(host.output(), /TRP0430/)
+    }).pipe(Effect.scoped),
+  60_000
+)

@@ -262,6 +262,9 @@ export const differences = (
   expect("subject_transform", config.subject_transform?.dest, Subject.transformed(kind, service, partitions))
   expect("storage", config.storage, "file")
   expect("retention", config.retention, "limits")
+  // Either loses messages that nobody has read: a key's older ones, or what was never stored.
+  expect("max_msgs_per_subject", config.max_msgs_per_subject > 0 ? config.max_msgs_per_subject : -1, -1)
+  expect("no_ack", config.no_ack ?? false, false)
   if (kind === "cmd") {
     expect("discard", config.discard, "new")
     expect("max_age", config.max_age, 0)

@@ -26,6 +26,8 @@ describe("Topology.differences", () => {
 
   it("says what is there and what is wanted", () => {
     assert.deepStrictEqual(differences("evt", { subjects: ["a", "b"] }), [`subjects is "a,b", not "evt.orders.*.*.*"`])
+    assert.deepStrictEqual(differences("cmd", { max_msgs_per_subject: 1 }), ["max_msgs_per_subject is 1, not -1"])
+    assert.deepStrictEqual(differences("evt", { no_ack: true }), ["no_ack is true, not false"])
     assert.deepStrictEqual(differences("evt", { storage: "memory" as never }), [`storage is "memory", not "file"`])
     assert.deepStrictEqual(differences("evt", { retention: "workqueue" as never }), [
       `retention is "workqueue", not "limits"`

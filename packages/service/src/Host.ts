@@ -200,10 +200,13 @@ const start = (
     yield* tellRisk(where)
     const mark = yield* Identity.ofDatabase(service.name, where)
     const marked = { set: options.limits, metadata: Mark.metadata(mark) }
-    yield* Topology.ensure("cmd", service.name, limits, marked)
-    yield* Topology.ensure("evt", service.name, limits, marked)
-    yield* Identity.ofStreams(service.name, mark)
-    yield* Topology.ensurePlaces(service.name, limits.replicas, options.limits)
+    const ensure = Effect.gen(function* () {
+      yield* Topology.ensure("cmd", service.name, limits, marked)
+      yield* Topology.ensure("evt", service.name, limits, marked)
+      yield* Identity.ofStreams(service.name, mark)
+      yield* Topology.ensurePlaces(service.name, limits.replicas, options.limits)
+    })
+    yield* ensure
 
     const number = (name: string) => register(options, name, limits.partitions)
     const consumers = [
@@ -234,7 +237,8 @@ const start = (
     const life: { ending: boolean; membership?: Membership.Membership; lost?: string } = { ending: false }
     const watched = yield* Health.watch({ partitions, membership: () => life.membership })
     const owned = running.flatMap(({ partitions }) => partitions)
-    const streams = yield* Streams.keep({ service: service.name, partitions: owned, commandsKept: limits.commandsKept })
+    const { commandsKept } = limits
+    const streams = yield* Streams.keep({ service: service.name, partitions: owned, commandsKept, ensure })
     const clocks = yield* Clocks.watch(service.name)
     const health = Effect.map(watched, (seen) => {
       const health = { ...seen, trouble: [...streams.trouble(), ...seen.trouble, ...clocks()] }

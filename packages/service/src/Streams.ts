@@ -12,6 +12,8 @@ export interface Options {
   readonly service: string
   readonly partitions: ReadonlyArray<Partition.Progress<Pick<Consumer.Consumer, "id" | "name" | "sources">>>
   readonly commandsKept: Duration.Input
+  /** Creates those that are not there. */
+  readonly ensure: Effect.Effect<void, NatsError, Nats>
   /** Between looks. Default 5 seconds. */
   readonly interval?: Duration.Input
 }
@@ -44,6 +46,7 @@ const patience = { usual: 60_000, steady: 3_600_000 }
  * Looks at the service's streams every 5 s. Handled commands are purged once they are older than `commandsKept`; when
  * the stream is more than half full the oldest of them at once, down to 40 % of its bytes. Each host purges the lanes
  * that it owns. Unhandled commands are never purged: from 80 % on they are trouble (TRP0406), before senders are refused.
+ * A stream that is gone is created anew (TRP0430); one that was changed so that it loses messages is trouble (TRP0403).
  * Of events it tells which ones retention deletes too early (TRP0415), and whose subscriber it is about to pass (TRP0416).
  */
 export const keep = (options: Options): Effect.Effect<Streams, never, Nats | Scope.Scope> =>
@@ -65,6 +68,7 @@ export const keep = (options: Options): Effect.Effect<Streams, never, Nats | Sco
       const commands = yield* purged(options, tell)
       const events = yield* Topology.find(Subject.stream("evt", options.service))
       const places = yield* Topology.find(Subject.stream("place", options.service))
+      found.push(...(yield* created(options, tell, { cmd: commands, evt: events, place: places })))
       sizes = [commands, events, places].flatMap((info) => (info === undefined ? [] : [sizeOf(info)]))
       if (commands !== undefined && used(commands) >= nearlyFull)
         found.push(
@@ -101,6 +105,28 @@ export const keep = (options: Options): Effect.Effect<Streams, never, Nats | Sco
 
 type Progress = Options["partitions"][number]
 type Tell = (code: Codes.Code, to: string, why: string) => Effect.Effect<string>
+
+/** Has streams that are gone created anew, and tells what is wrong with the others. Answers the trouble. */
+const created = (
+  { ensure, service }: Options,
+  tell: Tell,
+  streams: { readonly [kind in Subject.Kind | "place"]: Topology.Info | undefined }
+): Effect.Effect<ReadonlyArray<string>, NatsError, Nats> =>
+  Effect.gen(function* () {
+    const trouble: Array<string> = []
+    for (const kind of ["cmd", "evt", "place"] as const) {
+      const info = streams[kind]
+      if (info === undefined)
+        trouble.push(yield* tell("TRP0430", Subject.stream(kind, service), "a running host needs it"))
+      else if (kind !== "place") {
+        const partitions = Topology.partitionsOf(info.config) ?? 0
+        const wrong = Topology.differences(info.config, kind, service, partitions)
+        if (wrong.length > 0) trouble.push(yield* tell("TRP0403", info.config.name, wrong.join("; ")))
+      }
+    }
+    if (Object.values(streams).some((info) => info === undefined)) yield* ensure
+    return trouble
+  })
 
 const purgedAt = new WeakMap<Progress, number>()
 

@@ -20,9 +20,16 @@ it.live(
       const logger = Logger.make(({ message }) => void lines.push(String(message)))
       yield* Effect.gen(function* () {
         const { js, jsm } = yield* Nats
-        yield* Effect.acquireRelease(
-          Topology.ensure("evt", service, { ...Topology.limits, partitions: 1, maxBytes: 1024 ** 2 }),
-          () => Effect.promise(() => jsm.streams.delete(stream))
+        const limits = { ...Topology.limits, partitions: 1, maxBytes: 1024 ** 2 }
+        const ensure = Effect.gen(function* () {
+          yield* Topology.ensure("evt", service, limits)
+          yield* Topology.ensure("cmd", service, limits)
+          yield* Topology.ensurePlaces(service, 1, {})
+        })
+        yield* Effect.acquireRelease(ensure, () =>
+          Effect.promise(async () => {
+            for (const kind of ["EVT", "CMD", "PLACE"]) await jsm.streams.delete(`${kind}_${service}`)
+          })
         )
         const progress = {
           consumer: {
@@ -39,6 +46,7 @@ it.live(
           service,
           partitions: [progress],
           commandsKept: "1 hour",
+          ensure,
           interval: "50 millis"
         })
         const until = (holds: () => boolean) =>
@@ -47,6 +55,12 @@ it.live(
           )
         yield* until(() => sizes().some((one) => one.stream === stream && one.limit === 1024 ** 2))
         assert.deepStrictEqual(trouble(), [])
+        // Somebody has it keep one message of each key.
+        const { config } = yield* Effect.promise(() => jsm.streams.info(stream))
+        yield* Effect.promise(() => jsm.streams.update(stream, { ...config, max_msgs_per_subject: 1 }))
+        yield* until(() => trouble().some((text) => /^TRP0403 .*max_msgs_per_subject is 1/.test(text)))
+        yield* Effect.promise(() => jsm.streams.update(stream, { ...config, max_msgs_per_subject: -1 }))
+        yield* until(() => trouble().length === 0)
         // The fault: more than it may hold, so that it deletes what the subscriber has not read.
         const body = new Uint8Array(10_000)
         for (let i = 0; i < 150; i++) yield* Effect.promise(() => js.publish(`evt.${service}.A.b.k`, body))

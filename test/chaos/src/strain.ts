@@ -65,10 +65,15 @@ export const slowDb = (world: World, { delay, ms }: FaultOf<"slow-db">): Effect.
       const before = links.map((link) => link.hindered())
       for (const link of links) link.slow(delay)
       yield* Effect.sleep(ms)
-      const chunks = links.map((link, i) => link.hindered() - before[i]!)
-      return chunks.every((count) => count > 0)
-        ? `${chunks.join(", ")} chunks came ${delay} ms late`
-        : yield* new NotFired({ why: `${chunks.join(", ")} chunks came over the links` })
+      // A host that is away or frozen says nothing until it is back.
+      const chunks = yield* wait(
+        "chunk over each link",
+        Effect.sync(() => {
+          const chunks = links.map((link, i) => link.hindered() - before[i]!)
+          return chunks.every((count) => count > 0) ? chunks : undefined
+        })
+      )
+      return `${chunks.join(", ")} chunks came ${delay} ms late`
     })
   )
 
