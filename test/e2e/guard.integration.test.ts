@@ -1,4 +1,4 @@
-import { openSync, readFileSync } from "node:fs"
+import { openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -7,6 +7,7 @@ import { ask, send } from "@troupe/client"
 import { startHost } from "@troupe/test-world"
 import * as Link from "@troupe/test-world/link"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { burning, type Settings } from "./src/burning.ts"
 import * as World from "./src/world.ts"
 
@@ -33,6 +34,7 @@ const make = Effect.gen(function* () {
   const start = (settings: Pick<Settings, "burns"> & Partial<Settings>) =>
     Effect.gen(function* () {
       const log = join(tmpdir(), `troupe-guard-${process.pid}-${++logs}`)
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(log, { force: true })))
       const host = yield* startHost(script, { name, natsUrl, databaseUrl, ...settings }, openSync(log, "w"))
       return { ...host, stderr: () => readFileSync(log, "utf8") }
     })
@@ -96,6 +98,57 @@ it.live(
       const dead = yield* Effect.promise(() => sql`select code from troupe.dead`)
       assert.deepStrictEqual([...dead], [{ code: "TRP0302" }])
       assert.strictEqual(next.stderr().match(/TRP0312/g), null)
+    }).pipe(Effect.scoped),
+  90_000
+)
+
+it.live(
+  "a key whose messages all end their hosts costs three of them, and then waits for an operator",
+  () =>
+    Effect.gen(function* () {
+      const { client, contract, sql, start } = yield* make
+      const guard = { noteAfter: "300 millis", endAfterCpu: "1 second" } as const
+      const letters = () => sql`select code from troupe.dead`
+      let last = yield* start({ burns: true, guard, ...hasty })
+      for (let n = 0; n < 5; n++) yield* Effect.provide(send(contract.Burner.at("a").burn({ ms: 600_000 })), client)
+      for (let n = 1; n <= 3; n++) {
+        assert.strictEqual((yield* last.ended).signal, "SIGKILL", last.stderr())
+        last = yield* start({ burns: true, guard, ...hasty })
+      }
+      yield* World.until(letters, (rows) => rows.length === 3)
+      const other = ask(contract.Burner.at("b").burn({ ms: 0 }), { timeout: "20 seconds" })
+      assert.strictEqual(yield* Effect.provide(other, client), 1)
+      const parked = yield* World.until(
+        () => sql`select key from troupe.parked`,
+        (rows) => rows.length === 3
+      )
+      assert.deepStrictEqual(new Set(parked.map((row) => row["key"])), new Set(["a"]))
+      assert.notInclude(last.output(), "burns a", "the two behind them did not run")
+    }).pipe(Effect.scoped),
+  120_000
+)
+
+it.live(
+  "a message that only waits is not given up for what another one left behind: it runs again",
+  () =>
+    Effect.gen(function* () {
+      const { client, contract, sql, start } = yield* make
+      const guard = { noteAfter: "500 millis", endAfterCpu: "3 seconds" } as const
+      const victim = yield* start({ burns: true, guard, ...hasty })
+      const waits = yield* Effect.forkChild(
+        Effect.provide(ask(contract.Burner.at("b").wait({ ms: 2_000 }), { timeout: "60 seconds" }), client)
+      )
+      yield* World.until(
+        async () => victim.output(),
+        (output) => output.includes("waits b\n")
+      )
+      yield* Effect.provide(send(contract.Burner.at("a").leave({ after: 500 })), client)
+      yield* start({ burns: false, guard, ...hasty })
+      assert.strictEqual((yield* victim.ended).signal, "SIGKILL")
+      assert.include(victim.output(), "burns behind a\n", "the fault fired")
+      assert.match(victim.stderr(), /TRP0312 .*Burner.wait b/)
+      assert.strictEqual(yield* Fiber.join(waits), 1)
+      assert.deepStrictEqual([...(yield* Effect.promise(() => sql`select code from troupe.dead`))], [])
     }).pipe(Effect.scoped),
   90_000
 )

@@ -12,7 +12,11 @@ export interface Settings extends HostSettings {
 
 class Burner extends Contract.actor({
   key: Schema.String,
-  commands: { burn: Contract.command({ payload: { ms: Schema.Int }, reply: Schema.Int }) }
+  commands: {
+    burn: Contract.command({ payload: { ms: Schema.Int }, reply: Schema.Int }),
+    leave: Contract.command({ payload: { after: Schema.Int } }),
+    wait: Contract.command({ payload: { ms: Schema.Int }, reply: Schema.Int })
+  }
 }) {}
 
 /** Answers how often the key has burnt. */
@@ -26,6 +30,19 @@ export const burning = (name: string, burns: boolean) => {
         while (performance.now() < until);
         process.stdout.write(`burnt ${self.key}\n`)
       }
+      self.set(self.state + 1)
+      return self.state
+    },
+    /** Its turn ends well, and later a timer of it computes for ever. */
+    leave({ after }, self) {
+      setTimeout(() => {
+        process.stdout.write(`burns behind ${self.key}\n`)
+        while (burns);
+      }, after)
+    },
+    async wait({ ms }, self) {
+      process.stdout.write(`waits ${self.key}\n`)
+      await new Promise((resolve) => setTimeout(resolve, ms))
       self.set(self.state + 1)
       return self.state
     }

@@ -8,6 +8,7 @@ import type { Agenda } from "./Agenda.ts"
 import * as Answers from "./Answers.ts"
 import * as Attempt from "./Attempt.ts"
 import { Board } from "./Board.ts"
+import * as Breath from "./Breath.ts"
 import { type Brake, Braked } from "./Brake.ts"
 import type { Cache, Entry } from "./Cache.ts"
 import { CommitLost } from "./Committer.ts"
@@ -61,8 +62,11 @@ export interface Options {
   readonly transaction: boolean
   /** Ask the inbox before handlers run. Without it the commit finds what was handled before, and writes nothing. */
   readonly check: boolean
-  /** Why the messages are given up without being decoded or run: Postgres refused what they wanted, or they end hosts. */
-  readonly condemned?: Attempt.Failure | undefined
+  /**
+   * Why the messages are given up without being decoded or run: Postgres refused what they wanted, or they end hosts.
+   * `blocks`: their keys wait until an operator redrives or discards them.
+   */
+  readonly condemned?: (Attempt.Failure & { readonly blocks: boolean }) | undefined
   readonly watermarks: () => ReadonlyArray<Commit.WatermarkRow>
 }
 
@@ -95,7 +99,7 @@ const handleWith = (
   ...[consumer, memory, items, options]: Parameters<typeof handle>
 ): Effect.Effect<Handled, CommitLost | Attempt.NeedsTransaction | TooMuch | Braked, Loader | Db | Scope.Scope> =>
   Effect.gen(function* () {
-    const { deliveries, queues, refusals } = sorted(consumer, items.filter(isMessage), {
+    const { closed, deliveries, queues, refusals } = yield* sorted(consumer, items.filter(isMessage), {
       board: yield* Board,
       decode: options.condemned === undefined
     })
@@ -103,7 +107,7 @@ const handleWith = (
 
     const deadlines = yield* Deadlines
     const { agenda } = memory
-    const parking = { ...agenda.policy, blocks: consumer.blocks }
+    const parking = { ...agenda.policy, blocks: consumer.blocks || options.condemned?.blocks === true }
     const moves = new Parking.Moves()
     let broken = false
     const sent: Array<Staged> = []
@@ -114,7 +118,7 @@ const handleWith = (
     const late = () => clock.monotonicTimeNanosUnsafe() - since > budget
     /** Messages whose handlers were begun: the first is begun in any case. */
     let begun = 0
-    const waiting = new Set<Incoming>()
+    const waiting = new Set<Incoming>(closed)
     /** Refused, and parked to hold up their keys. */
     const blocking = new Set<Incoming>()
     const transact = options.transaction ? inSavepoint(yield* Db) : pure
@@ -136,6 +140,8 @@ const handleWith = (
     })
     /** The next message of a key. */
     const handleNext = function* (of: (typeof keys)[number], next: (typeof of.queue)[number]) {
+      // An edge computes elsewhere, and takes what is asked at once in one call.
+      if (!("edge" in part) && Breath.isDue()) yield* Breath.take
       // What comes behind it in its key waits too: it is still late then.
       if (begun > 0 && late()) return void waiting.add(next.incoming)
       // Nothing interrupts a transaction; what is left of it would not be committed any more.
@@ -168,7 +174,7 @@ const handleWith = (
         // Whoever waits for an answer is told.
         if (next.caller !== undefined && next.newer === undefined) line.passes(next.incoming)
         else if (line.fails(next.incoming, failure, next.newer ? Infinity : 0)) return
-        else if (consumer.blocks) blocking.add(next.incoming)
+        else if (parking.blocks) blocking.add(next.incoming)
         return void refusals.push(next)
       }
       begun++
@@ -368,14 +374,16 @@ const load = (
       asks.set(key, ofKey)
     }
     const board = yield* Board
-    const known = [...states].map(([token, { body, shape, version }]): [string, Known] => {
+    const known = new Map<string, Known>()
+    for (const [token, { body, shape, version }] of states) {
+      if (Breath.isDue()) yield* Breath.take
       const decoded = shown(board, consumer, queues.get(token)?.[0]?.incoming, () => consumer.state.decode(body, shape))
-      return [
+      known.set(
         token,
         decoded.ok ? { version, value: decoded.value, size: body.length } : { version, unreadable: decoded.why }
-      ]
-    })
-    return { asks, inbox, states: new Map(known) }
+      )
+    }
+    return { asks, inbox, states: known }
   })
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import type * as Scope from "effect/Scope"
 import { Agendas } from "./Agenda.ts"
 import * as Attempt from "./Attempt.ts"
 import * as Alone from "./Alone.ts"
-import { type Handled, handle, type Memory } from "./Batch.ts"
+import { type Handled, handle, type Memory, type Options } from "./Batch.ts"
 import { Brake, Braked } from "./Brake.ts"
 import * as Cache from "./Cache.ts"
 import * as CaughtUp from "./CaughtUp.ts"
@@ -178,7 +178,8 @@ export const session = (
         }
         const portion = suspects.portion(items)
         if (items.length > 0) {
-          const run = settle(progress, { ...memory, left: [] }, portion.now, relay, moved, portion.condemned)
+          const condemned = yield* judged(memory, portion)
+          const run = settle(progress, { ...memory, left: [] }, portion.now, relay, moved, condemned)
           memory = yield* portioned(suspects, portion, run)
         }
         moved(portion.later.length === 0 ? memory : { ...memory, left: [...memory.left, ...portion.later] })
@@ -187,6 +188,25 @@ export const session = (
     })
     return yield* Effect.raceAllFirst([turns, ...readers])
   })
+
+/** So many messages of a key that end hosts are given up; with one more the key waits for an operator. */
+const deadly = 3
+
+/** Why the message of a portion is given up. Where it is its key that ends hosts, whatever the message, the key waits behind it. */
+const judged = ({ fence: { consumer, p } }: Memory, { condemned, now }: Portion) =>
+  Effect.gen(function* () {
+    if (condemned === undefined) return undefined
+    const sql = yield* Sql
+    const key = Subject.parse((now[0] as Mailbox.Incoming).message.subject)?.key ?? ""
+    const rows = yield* Effect.tryPromise({
+      try: () => sql`select from troupe.dead where consumer = ${consumer} and p = ${p} and key = ${key}
+        and code = ${condemned.code} limit ${deadly}`,
+      catch: (cause) => new CommitLost({ cause })
+    })
+    return { ...condemned, blocks: rows.length + 1 >= deadly }
+  })
+
+type Condemned = NonNullable<Options["condemned"]>
 
 const none: Portion = { now: [], later: [], alone: false, condemned: undefined }
 
@@ -219,7 +239,7 @@ const settle = (
   items: ReadonlyArray<Mailbox.Item>,
   relay: Relay.Relay,
   moved: (to: Memory) => void,
-  condemned?: Attempt.Failure
+  condemned?: Condemned
 ): Effect.Effect<Memory, CommitLost | Fenced, Services> =>
   Effect.catch(handleBatch(progress, memory, items, relay, condemned), (error) =>
     Effect.gen(function* () {
@@ -238,7 +258,7 @@ const settle = (
       }
       const cause = error instanceof CommitRefused ? error.cause : error
       yield* Effect.logWarning("Postgres refuses what a message wants to commit: it is given up", Reason.chain(cause))
-      const refused = { code: "TRP0306", reason: Attempt.bounded(cause) } as const
+      const refused = { code: "TRP0306", reason: Attempt.bounded(cause), blocks: false } as const
       return yield* Effect.mapError(handleBatch(progress, memory, items, relay, refused), lost)
     })
   )
@@ -248,7 +268,7 @@ type Services = Sql | Db | Nats | Committer | Loader | Agendas
 /** Waits, and says so, as long as too many keys fail or the edge is away; what operators wish is done meanwhile. */
 const handleBatch = (
   progress: Progress<Consumer>,
-  ...batch: [memory: Memory, items: ReadonlyArray<Mailbox.Item>, relay: Relay.Relay, condemned?: Attempt.Failure]
+  ...batch: [memory: Memory, items: ReadonlyArray<Mailbox.Item>, relay: Relay.Relay, condemned?: Condemned]
 ): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced | TooMuch, Services> =>
   Effect.catchIf(Alone.shared(handleOnce(progress.consumer, ...batch)), isBraked, (braked) =>
     Effect.gen(function* () {
@@ -303,7 +323,7 @@ const handleAll = (
   memory: Memory,
   items: ReadonlyArray<Mailbox.Item>,
   relay: Relay.Relay,
-  condemned?: Attempt.Failure
+  condemned?: Condemned
 ): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced | TooMuch | Braked, Services> =>
   Effect.gen(function* () {
     if (Cursor.stays(memory.cursors, items)) return yield* confirmed(memory)

@@ -6,19 +6,26 @@ export interface Message {
   readonly what: string
 }
 
+/** A message that is shown; `waited`: the event loop has turned since it began, so that something else may have run meanwhile. */
+export interface Shown extends Message {
+  readonly waited: boolean
+}
+
 /** Places for messages in memory that two threads share; one of them writes. */
 export interface Slots {
   /** Shows a message, and answers its place; -1 when there is no room. Texts are cut after 640 bytes of UTF-8. */
   readonly begin: (message: Message) => number
   readonly end: (place: number) => void
+  /** The event loop turns. */
+  readonly turned: () => void
   /** Those that are shown now. */
-  readonly shown: () => ReadonlyArray<Message>
+  readonly shown: () => ReadonlyArray<Shown>
 }
 
 const count = 256
 const textBytes = 640
 /** Fields of 32 bits at the head of a slot. */
-const field = { shown: 0, consumer: 1, p: 2, id: 3, what: 4 } as const
+const field = { shown: 0, consumer: 1, p: 2, id: 3, what: 4, waited: 5 } as const
 const headBytes = 32
 const slotBytes = headBytes + 2 * textBytes
 
@@ -35,6 +42,8 @@ export const of = (memory: SharedArrayBuffer, at: number): Slots => {
   })
   const free = Array.from({ length: count }, (_, i) => count - 1 - i)
   const encoder = new TextEncoder()
+  /** Places that were taken since the loop turned. */
+  let begun: Array<number> = []
   return {
     begin: ({ consumer, id, p, what }) => {
       const place = free.pop()
@@ -44,8 +53,14 @@ export const of = (memory: SharedArrayBuffer, at: number): Slots => {
       slot.head[field.p] = p
       slot.head[field.id] = encoder.encodeInto(id, slot.id).written
       slot.head[field.what] = encoder.encodeInto(what, slot.what).written
+      slot.head[field.waited] = 0
       Atomics.store(slot.head, field.shown, 1)
+      begun.push(place)
       return place
+    },
+    turned: () => {
+      for (const place of begun) Atomics.store(slots[place]!.head, field.waited, 1)
+      begun = []
     },
     end: (place) => {
       if (place < 0) return
@@ -62,7 +77,8 @@ export const of = (memory: SharedArrayBuffer, at: number): Slots => {
               consumer: head[field.consumer]!,
               p: head[field.p]!,
               id: text(id, head[field.id]!),
-              what: text(what, head[field.what]!)
+              what: text(what, head[field.what]!),
+              waited: Atomics.load(head, field.waited) === 1
             }
       )
     }

@@ -5,7 +5,7 @@ import { parentPort, workerData } from "node:worker_threads"
 import * as Ownership from "../Ownership.ts"
 import * as Life from "./Life.ts"
 import * as Memory from "./Memory.ts"
-import type { Message } from "./Slots.ts"
+import type { Message, Shown } from "./Slots.ts"
 import type { Given, Said, Told } from "./Thread.ts"
 import * as Watch from "./Watch.ts"
 
@@ -83,8 +83,10 @@ const shown = (messages: ReadonlyArray<Message>): string => {
     : `while ${messages.length === 1 ? "this ran" : "one of these ran"}: ${some.join("; ")}`
 }
 
-/** Twice a host's end: the message that it ran alone need not end another one. */
+/** Twice a host's end: the message that it ran alone, from its beginning on, need not end another one. */
 const certain = 2
+/** What began before may only wait, while something computes that is shown nowhere: a timer that another message left. */
+const strikesOf = ([first]: ReadonlyArray<Shown>): number => (first?.waited === false ? certain : 0)
 
 const endProcess = async (stood: string): Promise<void> => {
   clearInterval(looking)
@@ -94,7 +96,7 @@ const endProcess = async (stood: string): Promise<void> => {
   } catch {
     // Nobody reads what this process says: it ends all the same.
   }
-  await note(messages, 2_000, certain)
+  await note(messages, 2_000, strikesOf(messages))
   process.kill(process.pid, "SIGKILL")
 }
 

@@ -64,7 +64,16 @@ it("a thread reads the messages that run, and no others, whatever is in their te
     [one.id, "\u0000\ufffd \u{1F600}"].sort((a, b) => a.length - b.length)
   )
   board.end(places[1]!)
-  assert.deepStrictEqual(read.shown(), [one])
+  assert.deepStrictEqual(read.shown(), [{ ...one, waited: false }])
+  board.turned()
+  assert.deepStrictEqual(read.shown(), [{ ...one, waited: true }])
+  const late = board.begin(one)
+  assert.deepStrictEqual(
+    read.shown().map(({ waited }) => waited),
+    [true, false],
+    "the turn before was not its own"
+  )
+  board.end(late)
   board.end(places[0]!)
   assert.deepStrictEqual(read.shown(), [])
   board.begin({ ...one, what: "x".repeat(10_000) })

@@ -141,10 +141,27 @@ export const make = (options: Options): Effect.Effect<Guard, never, Scope.Scope>
         })
       )
 
-    const { begin, end, shown } = Beside.Memory.board(memory)
+    const { begin, end, shown, turned } = Beside.Memory.board(memory)
+    let marking = false
+    /** Once for all that begin in one turn of the loop. */
+    const mark = (): void => {
+      if (marking) return
+      marking = true
+      setImmediate(() => {
+        marking = false
+        turned()
+      })
+    }
     const guard: Guard = {
       lease,
-      board: { begin, end, running: shown },
+      board: {
+        begin: (running) => {
+          mark()
+          return begin(running)
+        },
+        end,
+        running: shown
+      },
       lastWords: (_, messages) => void Beside.Memory.say(memory, messages, lastWordsWithin),
       join,
       able: Beside.Memory.able(memory).say,
