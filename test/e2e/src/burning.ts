@@ -33,11 +33,12 @@ export const burning = (name: string, burns: boolean) => {
       self.set(self.state + 1)
       return self.state
     },
-    /** Its turn ends well, and later a timer of it computes for ever. */
+    /** Its turn ends well, and later a timer of it computes for 10 minutes. */
     leave({ after }, self) {
       setTimeout(() => {
         process.stdout.write(`burns behind ${self.key}\n`)
-        while (burns);
+        const until = performance.now() + 600_000
+        while (burns && performance.now() < until);
       }, after)
     },
     async wait({ ms }, self) {
