@@ -37,8 +37,8 @@ export const burning = (name: string, burns: boolean) => {
     leave({ after }, self) {
       setTimeout(() => {
         process.stdout.write(`burns behind ${self.key}\n`)
-        const until = performance.now() + 600_000
-        while (burns && performance.now() < until);
+        const until = performance.now() + (burns ? 600_000 : 0)
+        while (performance.now() < until);
       }, after)
     },
     async wait({ ms }, self) {

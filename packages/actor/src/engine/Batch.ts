@@ -103,7 +103,7 @@ const handleWith = (
       board: yield* Board,
       decode: options.condemned === undefined
     })
-    const { asks, inbox, states } = yield* load(consumer, memory, deliveries, queues, options)
+    const { asks, inbox, postponed, states } = yield* load(consumer, memory, deliveries, queues, options)
 
     const deadlines = yield* Deadlines
     const { agenda } = memory
@@ -142,8 +142,8 @@ const handleWith = (
     const handleNext = function* (of: (typeof keys)[number], next: (typeof of.queue)[number]) {
       // An edge computes elsewhere, and takes what is asked at once in one call.
       if (!("edge" in part) && Breath.isDue()) yield* Breath.take
-      // What comes behind it in its key waits too: it is still late then.
-      if (begun > 0 && late()) return void waiting.add(next.incoming)
+      // What comes behind it in its key waits too: it is still late then, and its state not read.
+      if (postponed.has(of.token) || (begun > 0 && late())) return void waiting.add(next.incoming)
       // Nothing interrupts a transaction; what is left of it would not be committed any more.
       if (options.transaction) yield* Effect.mapError(Lease.check, (cause) => new CommitLost({ cause }))
       const { line, loaded, reset } = of
@@ -359,9 +359,9 @@ const load = (
     )
     const asks = new Map<string, Parking.Asks>()
     if (keys.size === 0 && behind.length === 0 && (!check || deliveries.length === 0))
-      return { asks, inbox: new Map<string, Answer>(), states: new Map<string, Known>() }
+      return { asks, inbox: new Map<string, Answer>(), postponed: new Set<string>(), states: new Map<string, Known>() }
     const loader = yield* Loader
-    const { copies, inbox, states } = yield* loader.load({
+    const { copies, inbox, postponed, states } = yield* loader.load({
       consumer: consumer.id,
       p: memory.fence.p,
       ids: [...ids],
@@ -383,7 +383,7 @@ const load = (
         decoded.ok ? { version, value: decoded.value, size: body.length } : { version, unreadable: decoded.why }
       )
     }
-    return { asks, inbox, states: known }
+    return { asks, inbox, postponed, states: known }
   })
 
 // ---------------------------------------------------------------------------------------------------------------------

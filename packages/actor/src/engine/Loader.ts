@@ -30,8 +30,37 @@ export interface Loaded {
   readonly inbox: ReadonlyMap<string, Answer>
   /** By token. */
   readonly states: ReadonlyMap<string, StoredState>
+  /** Tokens of keys whose states are too large to be read now, beside those that are. */
+  readonly postponed: ReadonlySet<string>
   /** What is parked under the same key and id. */
   readonly copies: ReadonlyArray<Omit<Waiting.Copy, "cp">>
+}
+
+/** A state up to this size, in bytes, is read in any case. */
+const small = 16 * 1024
+/** Bytes of larger states that are read at once; at least one for each partition that asks. */
+const room = 32 * 1024 ** 2
+
+interface Large {
+  readonly consumer: number
+  readonly key: string
+  readonly size: number
+}
+
+/** Which of the large states of each request there is room for. */
+const chosen = (requests: ReadonlyArray<Request>, large: ReadonlyArray<Large>): ReadonlySet<Large> => {
+  const found = new Set<Large>()
+  for (const { consumer, keys } of requests) {
+    const asked = new Set(keys)
+    let bytes = 0
+    for (const one of large) {
+      if (one.consumer !== consumer || !asked.has(one.key)) continue
+      if (bytes > 0 && bytes + one.size > room / requests.length) continue
+      bytes += one.size
+      found.add(one)
+    }
+  }
+  return found
 }
 
 /** One per host: merges what its partitions want to know into a query for each kind. */
@@ -57,10 +86,23 @@ export class Loader extends Context.Service<Loader, { load(request: Request): Ef
                 where id = any (${ids}::uuid[])`,
           keys.length === 0
             ? []
-            : sql`select consumer, key, version, shape, body from troupe.state
+            : sql`select consumer, key, version, shape, octet_length(body) as size,
+                  case when octet_length(body) <= ${small} then body end as body from troupe.state
                 where consumer = any (${consumers}::int[]) and key = any (${keys}::text[])`,
           behind.length === 0 ? [] : Waiting.copies(sql, behind)
         ])
+        const large = stateRows.flatMap(({ body, consumer, key, size }): Large | [] =>
+          body === null ? { consumer, key, size } : []
+        )
+        const now = [...chosen(requests, large)]
+        const largeRows =
+          now.length === 0
+            ? []
+            : await sql`select s.consumer, s.key, s.version, s.shape, s.body from troupe.state s
+                join unnest(${now.map(({ consumer }) => consumer)}::int[], ${now.map(({ key }) => key)}::text[])
+                  as wanted (consumer, key) using (consumer, key)`
+        const rows = [...stateRows.filter(({ body }) => body !== null), ...largeRows]
+        const later = large.filter((one) => !now.includes(one))
         return requests.map(({ consumer, p }) => ({
           inbox: new Map(
             inboxRows.flatMap((row) =>
@@ -70,10 +112,11 @@ export class Loader extends Context.Service<Loader, { load(request: Request): Ef
             )
           ),
           states: new Map(
-            stateRows.flatMap(({ body, consumer: owner, key, shape, version }) =>
+            rows.flatMap(({ body, consumer: owner, key, shape, version }) =>
               owner === consumer ? [[key, { version: Number(version), shape: Number(shape), body }]] : []
             )
           ),
+          postponed: new Set(later.flatMap(({ consumer: owner, key }) => (owner === consumer ? [key] : []))),
           copies: copies.filter(({ cp }) => cp === Commit.numbered({ consumer, p }))
         }))
       }

@@ -9,8 +9,15 @@ import type { Incoming } from "../../src/engine/Mailbox.ts"
 import { Loader } from "../../src/engine/Loader.ts"
 import * as Parking from "../../src/engine/Parking.ts"
 
-/** Runs the first batch of a partition in memory, whose database is empty: what it would commit, or why it would not. */
-export const handled = (consumer: Consumer, items: ReadonlyArray<Incoming>) => {
+/**
+ * Runs the first batch of a partition in memory, whose database is empty: what it would commit, or why it would not.
+ * `postponed`: keys whose states are too large to be read beside others.
+ */
+export const handled = (
+  consumer: Consumer,
+  items: ReadonlyArray<Incoming>,
+  postponed: ReadonlySet<string> = new Set()
+) => {
   const agenda = { policy: Parking.policy, size: 0, key: () => undefined } as Partial<Agenda> as Agenda
   const memory: Batch.Memory = {
     fence: { consumer: 1, p: 0, token: "", n: 0 },
@@ -25,7 +32,7 @@ export const handled = (consumer: Consumer, items: ReadonlyArray<Incoming>) => {
   const options = { maxPayload: 1_048_576, transaction: false, check: false, watermarks: () => [] }
   return Batch.handle(consumer, memory, items, options).pipe(
     Effect.provideService(Loader, {
-      load: () => Effect.succeed({ copies: [], inbox: new Map(), states: new Map() })
+      load: () => Effect.succeed({ copies: [], inbox: new Map(), postponed, states: new Map() })
     } as never),
     Effect.provideService(Db, {} as never)
   )

@@ -186,6 +186,7 @@ export class World {
                 })
               ),
               inbox: new Map(ids.flatMap((id) => (this.inbox.has(id) ? [[id, this.inbox.get(id)!]] : []))),
+              postponed: new Set(),
               states: new Map()
             })
         })
