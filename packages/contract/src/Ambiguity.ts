@@ -1,3 +1,4 @@
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
@@ -68,7 +69,10 @@ export const check = (root: AST.AST, wireOf: (part: AST.AST) => Wire): Check | u
 /** `of`: what a value has there. */
 type Part = readonly [part: AST.AST, of: (value: unknown) => ReadonlyArray<unknown>]
 
-/** What a type is made of. Of what is declared otherwise than as a class nothing is known. */
+/**
+ * What a type is made of. Of what is declared otherwise than as a class it is known what an `Option`, a map, and any other
+ * collection holds.
+ */
 const parts = (ast: AST.AST): ReadonlyArray<Part> => {
   switch (ast._tag) {
     case "Suspend":
@@ -77,7 +81,7 @@ const parts = (ast: AST.AST): ReadonlyArray<Part> => {
       return ast.types.map((type) => [type, itself])
     case "Declaration": {
       const fields = fieldsOf(ast)
-      return fields === undefined ? [] : [[fields, itself]]
+      return fields === undefined ? ast.typeParameters.map((type, i) => [type, held(ast, i)]) : [[fields, itself]]
     }
     case "Arrays":
       return [...ast.elements, ...ast.rest].map((type, i) => [
@@ -97,6 +101,13 @@ const parts = (ast: AST.AST): ReadonlyArray<Part> => {
   }
 }
 const itself = (value: unknown): ReadonlyArray<unknown> => [value]
+const held =
+  ({ typeParameters: { length } }: AST.Declaration, i: number) =>
+  (value: unknown): ReadonlyArray<unknown> => {
+    if (Option.isOption(value)) return Option.toArray(value)
+    if (!Predicate.isIterable(value)) return []
+    return Array.from(value, (one) => (length === 2 ? (one as ReadonlyArray<unknown>)[i] : one))
+  }
 
 const reaches = (ast: AST.AST, wanted: (ast: AST.AST) => boolean, seen: Set<AST.AST>): boolean => {
   if (seen.has(ast)) return false

@@ -1,5 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Json } from "@troupe/contract"
+import * as Chunk from "effect/Chunk"
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Ambiguity from "../src/Ambiguity.ts"
 
@@ -74,6 +77,43 @@ const changing: ReadonlyArray<readonly [what: string, Json.Codec, value: unknown
     /\{ a, b \}/
   ],
   ["inside of a tuple", Schema.Tuple([Schema.Int, Schema.Union([A, AB])]), [1, { a: 1, b: 2 }], /\{ a, b \}/],
+  ["inside of an option", Schema.Option(Schema.Union([A, AB])), Option.some({ a: 1, b: 2 }), /\{ a, b \}/],
+  [
+    "inside of an option that is null, or not there",
+    Schema.Struct({
+      a: Schema.OptionFromNullOr(Schema.Union([A, AB])),
+      b: Schema.OptionFromOptionalKey(Schema.Union([A, AB]))
+    }),
+    { a: Option.some({ a: 1 }), b: Option.some({ a: 1, b: 2 }) },
+    /\{ a, b \}/
+  ],
+  [
+    "a key of a map",
+    Schema.ReadonlyMap(Schema.Union([Schema.BigInt, Schema.String]), Schema.Int),
+    new Map([["7", 1]]),
+    /String and BigInt/
+  ],
+  [
+    "a value of a map",
+    Schema.ReadonlyMap(Schema.String, Schema.Union([A, AB])),
+    new Map([["k", { a: 1, b: 2 }]]),
+    /\{ a, b \}/
+  ],
+  [
+    "inside of a set",
+    Schema.ReadonlySet(Schema.Union([Schema.BigInt, Schema.String])),
+    new Set(["7"]),
+    /String and BigInt/
+  ],
+  [
+    "inside of Effect's collections",
+    Schema.Struct({
+      map: Schema.HashMap(Schema.String, Schema.Union([A, AB])),
+      chunk: Schema.Chunk(Schema.Union([A, AB]))
+    }),
+    { map: HashMap.make(["k", { a: 1 }]), chunk: Chunk.make({ a: 1, b: 2 }) },
+    /\{ a, b \}/
+  ],
   ["a function where anything is allowed", Schema.Struct({ any: Schema.Any }), { any: { f: () => {} } }, /JSON/],
   ["a date where anything is allowed", Schema.Struct({ any: Schema.Any }), { any: new Date(0) }, /JSON/],
   ["undefined where anything is allowed", Schema.Struct({ any: Schema.Any }), { any: undefined }, /JSON/]
@@ -103,7 +143,19 @@ const faithful: ReadonlyArray<readonly [what: string, Json.Codec, values: Readon
   ["literals and texts", Schema.Union([Schema.Literals(["a", "b"]), Schema.String]), ["a", "c"]],
   ["texts and numbers", Schema.Union([Schema.String, Schema.Number]), ["5", 5, "NaN"]],
   ["a number written as a text, or as a number", Schema.Union([Schema.NumberFromString, Schema.Number]), [5]],
-  ["an option", Schema.Option(Schema.Int), []],
+  ["an option", Schema.Option(Schema.Int), [Option.none(), Option.some(1)]],
+  [
+    "what containers hold, where it is not changed",
+    Schema.Struct({
+      option: Schema.Option(Schema.Union([A, AB])),
+      map: Schema.ReadonlyMap(Schema.Union([Schema.BigInt, Schema.String]), Schema.Union([A, AB])),
+      set: Schema.ReadonlySet(Schema.Union([Schema.BigInt, Schema.String]))
+    }),
+    [
+      { option: Option.some({ a: 1 }), map: new Map([["k", { a: 1 }]]), set: new Set(["k"]) },
+      { option: Option.none(), map: new Map([[7n, { a: 1 }]]), set: new Set([7n]) }
+    ]
+  ],
   [
     "what JSON has where anything is allowed",
     Schema.Struct({ any: Schema.Any }),
