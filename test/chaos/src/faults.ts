@@ -42,8 +42,12 @@ const hindered = (link: Link, ms: number, hinder: () => void): Effect.Effect<str
     const before = link.hindered()
     hinder()
     yield* Effect.sleep(ms)
-    const chunks = link.hindered() - before
-    return chunks > 0 ? `${chunks} chunks held back` : yield* new NotFired({ why: "nothing came over the link" })
+    // A host that is away or frozen says nothing until it is back.
+    const chunks = yield* wait(
+      "chunk over the link",
+      Effect.sync(() => link.hindered() - before || undefined)
+    )
+    return `${chunks} chunks held back`
   })
 
 type Strike<F> = (world: World, fault: F) => Effect.Effect<string, unknown, Client | Db>
