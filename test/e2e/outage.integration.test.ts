@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { ask, send } from "@troupe/client"
 import { Postgres } from "@troupe/embedded"
@@ -39,6 +41,33 @@ it.live(
       assert.strictEqual(yield* Effect.provide(ask(counter.add({ n: 1 })), world.client), 3)
     }).pipe(Effect.scoped),
   180_000
+)
+
+it.live(
+  "while PostgreSQL is a standby a host is alive and not ready, and says why",
+  () =>
+    Effect.gen(function* () {
+      const postgres = yield* Postgres.start()
+      const world = yield* World.on({ natsUrl: process.env["NATS_URL"]!, adminUrl: postgres.url })
+      const host = yield* world.start()
+      const add = Effect.provide(ask(world.contract.Counter.at("a").add({ n: 1 })), world.client)
+      assert.strictEqual(yield* add, 1)
+      yield* postgres.kill("SIGKILL")
+      writeFileSync(join(postgres.dataDir, "standby.signal"), "")
+      yield* postgres.restart
+      yield* World.until(
+        async () => (await fetch(`${host.url}/readyz`)).text(),
+        (text) => /PostgreSQL: .*standby/.test(text)
+      )
+      assert.strictEqual(yield* Effect.promise(() => statusOf(host, "livez")), 200)
+      yield* Effect.promise(() => world.sql`select pg_promote()`)
+      yield* World.until(
+        () => statusOf(host, "readyz"),
+        (status) => status === 200
+      )
+      assert.strictEqual(yield* add, 2)
+    }).pipe(Effect.scoped),
+  60_000
 )
 
 it.live(

@@ -1,8 +1,5 @@
-import { writeFileSync } from "node:fs"
-import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import type { Partition } from "@troupe/actor/engine"
-import { Postgres } from "@troupe/embedded"
 import { Nats } from "@troupe/nats"
 import { Migrations, Sql } from "@troupe/postgres"
 import * as Context from "effect/Context"
@@ -267,27 +264,6 @@ it.live("a database that does not answer in time makes it unready, and health go
       yield* until(health, ({ ready }) => ready)
     })
   )
-)
-
-it.live("a database that became a standby makes it unready, and is no reason to be started anew", () =>
-  Effect.gen(function* () {
-    const postgres = yield* Postgres.start()
-    const context = Context.merge(yield* sqlOf(postgres.url), yield* Layer.build(Nats.layer({ url: natsUrl })))
-    yield* Migrations.run({ url: Redacted.make(postgres.url) })
-    yield* Effect.gen(function* () {
-      const name = yield* stream("0.x")
-      const health = yield* Health.watch({ partitions: [partition("a.Waits", name, 0)], ...hasty })
-      yield* until(health, ({ ready }) => ready)
-      yield* postgres.kill("SIGKILL")
-      yield* Effect.sync(() => writeFileSync(join(postgres.dataDir, "standby.signal"), ""))
-      yield* postgres.restart
-      yield* until(health, ({ trouble }) => trouble.some((why) => /PostgreSQL: .*standby/.test(why)))
-      const sql = yield* Sql
-      yield* until(health, ({ live }) => live)
-      yield* Effect.promise(() => sql`select pg_promote()`)
-      yield* until(health, ({ trouble }) => !trouble.some((why) => why.startsWith("PostgreSQL")))
-    }).pipe(Effect.provideContext(context))
-  }).pipe(Effect.scoped)
 )
 
 it.live("asking which outboxes wait reads some index entries of each, not its rows", () =>
