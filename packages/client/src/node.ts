@@ -11,8 +11,22 @@ export * from "./sdk.ts"
  * A TCP connection that is given up at once when the server does not answer. nats.js waits until the system has taken all
  * that was written before it gives a connection up: behind a dead link with full buffers that lasts until TCP times out,
  * a quarter of an hour on Linux.
+ *
+ * Of a server that is named by an address, the certificate has to be for that address. Given a socket and no name, Node.js
+ * compares the certificate with the name `localhost`.
  */
 class Transport extends NodeTransport {
+  private host = ""
+  override connect(...[server, options]: Parameters<NodeTransport["connect"]>): Promise<void> {
+    this.host = server.hostname
+    return super.connect(server, options)
+  }
+  override startTLS(): ReturnType<NodeTransport["startTLS"]> {
+    const { options, tlsName } = this
+    // Its type knows some options of node:tls only; all of them are passed on.
+    if (tlsName === "") this.options = { ...options, tls: { ...options.tls, ...({ host: this.host } as object) } }
+    return super.startTLS()
+  }
   override disconnect(): void {
     this.socket?.destroy()
   }
@@ -38,10 +52,17 @@ const dial: Dial = async (options) => {
     factory: () => ("Deno" in globalThis ? new Heard() : new Transport()),
     dnsResolveFn: nodeResolveHost
   })
-  return NatsConnectionImpl.connect(options)
+  return NatsConnectionImpl.connect(demandsTls(options) ? { ...options, tls: {} } : options)
 }
 
-/** A client for Effect code, over TCP: `servers` are `nats://` or `tls://`. Fails when no server answers in time. */
+/** nats.js drops the scheme: without the option it would connect in plain text to a server that offers no TLS. */
+const demandsTls = ({ servers = [] }: Parameters<Dial>[0]): boolean =>
+  [servers].flat().some((server) => /^tls:/i.test(server))
+
+/**
+ * A client for Effect code, over TCP: `servers` are `nats://` or `tls://`. With one `tls://` among them the connection is
+ * encrypted or fails, and the certificate has to be for the name or the address of the server. Fails when no server answers in time.
+ */
 export const layer = overDial(dial)
 
 /** Connects over TCP, for code without Effect. Rejects with `ClientError` when no server answers in time. */

@@ -196,6 +196,14 @@ const ofOperators = {
   TRP0105: { what: "a service ended", todo: "read its last lines above" },
   TRP0106: { what: "a service did not become ready", todo: "read its lines above, or run troupe doctor" },
   TRP0107: { what: "the health port is taken", todo: "set TROUPE_HTTP_PORT to another port, or 0 for any" },
+  TRP0426: {
+    what: "the certificate of NATS is not accepted",
+    todo: "name the server in NATS_URL as its certificate does, and its authority by NODE_EXTRA_CA_CERTS=FILE"
+  },
+  TRP0427: {
+    what: "nothing verifies that it is NATS that answers",
+    todo: "give nats-server a certificate (tls), and write tls:// in NATS_URL"
+  },
   TRP0430: {
     what: "the stream is gone",
     todo: "nothing: it is created anew, and filled with what the outbox keeps; see who deleted it, or why its store is empty"
@@ -245,6 +253,18 @@ const ofOperators = {
   TRP0518: {
     what: "commits do not wait for the disk",
     todo: "take synchronous_commit = off back where answers count: a power cut loses what was answered last"
+  },
+  TRP0520: {
+    what: "the certificate of PostgreSQL is not accepted",
+    todo: "name the server in DATABASE_URL as its certificate does, and its authority by sslrootcert"
+  },
+  TRP0521: {
+    what: "the TLS settings of DATABASE_URL cannot be used",
+    todo: "mend sslmode, sslrootcert, sslcert or sslkey"
+  },
+  TRP0522: {
+    what: "nothing verifies that it is PostgreSQL that answers",
+    todo: "use sslmode=verify-full, with sslrootcert=FILE where the authority is your own"
   },
   TRP0601: { what: "no such dead letter", todo: "list them with troupe dead list" },
   TRP0602: { what: "the command line cannot be read", todo: "see it with --help" },

@@ -197,6 +197,7 @@ const credsOf = (file: string | undefined): Effect.Effect<Creds.Creds | undefine
 
 const notConnected = (cause: unknown, where: string, creds: Creds.Creds | undefined): NatsError => {
   const refused = Refusals.ofUser(cause, creds?.user() ?? {}, Date.now())
+  if (Refusals.isUntrusted(cause)) return failure("TRP0426", where, describe(cause))
   return refused === undefined ? failure("TRP0401", where, describe(cause), cause) : failure("TRP0412", where, refused)
 }
 

@@ -63,6 +63,8 @@ export class Pulls {
   /** Of pulls that are under way: how many, and what they may still bring. */
   private pulls = 0
   private asked = 0
+  /** The same in bytes. */
+  private room = 0
   /** Messages behind the last one that arrived, as the server said. */
   private pending: number
   /** Messages that this consumer has delivered, and the sequence of the last one. */
@@ -145,6 +147,7 @@ export class Pulls {
     if (info === undefined || info.delivered !== ++this.delivered) return this.stop()
     const size = sizeOf(msg)
     this.asked--
+    this.room -= size
     this.pending = info.pending
     this.seq = info.seq
     this.large = size > ahead
@@ -165,6 +168,7 @@ export class Pulls {
       return this.stop()
     const left = Number(msg.headers?.get("Nats-Pending-Bytes") ?? 0)
     this.asked -= Number(msg.headers?.get("Nats-Pending-Messages") ?? 0)
+    this.room -= left
     this.share.release(left)
     // What did not come in time was deleted.
     if (code === 408 || code === 404) this.pending = 0
@@ -181,6 +185,7 @@ export class Pulls {
     if (this.pulls > 0) return
     this.pulls = 0
     this.asked = 0
+    this.room = 0
     this.share.release()
     if (this.behind) this.since ??= performance.now()
   }
@@ -188,7 +193,8 @@ export class Pulls {
   /** Asks for what there is, in two pulls one behind the other, or for the next message that comes. */
   private ask(): void {
     if (this.ended || this.looking || this.bytes > ahead) return
-    if (this.pulls > 0 && this.asked === 0) return this.expectEnd()
+    // nats-server 2.15 says nothing at the end of a pull whose bytes are used up exactly.
+    if (this.pulls > 0 && (this.asked === 0 || this.room === 0)) return this.expectEnd()
     if (this.pending > this.asked) {
       const size = this.share.size(this.large, this.options.maxPayload())
       if (this.share.wanted > 0 || this.pulls > 1 || this.share.held > size / 2) return
@@ -200,7 +206,7 @@ export class Pulls {
   private expectEnd(): void {
     this.ending ??= setTimeout(() => {
       this.ending = undefined
-      if (this.ended || this.asked > 0 || this.pulls === 0) return
+      if (this.ended || this.pulls === 0 || (this.asked > 0 && this.room !== 0)) return
       this.over(this.pulls)
       this.ask()
     }, 100)
@@ -234,6 +240,7 @@ export class Pulls {
     const { prefix } = this.options.jsm as unknown as { readonly prefix: string }
     this.pulls++
     this.asked += request.batch
+    this.room += request.max_bytes
     connection.publish(
       `${prefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`,
       JSON.stringify({ ...request, idle_heartbeat: second }),

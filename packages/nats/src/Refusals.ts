@@ -11,6 +11,14 @@ export const ofUser = (cause: unknown, user: Account.User, now: number): string 
     : `${cause.message}: its credentials are not valid, or were revoked`
 }
 
+/** Whether no connection was made because Node.js or OpenSSL did not accept the certificate, or the server not ours. */
+export const isUntrusted = (cause: unknown): boolean =>
+  cause instanceof Error && "code" in cause && untrusted.test(String(cause.code))
+
+/** https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+const untrusted =
+  /^(ERR_(TLS|SSL|OSSL)_\w+|EPROTO|(CERT|CRL|DEPTH_ZERO|ERROR_IN|INVALID|PATH|SELF_SIGNED|UNABLE_TO)_[A-Z_]+|HOSTNAME_MISMATCH)$/
+
 /** So many different subjects are told of at most. */
 const atMost = 100
 

@@ -6,8 +6,22 @@ import { NodeTransport, nodeResolveHost } from "@nats-io/transport-node/lib/node
  * A TCP connection that is given up at once when the server does not answer. nats.js waits until the system has taken all
  * that was written before it gives a connection up: behind a dead link with full buffers that lasts until TCP times out,
  * a quarter of an hour on Linux.
+ *
+ * Of a server that is named by an address, the certificate has to be for that address. Given a socket and no name, Node.js
+ * compares the certificate with the name `localhost`.
  */
 class Transport extends NodeTransport {
+  private host = ""
+  override connect(...[server, options]: Parameters<NodeTransport["connect"]>): Promise<void> {
+    this.host = server.hostname
+    return super.connect(server, options)
+  }
+  override startTLS(): ReturnType<NodeTransport["startTLS"]> {
+    const { options, tlsName } = this
+    // Its type knows some options of node:tls only; all of them are passed on.
+    if (tlsName === "") this.options = { ...options, tls: { ...options.tls, ...({ host: this.host } as object) } }
+    return super.startTLS()
+  }
   override disconnect(): void {
     this.socket?.destroy()
   }

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import { Nats, Reader } from "../src/index.ts"
 
 const url = Redacted.make(process.env["NATS_URL"] ?? "NATS_URL is not set")
@@ -115,4 +116,58 @@ it.live("a reader goes on when there is room again", () =>
       )
     }).pipe(Effect.scoped)
   )
+)
+
+it.live(
+  "a reader goes on at once after a pull whose bytes were used up exactly, of whose end the server says nothing",
+  () =>
+    Effect.gen(function* () {
+      const inboxPrefix = `_INBOX.exact${crypto.randomUUID().slice(0, 8)}`
+      const nats = Context.pick(Nats)(yield* Layer.build(Nats.layer({ url, inboxPrefix })))
+      const other = yield* Layer.build(Nats.layer({ url }))
+      /** All that the server sends to the reader: the bytes of messages as it counts them, and the codes of what ends pulls. */
+      const sent: Array<number | string> = []
+      const tap = Context.get(other, Nats).connection
+      tap.subscribe(`${inboxPrefix}.>`, {
+        callback: (_, { data, headers, reply, subject }) => {
+          if (reply?.startsWith("$JS.ACK.")) sent.push(subject.length + reply.length + data.length)
+          else if (headers?.code === 409) sent.push(headers.description)
+        }
+      })
+      yield* Effect.promise(() => tap.flush())
+      yield* Effect.gen(function* () {
+        const { js } = yield* Nats
+        const { consumers, filter, name } = yield* stream(0)
+        const publish = (length: number) => Effect.promise(() => js.publish(`${name}.0.x`, "x".repeat(length)))
+        const times: Array<number> = []
+        let seen = yield* Deferred.make<void>()
+        const into = (): undefined => {
+          times.push(performance.now())
+          Deferred.doneUnsafe(seen, Effect.void)
+        }
+        yield* Effect.forkScoped(
+          Reader.read({ stream: name, filter, after: undefined, into, moved: () => Effect.void })
+        )
+        const next = (length: number) =>
+          Effect.gen(function* () {
+            seen = yield* Deferred.make<void>()
+            yield* publish(length)
+            yield* Deferred.await(seen)
+          })
+        // Then it waits for the next message: there was none when its consumer was made.
+        yield* Effect.repeat(consumers, { until: (count) => count === 1, schedule: Schedule.spaced("10 millis") })
+        // What the server counts beside the payload does not change meanwhile: all numbers in the reply subject have one digit.
+        yield* next(1_000)
+        yield* Effect.promise(() => tap.flush())
+        const [first] = sent as [number]
+        // A reader that waits for the next message takes 64 KiB from a pull.
+        const last = 64 * 1024 - first - (first - 1_000)
+        yield* next(last)
+        yield* next(1)
+        yield* Effect.promise(() => tap.flush())
+        assert.deepStrictEqual(sent.slice(0, 2), [first, 64 * 1024 - first], "the pull was used up exactly")
+        assert.isBelow(times[2]! - times[1]!, 2_000, "a silent server is given up after 3 s")
+        assert.strictEqual(sent.length, 3, "and the server did not say that it is over")
+      }).pipe(Effect.provide(nats))
+    }).pipe(Effect.scoped)
 )

@@ -32,6 +32,12 @@ export const sqlState = (e: unknown): string | undefined => {
 }
 const connection =
   /^(CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|E(CONN\w+|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NOTFOUND|AI_AGAIN))$/
+/** Of a TLS connection that Node.js or OpenSSL refused: https://nodejs.org/api/tls.html#x509-certificate-error-codes. */
+const refused =
+  /^(ERR_(TLS|SSL|OSSL)_\w+|EPROTO|TRP0521|(CERT|CRL|DEPTH_ZERO|ERROR_IN|INVALID|PATH|SELF_SIGNED|UNABLE_TO)_[A-Z_]+|HOSTNAME_MISMATCH)$/
+
+/** Whether no connection was made because the server was not verified, or could not be. */
+export const isUntrusted = (cause: unknown): boolean => refused.test(sqlState(cause) ?? "")
 const server = /^(08|25006|25P03|28|3D|40|53|55P03|57P0|58|TR001)/
 
 /**
@@ -40,7 +46,7 @@ const server = /^(08|25006|25P03|28|3D|40|53|55P03|57P0|58|TR001)/
  */
 export const passes = (cause: unknown): boolean => {
   const code = sqlState(cause)
-  return code !== undefined && (connection.test(code) || (code.length === 5 && server.test(code)))
+  return code !== undefined && (connection.test(code) || refused.test(code) || (code.length === 5 && server.test(code)))
 }
 
 /** Of the error that the driver threw. Not by `instanceof`: an error that was sent or logged has lost its class. */

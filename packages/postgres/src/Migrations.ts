@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import postgres from "postgres"
+import { security } from "./client.ts"
 import { sqlState } from "./Db.ts"
 import * as Settings from "./Settings.ts"
 import * as Session from "./Session.ts"
@@ -39,7 +40,10 @@ export const run = (options: Options): Effect.Effect<ReadonlyArray<string>, Post
     Effect.gen(function* () {
       const sql = yield* Effect.acquireRelease(
         Effect.sync(() =>
-          postgres(Settings.url(Redacted.value(options.url)), Settings.client({ applicationName: "troupe migrate" }))
+          postgres(Settings.url(Redacted.value(options.url)), {
+            ...Settings.client({ applicationName: "troupe migrate" }),
+            ...security(Redacted.value(options.url))
+          })
         ),
         (sql) => Effect.promise(() => sql.end({ timeout: 5 }))
       )

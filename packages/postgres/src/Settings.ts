@@ -1,4 +1,5 @@
 import type * as Redacted from "effect/Redacted"
+import * as Tls from "./Tls.ts"
 
 /** Of one connection. */
 export interface Options {
@@ -70,7 +71,7 @@ export const client = ({ applicationName = "troupe" }: Pick<Options, "applicatio
 })
 
 /** postgres.js lets parameters of the url win over its options. */
-const ours = new Set(["application_name", "client_encoding"])
+const ours: ReadonlySet<string> = new Set(["application_name", "client_encoding", ...Tls.parameters])
 
 /** The url for postgres.js, without the parameters that would replace ours. */
 export const url = (text: string): string => {

@@ -6,7 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type postgres from "postgres"
 import * as Connection from "./Connection.ts"
-import { passes, sqlState } from "./Db.ts"
+import { isUntrusted, passes, sqlState } from "./Db.ts"
 
 /** The database cannot be used at all: unreachable, too old, not migrated, or a migration failed. Its message is for a person. */
 export class PostgresError extends Schema.TaggedError<PostgresError>()("PostgresError", {
@@ -20,13 +20,18 @@ export class PostgresError extends Schema.TaggedError<PostgresError>()("Postgres
 export const failure = (code: Codes.Code, to: string, why: string): PostgresError =>
   new PostgresError({ code, message: Codes.text(code, to, why) })
 
-/** TRP0501, by what the driver threw. A role or a database that the server does not know does not come by waiting. */
-export const unreached = (to: string, cause: unknown): PostgresError =>
-  new PostgresError({
+/**
+ * TRP0501, TRP0520 or TRP0521, by what the driver threw. A role or a database that the server does not know does not come
+ * by waiting, nor does a certificate.
+ */
+export const unreached = (to: string, cause: unknown): PostgresError => {
+  if (isUntrusted(cause)) return failure(sqlState(cause) === "TRP0521" ? "TRP0521" : "TRP0520", to, describe(cause))
+  return new PostgresError({
     code: "TRP0501",
     message: Codes.text("TRP0501", to, describe(cause)),
     passes: passes(cause) && !/^(28|3D)/.test(sqlState(cause) ?? "")
   })
+}
 
 /** The oldest PostgreSQL that Troupe runs on. */
 export const minimumVersion = 150_000

@@ -1,5 +1,7 @@
+import { Socket } from "node:net"
 import postgres from "postgres"
 import * as Settings from "./Settings.ts"
+import * as Tls from "./Tls.ts"
 
 // Apart from Effect: the thread of a host loads this, and must start fast.
 
@@ -12,15 +14,36 @@ export interface Options {
   readonly types: Types
 }
 
-/** A client of one connection, made when it is first used. Its settings are to be sent before its first statement. */
+/**
+ * A client of one connection, made when it is first used. Its settings are to be sent before its first statement. With a
+ * url that asks for what TLS cannot do each statement fails with `TlsFault`.
+ */
 export const client = ({ applicationName, onClose, onNotify, types, url }: Options): postgres.Sql =>
   postgres(Settings.url(url), {
     ...Settings.client(applicationName === undefined ? {} : { applicationName }),
     // Its types know this option of its own only in `listen`, which opens a connection more.
     ...({ onnotify: onNotify } as object),
     onclose: onClose,
-    types
+    types,
+    ...security(url)
   })
+
+/** The options of postgres.js that protect the connection as the url asks for it. */
+export const security = (url: string): object => {
+  try {
+    const { ssl } = Tls.of(url)
+    return { ssl }
+  } catch (fault) {
+    return { ssl: false, socket: () => broken(fault) }
+  }
+}
+
+/** A socket that fails as one does that was refused: that is the one way by which postgres.js tells all that wait. */
+const broken = (fault: unknown): Socket => {
+  const socket = new Socket()
+  setImmediate(() => socket.destroy(fault as Error))
+  return socket
+}
 
 /** A flat array as PostgreSQL reads it: `{"a","b \"quoted\"",NULL}`. */
 const literal = (values: ReadonlyArray<unknown>): string =>

@@ -7,6 +7,7 @@ import * as Settings from "../Settings.ts"
 import { failed, type Finding, ok, warn } from "./Finding.ts"
 import { durability } from "./natsDurability.ts"
 import { streams } from "./streams.ts"
+import { natsTls } from "./tls.ts"
 
 /** Below this many bytes of `max_payload` ordinary messages are refused. */
 const usualPayload = 1024 ** 2
@@ -25,8 +26,9 @@ export const nats = (url: Redacted.Redacted, services: ReadonlyArray<string>): E
     Effect.catch((error) => Effect.succeed([failed("nats", error)]))
   )
 
-const facts = ({ capabilities }: Nats["Service"], url: Redacted.Redacted): ReadonlyArray<Finding> => [
+const facts = ({ capabilities, connection }: Nats["Service"], url: Redacted.Redacted): ReadonlyArray<Finding> => [
   ok("nats", `nats-server ${capabilities.version} at ${Settings.redacted(url)}, JetStream is on`),
+  ...natsTls(url, connection.info?.tls_required === true || connection.info?.tls_available === true),
   capabilities.atomicBatch
     ? ok("nats publishing", capabilities.fastIngest ? "atomic batches and fast ingest" : "atomic batches")
     : warn(

@@ -11,6 +11,7 @@ import * as ServiceDatabase from "../ServiceDatabase.ts"
 import * as Settings from "../Settings.ts"
 import { clock } from "./clock.ts"
 import { failed, type Finding, ok, warn } from "./Finding.ts"
+import { postgresTls } from "./tls.ts"
 
 /** The server, then the databases of the services. */
 export const postgres = (
@@ -25,6 +26,7 @@ export const postgres = (
         const after = yield* Clock.currentTimeMillis
         const found = [
           ok("postgres", `PostgreSQL ${row["version"]} at ${Settings.redacted(url)}`),
+          ...postgresTls(url),
           ...settings(row),
           clock("postgres clock", Number(row["now"]), before, after),
           yield* sessions(url)

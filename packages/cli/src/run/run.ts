@@ -71,7 +71,7 @@ const gatewayUrl = (
   { http, natsCreds, natsUrl }: Pick<HostOptions, "natsUrl" | "natsCreds" | "http">
 ) =>
   Effect.gen(function* () {
-    const { servers, ...user } = yield* Effect.try({
+    const { servers, tls, ...user } = yield* Effect.try({
       try: () => credentials(Redacted.value(natsUrl)),
       catch: (cause) => failure("TRP0101", "NATS_URL", reason(cause))
     })
@@ -80,7 +80,8 @@ const gatewayUrl = (
     const { serve } = yield* Effect.promise(() => import("@troupe/gateway/node"))
     const creds = natsCreds === undefined ? {} : { creds: () => readFileSync(natsCreds, "utf8") }
     const inboxPrefix = `_INBOX.${gateway.name}`
-    const client = layer({ ...user, ...creds, servers, name: gateway.name, inboxPrefix })
+    const addresses = tls === undefined ? servers : servers.map((server) => `tls://${server}`)
+    const client = layer({ ...user, ...creds, servers: addresses, name: gateway.name, inboxPrefix })
     yield* reached(gateway.name, http, client)
     const tracing = yield* Layer.build(Tracing.exporter(gateway.name))
     const url = yield* Effect.provideContext(serve(gateway, { ...http, client }), tracing)

@@ -63,6 +63,8 @@ export class Reader {
   /** A pull is under way, and the messages that it may still bring. */
   private pulling = false
   private wanted = 0
+  /** What it may still bring, in bytes. */
+  private room = 0
   /** Messages behind the last one that arrived, as the server said. */
   private pending = 0
   /** The next message needs a pull of the largest size. */
@@ -130,7 +132,8 @@ export class Reader {
       await new Promise<void>((resolve) => {
         const watch = setInterval(() => {
           if (this.link.connected && this.pulling && performance.now() - this.heardAt > silence) this.quit()
-          else if (this.pulling && this.wanted === 0) this.pulled().pull()
+          // nats-server 2.15 says nothing at the end of a pull whose bytes are used up exactly.
+          else if (this.pulling && (this.wanted === 0 || this.room === 0)) this.pulled().pull()
         }, 1_000)
         const left = this.link.onReconnect(() => this.quit())
         this.wakeUp = () => {
@@ -195,6 +198,7 @@ export class Reader {
         this.behind = --this.wanted === 0 && filtered
         this.pending = info.pending
         const size = sizeOf(msg)
+        this.room -= size
         this.large = size > Share.usual / 2
         share.release(this.wanted === 0 ? share.held : size)
         // What the connection dropped is read again.
@@ -233,6 +237,7 @@ export class Reader {
     if (this.over) return this.share?.release()
     const room = ahead - this.arrived.length
     this.pulling = true
+    this.room = bytes
     // No more than there is, so that it is over soon and others get its part of the budget.
     this.wanted = this.pending === 0 ? room : Math.min(room, this.pending)
     this.heardAt = performance.now()
