@@ -196,6 +196,10 @@ const ofOperators = {
   TRP0105: { what: "a service ended", todo: "read its last lines above" },
   TRP0106: { what: "a service did not become ready", todo: "read its lines above, or run troupe doctor" },
   TRP0107: { what: "the health port is taken", todo: "set TROUPE_HTTP_PORT to another port, or 0 for any" },
+  TRP0108: {
+    what: "a pattern is not known to take linear time",
+    todo: "let no repetition match the same text in two ways, anchor it with ^ and $; or check the length and the pattern in a filter of your own"
+  },
   TRP0430: {
     what: "the stream is gone",
     todo: "nothing: it is created anew, and filled with what the outbox keeps; see who deleted it, or why its store is empty"

@@ -1,4 +1,5 @@
 import { Reason } from "@troupe/contract"
+import { Patterns } from "@troupe/contract/patterns"
 import { Client, ClientError } from "@troupe/client"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -17,7 +18,7 @@ import * as Documents from "./Documents.ts"
 import { Events } from "./Events.ts"
 import * as eventSource from "./eventSource.ts"
 import type { Gateway } from "./Gateway.ts"
-import type { GatewayError } from "./GatewayError.ts"
+import { failure, type GatewayError } from "./GatewayError.ts"
 import * as Measures from "./Measures.ts"
 import * as permits from "./permits.ts"
 import * as Problem from "./Problem.ts"
@@ -38,7 +39,8 @@ export class Handler extends Context.Service<
   }
 >()("@troupe/gateway/Handler") {
   /**
-   * Over a client. Fails with TRP0711 when nobody says whose tokens are taken. `url` answers where the gateway is reached: it
+   * Over a client. Fails with TRP0711 when nobody says whose tokens are taken, and with TRP0108 for a contract with a
+   * pattern that could stop the gateway. `url` answers where the gateway is reached: it
    * is asked when the page is first rendered.
    */
   static readonly layer = (
@@ -88,6 +90,8 @@ const make = (
 ): Effect.Effect<Handler["Service"], GatewayError, Client | Scope.Scope> =>
   Effect.gen(function* () {
     const { limits, origins } = gateway
+    const slow = Patterns.unproven(gateway.contracts.flatMap(Patterns.places))
+    if (slow !== undefined) return yield* failure("TRP0108", slow.at, slow.pattern)
     const client = yield* Client
     const check = yield* Auth.make(auth)
     const commands = Routes.commands(gateway.contracts)

@@ -1,10 +1,12 @@
 import { assert, beforeAll, describe, it, vi } from "@effect/vitest"
 import { Client, ClientError, NotConnected, type Reason, Rejected, StreamFull, TooLarge } from "@troupe/client"
 import { Gateway, toWebHandler } from "@troupe/gateway"
+import { Contract } from "@troupe/contract"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import { auth, client, gateway, late, OutOfStock, Shop, token } from "./shop.ts"
 
 const place = "/v1/shop/Order/o-1/place"
@@ -494,6 +496,16 @@ describe("a gateway itself", () => {
       assert.strictEqual((await get(path)).headers.get("cache-control"), "no-store")
     }
     assert.strictEqual((await shop.post(place, order)).status, 200)
+  })
+
+  it("does not start with a contract that has a pattern which could stop it", async () => {
+    class Slow extends Contract.actor({
+      key: Schema.String,
+      commands: { say: Contract.command({ payload: { words: Schema.String.check(Schema.isPattern(/^(\w+ ?)*$/)) } }) }
+    }) {}
+    await using slow = await gateway({ contracts: [Contract.make("slow", { Slow })] })
+    const error = await slow.fetch(new Request("http://h/livez")).catch((error: unknown) => error)
+    assert.match(String((error as Error).message), /^TRP0108 .* · slow\.Slow\.say: payload · /)
   })
 
   it("refuses to be declared wrongly", () => {

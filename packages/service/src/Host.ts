@@ -33,6 +33,7 @@ import * as Health from "./Health.ts"
 import * as Identity from "./Identity.ts"
 import * as Membership from "./Membership.ts"
 import * as Metrics from "./Metrics.ts"
+import { unproven } from "./patterns.ts"
 import * as Starting from "./Starting.ts"
 import * as Streams from "./Streams.ts"
 import * as Tracing from "./Tracing.ts"
@@ -95,12 +96,15 @@ export class Host extends Context.Service<
    * committed and answered, the partitions are given back for others to take at once; meanwhile it is not ready, and
    * says so. While it runs, an uncaught exception from a handler's timer or socket fails the turn that is still waiting, or
    * is logged if that turn has ended; an unhandled rejection is logged. Neither ends the process, since the next host would
-   * read the same message. An uncaught exception that no handler caused ends it.
+   * read the same message. An uncaught exception that no handler caused ends it. Fails with TRP0108 for a pattern, among all
+   * that it reads messages and states by, that could stop the host.
    */
   static readonly layer = (service: Service, options: Options): Layer.Layer<Host, HostError> =>
     Layer.unwrap(
       Effect.gen(function* () {
         const { bounds, heartbeat, lease } = yield* timing(options)
+        const slow = unproven(service)
+        if (slow !== undefined) return yield* failure("TRP0108", slow.at, slow.pattern)
         const face = yield* Face.open(service.name, options.http)
         const id = SecureRandom.uuidV4Unsafe()
         const applicationName = Ownership.applicationName(id)
