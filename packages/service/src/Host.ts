@@ -4,6 +4,7 @@ import {
   Board,
   Committer,
   Consumer,
+  DeadLetters,
   Deadlines,
   EdgeCall,
   LastWords,
@@ -59,6 +60,8 @@ export interface Options {
   readonly limits?: Partial<Topology.Limits>
   /** How often and when a message that fails is tried again, and how much may wait behind it. */
   readonly parking?: Partial<ParkingPolicy>
+  /** Maximum dead letters of each consumer, in messages (default 10,000) and bytes (256 MiB). Each partition has its share. */
+  readonly deadLetters?: Partial<DeadLetters.Limits>
   /** Lowers what the server says of itself: for tests. */
   readonly capabilities?: Partial<Capabilities>
   /** Between the heartbeats of this host: 50 ms to 10 seconds. Default 1 second. */
@@ -194,6 +197,9 @@ const start = (
       if (why !== undefined) return yield* failure("TRP0101", `the edge of ${actor.ref.name}`, why)
     }
     const limits = { ...Topology.limits, ...options.limits }
+    const few = Object.entries(options.deadLetters ?? {}).find(([, n]) => !(Number.isSafeInteger(n) && n >= 1))
+    if (few !== undefined)
+      return yield* failure("TRP0101", `deadLetters.${few[0]}`, `${few[1]} is no whole number above 0`)
     const wrong = Topology.mistake(limits)
     if (wrong !== undefined) return yield* failure("TRP0101", "the limits of the streams", wrong)
     const sql = yield* Sql
@@ -225,8 +231,11 @@ const start = (
     ]
     const outbox = { id: yield* number(`${service.name}.outbox`), name: `${service.name}.outbox`, sources: [] }
 
-    const partitionsOf = <C>(consumer: C) =>
-      Array.from({ length: limits.partitions }, (_, p) => Partition.progress(consumer, p))
+    const letters = { ...DeadLetters.limits, ...options.deadLetters }
+    const partitionsOf = <C>(consumer: C) => {
+      const share = DeadLetters.shareOf(letters, limits.partitions)
+      return Array.from({ length: limits.partitions }, (_, p) => Partition.progress(consumer, p, share))
+    }
     const unclaimed = Consumer.ofUnclaimed(
       service.contract,
       service.actors,
@@ -234,7 +243,7 @@ const start = (
     )
     const running = [
       ...consumers.map((consumer) => ({ consumer, partitions: partitionsOf(consumer) })),
-      { consumer: unclaimed, partitions: [Partition.progress(unclaimed, 0)] }
+      { consumer: unclaimed, partitions: [Partition.progress(unclaimed, 0, letters)] }
     ]
     const adopting = partitionsOf(outbox)
     const partitions = [...running.flatMap(({ partitions }) => partitions), ...adopting]
