@@ -16,19 +16,21 @@ export const summary = "TRP0323"
 export const sizeOf = ({ body, headers }: { readonly body: Uint8Array; readonly headers: string }): number =>
   body.length + headers.length + 500
 
-/** Counts the dead letters of a partition, `most` of them at most. */
+/** Counts the newest dead letters of a partition, `most` of them at most. */
 export const kept = async (sql: postgres.Sql, consumer: number, p: number, most: number): Promise<Kept> => {
-  const [letters, found] = await Promise.all([
-    sql`select count(*)::int as messages, coalesce(sum(size), 0)::float8 as bytes from (
-      select octet_length(body) + octet_length(headers) + 500 as size from troupe.dead
-       where consumer = ${consumer} and p = ${p} and code <> ${summary} limit ${most}) letters`,
-    sql`select id, body from troupe.dead where consumer = ${consumer} and p = ${p} and code = ${summary}
-      order by id desc limit 1`
-  ])
-  const [row] = found
+  const [row] = await sql`
+    with newest as (
+      select id, code, octet_length(body) + octet_length(headers) + 500 as size from troupe.dead
+       where consumer = ${consumer} and p = ${p} order by id desc limit ${most + 1}
+    ), summary as (select max(id) as id from newest where code = ${summary})
+    select count(*) filter (where code <> ${summary})::int as messages,
+      coalesce(sum(size) filter (where code <> ${summary}), 0)::float8 as bytes,
+      (select id from summary) as id, (select d.body from troupe.dead d join summary s on d.id = s.id) as body
+      from newest`
+  const found = row?.["id"] ?? null
   return {
-    messages: letters[0]?.["messages"] ?? 0,
-    bytes: letters[0]?.["bytes"] ?? 0,
-    summary: row === undefined ? undefined : { id: Number(row["id"]), body: row["body"] }
+    messages: row?.["messages"] ?? 0,
+    bytes: row?.["bytes"] ?? 0,
+    summary: found === null ? undefined : { id: Number(found), body: row?.["body"] }
   }
 }
