@@ -111,13 +111,13 @@ describe("what reads a message", () => {
       data: '{"text":"t"}'
     })
   for (const [where, part] of Object.entries(parts)) {
-    it(`is seen by the watch as the message alone, and not run for one that is given up: handlers ${where}`, () => {
+    it(`is seen by the watch as the message alone, and not run for one that is given up: handlers ${where}`, async () => {
       seen = []
       const consumer = Consumer.ofActor(contract, part, 1)
-      sorted(consumer, [one("a"), one("b")], { board, decode: true })
+      await Effect.runPromise(sorted(consumer, [one("a"), one("b")], { board, decode: true }))
       assert.deepStrictEqual(seen, [["a"], ["b"]])
       assert.isEmpty(board.running())
-      sorted(consumer, [one("a")], { board, decode: false })
+      await Effect.runPromise(sorted(consumer, [one("a")], { board, decode: false }))
       assert.lengthOf(seen, 2)
       const suspects = new Suspects(consumer, { died: true, fence, suspects: new Map([["a", 2]]) })
       assert.strictEqual(suspects.portion([one("a"), one("b")]).condemned?.code, "TRP0302")
