@@ -125,6 +125,16 @@ describe("a text of a contract", () => {
       assert.include(text, part)
   })
 
+  it("has examples that take an unknown address from a variable", () => {
+    const page = Page.make([Orders], { auth: "none" })
+    const line = examples(page).find((text) => text.startsWith("curl -sS")) ?? ""
+    assert.match(
+      words(`GATEWAY=${url.slice(0, -1)}; ${line}`)[3] ?? "",
+      /^http:\/\/gateway\.test:8080\/api\/v1\/orders\//
+    )
+    assert.include(unescaped(page), 'new EventSource("/v1/orders/events")')
+  })
+
   it("needs a URL that a shell can call", () => {
     assert.throws(() => Page.make([hard], { url: "/" }), TypeError)
   })

@@ -36,8 +36,8 @@ const browse = (url: string) =>
       (browser) => Effect.promise(() => browser.close())
     )
     const page = yield* Effect.promise(() => browser.newPage())
-    // Of its origin; its own page says by a policy that it connects to nothing.
-    yield* Effect.promise(() => page.goto(`${url}/livez`))
+    // Its own page: whoever reads it tries the example of an EventSource in the console there.
+    yield* Effect.promise(() => page.goto(url))
     const run = <A>(script: string) => page.evaluate<A>(script)
     return {
       listen: (name: string) =>

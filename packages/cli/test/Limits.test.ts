@@ -43,6 +43,22 @@ describe("limits of streams", () => {
   )
 })
 
+describe("limits of dead letters", () => {
+  it.effect("come from flags, else from the environment, and are refused when they are none", () =>
+    Effect.gen(function* () {
+      const environment = { TROUPE_DEAD_LETTERS: "500", TROUPE_DEAD_LETTERS_MAX_BYTES: "1MiB" }
+      assert.deepStrictEqual(yield* limits.ofDeadLetters(limits.unset, {}), {})
+      assert.deepStrictEqual(yield* limits.ofDeadLetters(limits.unset, environment), { messages: 500, bytes: 2 ** 20 })
+      const flags = { ...limits.unset, deadLetters: Option.some("7") }
+      assert.deepStrictEqual(yield* limits.ofDeadLetters(flags, {}), { messages: 7 })
+      for (const wrong of ["0", "-1", "1.5", "many"]) {
+        const error = yield* Effect.flip(limits.ofDeadLetters(limits.unset, { TROUPE_DEAD_LETTERS: wrong }))
+        assert.match(error.message, /^TRP0101 .*TROUPE_DEAD_LETTERS/)
+      }
+    })
+  )
+})
+
 describe("the outlook of a stream", () => {
   const now = Date.UTC(2026, 0, 10)
   const info = (over: { bytes: number; limit: number }) =>

@@ -204,6 +204,14 @@ const ofOperators = {
     what: "nothing verifies that it is NATS that answers",
     todo: "give nats-server a certificate (tls), and write tls:// in NATS_URL"
   },
+  TRP0108: {
+    what: "a pattern is not known to take linear time",
+    todo: "let no repetition match the same text in two ways, anchor it with ^ and $; or check the length and the pattern in a filter of your own"
+  },
+  TRP0323: {
+    what: "refused messages were counted and not kept: there was no room for their dead letters",
+    todo: "make room with troupe dead discard, and send again what is missing; the stream has the messages as long as it keeps them"
+  },
   TRP0430: {
     what: "the stream is gone",
     todo: "nothing: it is created anew, and filled with what the outbox keeps; see who deleted it, or why its store is empty"
@@ -265,6 +273,10 @@ const ofOperators = {
   TRP0522: {
     what: "nothing verifies that it is PostgreSQL that answers",
     todo: "use sslmode=verify-full, with sslrootcert=FILE where the authority is your own"
+  },
+  TRP0519: {
+    what: "dead letters fill their room, or have filled it",
+    todo: "see them with troupe dead list, and redrive or discard them; or raise TROUPE_DEAD_LETTERS or TROUPE_DEAD_LETTERS_MAX_BYTES. Without room, refused messages are only counted, and failed ones are tried again until there is some"
   },
   TRP0601: { what: "no such dead letter", todo: "list them with troupe dead list" },
   TRP0602: { what: "the command line cannot be read", todo: "see it with --help" },

@@ -12,9 +12,12 @@ export interface Gateway {
   readonly limits: Limits
   /** Origins whose pages may use it, such as `https://shop.example`. */
   readonly origins: ReadonlyArray<string>
-  /** Where others reach it, if not at the address that their requests name: a proxy may be in front of it. */
+  /**
+   * Where others reach it, for the examples of its page. Without it the page names the address at which Node.js listens, if
+   * that is loopback; else its examples take the address from a variable. What requests say is never shown.
+   */
   readonly url: string | undefined
-  /** Whether whoever asks gets the page and documents of its contracts. */
+  /** True: anyone gets the page and the documents of its contracts, within the limits of one principal for all of them. */
   readonly documents: boolean
   /** A command that a newcomer can try: `troupe dev` shows it as a `curl`. */
   readonly example: Message | undefined

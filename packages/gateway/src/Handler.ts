@@ -1,4 +1,5 @@
 import { Reason } from "@troupe/contract"
+import { Patterns } from "@troupe/contract/patterns"
 import { Client, ClientError } from "@troupe/client"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -13,11 +14,11 @@ import * as Auth from "./Auth.ts"
 import * as Command from "./Command.ts"
 import { Counts } from "./Counts.ts"
 import * as cors from "./cors.ts"
-import { Documents } from "./Documents.ts"
+import * as Documents from "./Documents.ts"
 import { Events } from "./Events.ts"
 import * as eventSource from "./eventSource.ts"
 import type { Gateway } from "./Gateway.ts"
-import type { GatewayError } from "./GatewayError.ts"
+import { failure, type GatewayError } from "./GatewayError.ts"
 import * as Measures from "./Measures.ts"
 import * as permits from "./permits.ts"
 import * as Problem from "./Problem.ts"
@@ -37,9 +38,16 @@ export class Handler extends Context.Service<
     readonly end: Effect.Effect<void>
   }
 >()("@troupe/gateway/Handler") {
-  /** Over a client. Fails with TRP0711 when nobody says whose tokens are taken. */
-  static readonly layer = (gateway: Gateway, auth = gateway.auth): Layer.Layer<Handler, GatewayError, Client> =>
-    Layer.effect(Handler, make(gateway, auth))
+  /**
+   * Over a client. Fails with TRP0711 when nobody says whose tokens are taken, and with TRP0108 for a contract with a
+   * pattern that could stop the gateway. `url` answers where the gateway is reached: it
+   * is asked when the page is first rendered.
+   */
+  static readonly layer = (
+    gateway: Gateway,
+    auth = gateway.auth,
+    url = () => gateway.url
+  ): Layer.Layer<Handler, GatewayError, Client> => Layer.effect(Handler, make(gateway, auth, url))
 }
 
 /**
@@ -77,16 +85,21 @@ export const toWebHandler = (
 
 const make = (
   gateway: Gateway,
-  auth: Gateway["auth"]
+  auth: Gateway["auth"],
+  url: () => string | undefined
 ): Effect.Effect<Handler["Service"], GatewayError, Client | Scope.Scope> =>
   Effect.gen(function* () {
     const { limits, origins } = gateway
+    const slow = Patterns.unproven(gateway.contracts.flatMap(Patterns.places))
+    if (slow !== undefined) return yield* failure("TRP0108", slow.at, slow.pattern)
     const client = yield* Client
     const check = yield* Auth.make(auth)
     const commands = Routes.commands(gateway.contracts)
     const rates = new Rates(limits.rate)
     const events = new Events(gateway.contracts, limits, yield* Effect.scope)
-    const documents = new Documents(gateway, auth === "none" ? "none" : "jwt")
+    const documents = yield* Documents.make(gateway, { auth: auth === "none" ? "none" : "jwt", url })
+    /** One bucket for all who ask for documents, since nobody says who asks. */
+    const readers = new Rates(limits.rate)
     let underWay = 0
     const underWayOf = new Counts()
     const share = Math.max(1, Math.floor(limits.concurrent / 4))
@@ -96,8 +109,17 @@ const make = (
       if (auth === "none" && !isLocal(request)) return yield* Effect.fail(notLocal)
       const principal = yield* check(request.headers.get("authorization"))
       if ("unknown" in principal) return yield* Effect.fail(unauthenticated(principal))
-      const wait = rates.take(principal.name, Number(yield* Clock.monotonicTimeNanos) / 1e6)
-      return wait === 0 ? principal : yield* Effect.fail(tooMany(wait, ""))
+      yield* within(rates, principal.name)
+      return principal
+    })
+
+    const document = Effect.fnUntraced(function* (
+      request: Request,
+      kind: Documents.Kind
+    ): Effect.fn.Return<Response, Problem.Problem> {
+      if (auth === "none" && !isLocal(request)) return yield* Effect.fail(notLocal)
+      yield* within(readers, "documents")
+      return yield* documents(kind)
     })
 
     const answer = Effect.fnUntraced(function* (
@@ -109,12 +131,13 @@ const make = (
         const ok = !ending && (yield* client.connected)
         return Response.json({ ok }, { status: ok ? 200 : 503 })
       }
-      if (route.kind === "document") return documents.answer(route.document, request)
       if (ending) return yield* Effect.fail(busy("it is about to end"))
       if (underWay >= limits.concurrent) return yield* Effect.fail(busy(`${limits.concurrent} requests at once`))
       underWay++
       return yield* Effect.ensuring(
-        Effect.flatMap(known(request), (principal) => ofPrincipal(request, route, principal)),
+        route.kind === "document"
+          ? document(request, route.document)
+          : Effect.flatMap(known(request), (principal) => ofPrincipal(request, route, principal)),
         Effect.sync(() => void underWay--)
       )
     })
@@ -186,6 +209,13 @@ const make = (
       return events.end
     })
     return Handler.of({ handle, end })
+  })
+
+/** Takes one request from the rate of a name. */
+const within = (rates: Rates, name: string): Effect.Effect<void, Problem.Problem> =>
+  Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
+    const wait = rates.take(name, Number(now) / 1e6)
+    return wait === 0 ? Effect.void : Effect.fail(tooMany(wait, ""))
   })
 
 const refuse = (request: Request, route: Routes.Route | undefined, problem: Problem.Problem): Response =>

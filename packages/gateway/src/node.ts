@@ -36,9 +36,12 @@ export const serve = (
 ): Effect.Effect<string, GatewayError | ClientError, Scope.Scope> =>
   Effect.gen(function* () {
     const auth = gateway.auth ?? environment.auth(process.env)
-    if (auth === "none" && !/^(localhost|127\.0\.0\.1|::1)$/.test(host))
+    const isLoopback = /^(localhost|127\.0\.0\.1|::1)$/.test(host)
+    if (auth === "none" && !isLoopback)
       return yield* failure("TRP0711", host, "without tokens it listens on loopback only")
-    const built = yield* Layer.build(Handler.layer(gateway, auth).pipe(Layer.provide(client)))
+    let listening: string | undefined
+    const at = () => gateway.url ?? listening
+    const built = yield* Layer.build(Handler.layer(gateway, auth, at).pipe(Layer.provide(client)))
     const handler = Context.get(built, Handler)
     const run = Effect.runPromiseExitWith(yield* Effect.context())
     let ending = false
@@ -76,7 +79,10 @@ export const serve = (
       })
     )
     const { address, family, port: bound } = server.address() as AddressInfo
-    return `http://${family === "IPv6" ? `[${address}]` : address}:${bound}`
+    const url = `http://${family === "IPv6" ? `[${address}]` : address}:${bound}`
+    // Elsewhere others reach it by a name that only its configuration knows.
+    if (isLoopback) listening = url
+    return url
   })
 
 const unreadable: Problem.Problem = { status: 400, code: "TRP0710", why: "the request line or a header cannot be read" }

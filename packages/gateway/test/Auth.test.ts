@@ -276,6 +276,10 @@ describe("without tokens", () => {
       assert.strictEqual(await status(host, { origin: "null" }), 403)
     }
     assert.strictEqual(await status("evil.example:1", { origin: "http://evil.example:1" }), 403)
+    for (const path of ["/", "/openapi.json", "/asyncapi.json"]) {
+      assert.strictEqual((await fetch(new Request(`http://evil.example:1${path}`))).status, 403)
+      assert.strictEqual((await fetch(new Request(`http://localhost:1${path}`))).status, 200)
+    }
     await dispose()
   })
 })

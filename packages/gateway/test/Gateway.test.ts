@@ -1,10 +1,12 @@
 import { assert, beforeAll, describe, it, vi } from "@effect/vitest"
 import { Client, ClientError, NotConnected, type Reason, Rejected, StreamFull, TooLarge } from "@troupe/client"
 import { Gateway, toWebHandler } from "@troupe/gateway"
+import { Contract } from "@troupe/contract"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import { auth, client, gateway, late, OutOfStock, Shop, token } from "./shop.ts"
 
 const place = "/v1/shop/Order/o-1/place"
@@ -436,8 +438,7 @@ describe("a gateway itself", () => {
     const page = await get("/")
     assert.strictEqual(page.headers.get("content-type"), "text/html; charset=utf-8")
     assert.match(page.headers.get("content-security-policy") ?? "", /^default-src 'none'/)
-    assert.include(await page.text(), "http://shop.example/v1/shop/Order/")
-    assert.include(await (await shop.fetch(new Request("http://other.example/"))).text(), "http://other.example/v1/")
+    assert.include(await page.text(), `"$GATEWAY"'/v1/shop/Order/`.replaceAll('"', "&#34;").replaceAll("'", "&#39;"))
     assert.strictEqual((await json(await get("/openapi.json")))["openapi"], "3.1.1")
     assert.strictEqual((await json(await get("/asyncapi.json")))["asyncapi"], "3.0.0")
     await using behind = await gateway({ url: "https://api.shop.example" })
@@ -445,6 +446,66 @@ describe("a gateway itself", () => {
     await using silent = await gateway({ documents: false })
     for (const path of ["/", "/openapi.json", "/asyncapi.json"])
       assert.deepStrictEqual(await refused(silent.fetch(new Request(`http://h${path}`))), [404, "TRP0701"])
+  })
+
+  it("renders each document once, and names no address that a request says", async () => {
+    let reads = 0
+    const counted = new Proxy(Shop, {
+      get: (contract, name) => {
+        reads++
+        return Reflect.get(contract, name)
+      }
+    })
+    await using shop = await gateway({ contracts: [counted] })
+    for (const path of ["/", "/openapi.json", "/asyncapi.json"]) {
+      const get = (host: string) => shop.fetch(new Request(`http://${host}${path}`))
+      const first = await get("one.example")
+      assert.strictEqual(first.headers.get("cache-control"), "public, max-age=60")
+      assert.isNull(first.headers.get("vary"), "it does not differ by host")
+      const text = await first.text()
+      assert.notInclude(text, "one.example")
+      const before = reads
+      for (const host of ["two.example", "127.0.0.1:1", "one.example"])
+        assert.strictEqual(await (await get(host)).text(), text)
+      assert.strictEqual(reads, before, `${path} was rendered again`)
+    }
+    assert.isAbove(reads, 0)
+  })
+
+  it("renders a document that cannot be rendered once, too", async () => {
+    let reads = 0
+    const broken = new Proxy(Shop, {
+      get: (contract, name) => {
+        // What declares the gateway and finds its commands may read it.
+        if (new Error().stack?.includes("/document/") === true && reads++ === 0) throw new Error("no form")
+        return Reflect.get(contract, name)
+      }
+    })
+    await using shop = await gateway({ contracts: [broken] })
+    for (let i = 0; i < 3; i++)
+      assert.deepStrictEqual(await refused(shop.fetch(new Request("http://h/openapi.json"))), [500, "TRP0603"])
+    assert.strictEqual(reads, 1)
+  })
+
+  it("limits those who ask for documents as it limits one principal, and nobody else by them", async () => {
+    await using shop = await gateway({ limits: { rate: { burst: 3, perSecond: 0.001 } } })
+    const get = (path: string) => shop.fetch(new Request(`http://h${path}`))
+    for (const path of ["/", "/openapi.json", "/asyncapi.json"]) assert.strictEqual((await get(path)).status, 200)
+    for (const path of ["/", "/openapi.json", "/asyncapi.json"]) {
+      assert.deepStrictEqual(await refused(get(path)), [429, "TRP0708"])
+      assert.strictEqual((await get(path)).headers.get("cache-control"), "no-store")
+    }
+    assert.strictEqual((await shop.post(place, order)).status, 200)
+  })
+
+  it("does not start with a contract that has a pattern which could stop it", async () => {
+    class Slow extends Contract.actor({
+      key: Schema.String,
+      commands: { say: Contract.command({ payload: { words: Schema.String.check(Schema.isPattern(/^(\w+ ?)*$/)) } }) }
+    }) {}
+    await using slow = await gateway({ contracts: [Contract.make("slow", { Slow })] })
+    const error = await slow.fetch(new Request("http://h/livez")).catch((error: unknown) => error)
+    assert.match(String((error as Error).message), /^TRP0108 .* · slow\.Slow\.say: payload · /)
   })
 
   it("refuses to be declared wrongly", () => {

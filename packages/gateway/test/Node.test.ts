@@ -32,6 +32,16 @@ const listening = async (options: Partial<Parameters<typeof Gateway.make>[0]> = 
 
 const statuses = (said: string) => [...said.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status))
 
+describe("the page of a gateway on loopback", () => {
+  it("has the address at which it listens in its examples, whatever a request calls it", async () => {
+    await using shop = await listening()
+    const said = await shop.say("GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+    assert.deepStrictEqual(statuses(said), [200])
+    assert.include(said, `${shop.url}/v1/shop/Order/`)
+    assert.notInclude(said, "evil.example")
+  })
+})
+
 describe("a connection", () => {
   it("ends with the answer to a body that was not read, and else is kept", async () => {
     await using shop = await listening({ limits: { body: 1_000 } })
@@ -105,7 +115,7 @@ describe("a request", () => {
     const close = "Connection: close\r\n\r\n"
     const ask = async (target: string, host = "evil") =>
       statuses(await shop.say(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n${close}`))
-    for (const target of ["http://h/livez", "HTTPS://h:1/livez?x", "http://h", "http://h?x"])
+    for (const target of ["http://h/livez", "HTTPS://h:1/livez?x", "http://localhost", "http://localhost?x"])
       assert.deepStrictEqual(await ask(target), [200], target)
     assert.deepStrictEqual(await ask("http://h/livez", "h"), [200])
     // Who comes without a token must have asked for this machine.

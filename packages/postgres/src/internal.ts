@@ -2,6 +2,7 @@
 export * as Commit from "./Commit.ts"
 export * as Connection from "./Connection.ts"
 export * as Consumers from "./Consumers.ts"
+export * as Dead from "./Dead.ts"
 export * as Guard from "./guard/index.ts"
 export * as Identity from "./Identity.ts"
 export * as Lease from "./Lease.ts"

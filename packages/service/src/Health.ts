@@ -1,5 +1,5 @@
 import { Codes, Reason } from "@troupe/contract"
-import type { Partition } from "@troupe/actor/engine"
+import { DeadLetters, type Partition } from "@troupe/actor/engine"
 import { Nats, Publisher } from "@troupe/nats"
 import type { Sql } from "@troupe/postgres"
 import * as Clock from "effect/Clock"
@@ -142,6 +142,9 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
         ...silent.map((stream) => Codes.text("TRP0404", stream, "it does not answer")),
         ...waiting.map(({ progress }) => `${progress.consumer.name}: ${progress.trouble}`),
         ...assigned.flatMap(({ progress }) => progress.notice ?? []),
+        ...[...Map.groupBy(partitions, ({ consumer }) => consumer.name)].flatMap(
+          ([name, all]) => DeadLetters.complaint(name, all) ?? []
+        ),
         ...stuck.map(({ name, stream }) => `outbox of ${name} to ${stream} does not move`),
         ...still.map(({ progress }) => `${progress.consumer.name}, partition ${progress.p}: its cursor stands still`),
         ...(membership?.orphans() ?? [])

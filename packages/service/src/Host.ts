@@ -4,6 +4,7 @@ import {
   Board,
   Committer,
   Consumer,
+  DeadLetters,
   Deadlines,
   EdgeCall,
   LastWords,
@@ -33,6 +34,7 @@ import * as Health from "./Health.ts"
 import * as Identity from "./Identity.ts"
 import * as Membership from "./Membership.ts"
 import * as Metrics from "./Metrics.ts"
+import { unproven } from "./patterns.ts"
 import * as Starting from "./Starting.ts"
 import * as Streams from "./Streams.ts"
 import * as Tracing from "./Tracing.ts"
@@ -58,6 +60,8 @@ export interface Options {
   readonly limits?: Partial<Topology.Limits>
   /** How often and when a message that fails is tried again, and how much may wait behind it. */
   readonly parking?: Partial<ParkingPolicy>
+  /** Maximum dead letters of each consumer, in messages (default 10,000) and bytes (256 MiB). Each partition has its share. */
+  readonly deadLetters?: Partial<DeadLetters.Limits>
   /** Lowers what the server says of itself: for tests. */
   readonly capabilities?: Partial<Capabilities>
   /** Between the heartbeats of this host: 50 ms to 10 seconds. Default 1 second. */
@@ -95,12 +99,15 @@ export class Host extends Context.Service<
    * committed and answered, the partitions are given back for others to take at once; meanwhile it is not ready, and
    * says so. While it runs, an uncaught exception from a handler's timer or socket fails the turn that is still waiting, or
    * is logged if that turn has ended; an unhandled rejection is logged. Neither ends the process, since the next host would
-   * read the same message. An uncaught exception that no handler caused ends it.
+   * read the same message. An uncaught exception that no handler caused ends it. Fails with TRP0108 for a pattern, among all
+   * that it reads messages and states by, that could stop the host.
    */
   static readonly layer = (service: Service, options: Options): Layer.Layer<Host, HostError> =>
     Layer.unwrap(
       Effect.gen(function* () {
         const { bounds, heartbeat, lease } = yield* timing(options)
+        const slow = unproven(service)
+        if (slow !== undefined) return yield* failure("TRP0108", slow.at, slow.pattern)
         const face = yield* Face.open(service.name, options.http)
         const id = SecureRandom.uuidV4Unsafe()
         const applicationName = Ownership.applicationName(id)
@@ -190,6 +197,9 @@ const start = (
       if (why !== undefined) return yield* failure("TRP0101", `the edge of ${actor.ref.name}`, why)
     }
     const limits = { ...Topology.limits, ...options.limits }
+    const few = Object.entries(options.deadLetters ?? {}).find(([, n]) => !(Number.isSafeInteger(n) && n >= 1))
+    if (few !== undefined)
+      return yield* failure("TRP0101", `deadLetters.${few[0]}`, `${few[1]} is no whole number above 0`)
     const wrong = Topology.mistake(limits)
     if (wrong !== undefined) return yield* failure("TRP0101", "the limits of the streams", wrong)
     const sql = yield* Sql
@@ -221,8 +231,11 @@ const start = (
     ]
     const outbox = { id: yield* number(`${service.name}.outbox`), name: `${service.name}.outbox`, sources: [] }
 
-    const partitionsOf = <C>(consumer: C) =>
-      Array.from({ length: limits.partitions }, (_, p) => Partition.progress(consumer, p))
+    const letters = { ...DeadLetters.limits, ...options.deadLetters }
+    const partitionsOf = <C>(consumer: C) => {
+      const share = DeadLetters.shareOf(letters, limits.partitions)
+      return Array.from({ length: limits.partitions }, (_, p) => Partition.progress(consumer, p, share))
+    }
     const unclaimed = Consumer.ofUnclaimed(
       service.contract,
       service.actors,
@@ -230,7 +243,7 @@ const start = (
     )
     const running = [
       ...consumers.map((consumer) => ({ consumer, partitions: partitionsOf(consumer) })),
-      { consumer: unclaimed, partitions: [Partition.progress(unclaimed, 0)] }
+      { consumer: unclaimed, partitions: [Partition.progress(unclaimed, 0, letters)] }
     ]
     const adopting = partitionsOf(outbox)
     const partitions = [...running.flatMap(({ partitions }) => partitions), ...adopting]

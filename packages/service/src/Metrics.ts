@@ -1,5 +1,5 @@
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import type { Partition } from "@troupe/actor/engine"
+import { DeadLetters, type Partition } from "@troupe/actor/engine"
 import { Sql } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -72,6 +72,38 @@ export const text = (options: Options): Effect.Effect<Effect.Effect<string>, nev
           messages
         )
     })
+    const ofDeadLetters = Effect.suspend(() => {
+      const byConsumer = Map.groupBy(options.partitions, ({ consumer }) => consumer.name)
+      return Effect.forEach(
+        byConsumer,
+        ([consumer, partitions]) => {
+          const rooms = partitions.flatMap(({ room }) => room ?? [])
+          const sum = (of: (room: DeadLetters.Room) => number) => rooms.reduce((all, room) => all + of(room), 0)
+          const fullest = Math.max(0, ...rooms.map(DeadLetters.filled))
+          return Effect.all([
+            set(
+              "troupe_dead_letters",
+              "Dead letters of partitions that this host owns",
+              { consumer },
+              sum((room) => room.messages)
+            ),
+            set(
+              "troupe_dead_letters_bytes",
+              "What they take",
+              { consumer },
+              sum((room) => room.bytes)
+            ),
+            set(
+              "troupe_dead_letters_fullest",
+              "Share of its room that the fullest of these partitions has used",
+              { consumer },
+              fullest
+            )
+          ])
+        },
+        { discard: true }
+      )
+    })
     const ofStreams = Effect.suspend(() =>
       Effect.forEach(
         options.streams(),
@@ -108,7 +140,7 @@ export const text = (options: Options): Effect.Effect<Effect.Effect<string>, nev
       }
       yield* set("troupe_parked", `Messages that wait for another try; counted up to ${counted}`, {}, waiting)
     })
-    return Effect.all([ofProcess, ofConsumers, ofStreams, ofDatabase], { discard: true }).pipe(
+    return Effect.all([ofProcess, ofConsumers, ofDeadLetters, ofStreams, ofDatabase], { discard: true }).pipe(
       Effect.andThen(PrometheusMetrics.format()),
       Effect.provideContext(context)
     )

@@ -60,7 +60,9 @@ const partition = (name: string, stream: string, p: number, ready = true): Parti
   cursors: {},
   pending: {},
   n: 0,
-  notice: undefined
+  notice: undefined,
+  limits: { messages: 1, bytes: 1 },
+  room: undefined
 })
 
 /** Looks again, every 20 ms, until it is as wanted: what it was in between is in the message when it never is. */

@@ -11,7 +11,7 @@ import * as Schedule from "effect/Schedule"
 /** What a test tells a host process. */
 export interface Settings extends Pick<
   HostOptions,
-  "limits" | "capabilities" | "parking" | "heartbeat" | "lease" | "guard"
+  "limits" | "deadLetters" | "capabilities" | "parking" | "heartbeat" | "lease" | "guard"
 > {
   readonly natsUrl: string
   readonly databaseUrl: string

@@ -14,6 +14,7 @@ import type { Cache, Entry } from "./Cache.ts"
 import { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import { Deadlines } from "./Deadlines.ts"
+import * as DeadLetters from "./DeadLetters.ts"
 import type { Delivery } from "./Delivery.ts"
 import { type Answer, Loader } from "./Loader.ts"
 import * as Cursor from "./Cursor.ts"
@@ -41,6 +42,8 @@ export interface Memory {
   readonly wary: number
   /** What is at hand behind the cursors, in the order of reading: the batch before was cut. */
   readonly left: ReadonlyArray<Item>
+  /** None: it is to be counted before the next batch. */
+  readonly room?: DeadLetters.Room | undefined
 }
 
 /** A batch that ran, ready to be committed; and what is to be done once it is. */
@@ -108,6 +111,10 @@ const handleWith = (
     const deadlines = yield* Deadlines
     const { agenda } = memory
     const parking = { ...agenda.policy, blocks: consumer.blocks || options.condemned?.blocks === true }
+    const isFull = memory.room !== undefined && DeadLetters.level(memory.room) === "full"
+    // A message that ends hosts is not tried again for want of room: each costs a process, so they are few.
+    const needsLetter = ({ delivery, dead }: Attempt.Done): boolean =>
+      delivery.replyTo === undefined && dead?.code !== "TRP0307" && options.condemned?.code !== "TRP0302"
     const moves = new Parking.Moves()
     let broken = false
     const sent: Array<Staged> = []
@@ -199,7 +206,8 @@ const handleWith = (
       } else {
         const mends = options.condemned === undefined && mendable.has(one.dead.code)
         if (mends && waited?.kind !== "parked") of.outcome = "bad"
-        if (line.fails(next.incoming, one.dead, mends ? parking.attempts : 0)) return
+        const limit = isFull && needsLetter(one) ? Infinity : mends ? parking.attempts : 0
+        if (line.fails(next.incoming, one.dead, limit)) return
       }
       // The same id under another key, side by side: one after the other, the inbox tells.
       if (done.has(next.id)) return yield* Effect.fail(new TooMuch())
@@ -252,10 +260,8 @@ const handleWith = (
 
     // Positions and rows in the order of reading, so that the order within a key is that of its turns.
     const rows: Array<Commit.OutboxRow> = []
-    const dead: Array<Commit.DeadRow> = [
-      ...Cursor.gaps(passed),
-      ...refused.filter(({ caller }) => caller === undefined).map(Answers.deadRow)
-    ]
+    const needed: Array<Commit.DeadRow> = [...Cursor.gaps(passed)]
+    const optional = refused.filter(({ caller }) => caller === undefined).map(Answers.deadRow)
     const replies = refused.flatMap((refusal) => Answers.rejection(consumer, refusal) ?? [])
     let pos = memory.pos
     const stage = ({ body, event, headers, id, stream, subject, text }: Staged): void => {
@@ -275,7 +281,9 @@ const handleWith = (
       answers.set(id, Answers.answerOf(one, last < 0 ? undefined : before + last + 1))
       if (one.dead !== undefined) {
         const { code, reason: why } = one.dead
-        dead.push(Answers.deadRow({ incoming: one.delivery.incoming, code, why, caller: undefined }))
+        const row = Answers.deadRow({ incoming: one.delivery.incoming, code, why, caller: undefined })
+        if (options.condemned?.code === "TRP0302" || needsLetter(one)) needed.push(row)
+        else optional.push(row)
       }
     }
     sent.forEach(stage)
@@ -305,7 +313,7 @@ const handleWith = (
         outbox: rows,
         more: {
           watermarks: options.watermarks(),
-          dead,
+          ...DeadLetters.fitting(memory.room, needed, optional),
           parked: moves.parked,
           unparked: moves.unparked,
           retried: moves.retried,

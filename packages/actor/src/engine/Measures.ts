@@ -1,4 +1,4 @@
-import type { Commit } from "@troupe/postgres/internal"
+import { type Commit, Dead } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
@@ -50,7 +50,8 @@ export const committed = (consumer: Consumer, { inbox, more: { dead = [] } }: Co
       if (counts[outcome] > 0) series.turns[outcome].updateUnsafe(counts[outcome], context)
     }
     if (inbox.length > 0) series.size.updateUnsafe(inbox.length, context)
-    if (dead.length > 0) series.dead.updateUnsafe(dead.length, context)
+    const kept = dead.filter(({ code }) => code !== Dead.summary).length
+    if (kept > 0) series.dead.updateUnsafe(kept, context)
     return Effect.void
   })
 

@@ -15,6 +15,7 @@ import * as CaughtUp from "./CaughtUp.ts"
 import { CommitLost, CommitRefused, Committer, failed } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Cursor from "./Cursor.ts"
+import * as DeadLetters from "./DeadLetters.ts"
 import { EdgeAway } from "./EdgeCall.ts"
 import { grant } from "./Grant.ts"
 import type { Loader } from "./Loader.ts"
@@ -64,11 +65,22 @@ export interface Progress<C = Pick<Consumer, "id" | "name" | "sources">> {
   n: number
   /** What an operator must know of, though reading goes on: the newest gap or loss. */
   notice: string | undefined
+  /** Its room for dead letters. */
+  readonly limits: DeadLetters.Limits
+  /** What it has of them, while it is owned here. */
+  room: DeadLetters.Room | undefined
 }
 
-export const progress = <C>(consumer: C, p: number): Progress<C> => ({
+/** `limits` are those of its consumer's share. */
+export const progress = <C>(
+  consumer: C,
+  p: number,
+  limits: DeadLetters.Limits = DeadLetters.shareOf(DeadLetters.limits, 1)
+): Progress<C> => ({
   consumer,
   p,
+  limits,
+  room: undefined,
   assigned: false,
   held: undefined,
   ready: false,
@@ -113,6 +125,7 @@ export const session = (
     const mailbox = Mailbox.make()
     const agenda = yield* (yield* Agendas).enter(taken.fence, () => mailbox.ring())
     let memory: Memory = { ...taken, cursors, cache: Cache.make(cached), agenda, brake: new Brake(), wary: 0, left: [] }
+    memory = yield* withRoom(progress, memory)
     const readers = yield* Effect.forEach(consumer.sources, ({ claimed, filter, stream }) =>
       Effect.gen(function* () {
         const into = (message: Message.Message, position: Position.Position, pending: number) => {
@@ -147,6 +160,7 @@ export const session = (
         progress.ready = false
         progress.trouble = "taken anew"
         progress.pending = {}
+        progress.room = undefined
       })
     )
     const caughtUp = yield* CaughtUp.serve(consumer, p, () => memory)
@@ -165,6 +179,7 @@ export const session = (
       while (true) {
         yield* relay.room
         agenda.arm()
+        memory = yield* withRoom(progress, memory)
         const { left } = memory
         // What is at hand waits for nothing; and as long as it is much, nothing is added to it.
         if (left.length > 0) mailbox.ring()
@@ -172,7 +187,7 @@ export const session = (
         // Not twice running while something is at hand: that would wait for ever.
         inFront = !(inFront && left.length > 0)
         if (agenda.isDue()) {
-          memory = yield* withWishes(consumer, memory, relay)
+          memory = yield* withWishes(progress, memory, relay)
           // What waits in Postgres and is due comes in front of what was read.
           if (inFront) items = [...(yield* agenda.due), ...items]
         }
@@ -246,7 +261,9 @@ const settle = (
       if (error instanceof CommitLost || error instanceof Fenced) return yield* Effect.fail(error)
       if (items.length > 1) {
         const half = Math.ceil(items.length / 2)
-        const between = yield* settle(progress, memory, items.slice(0, half), relay, moved)
+        const between = yield* Effect.flatMap(settle(progress, memory, items.slice(0, half), relay, moved), (memory) =>
+          withRoom(progress, memory)
+        )
         moved(between)
         const behind = items.slice(half)
         // Nothing overtakes what was left of the first half.
@@ -284,7 +301,7 @@ const handleBatch = (
       for (let wait = 1; ; wait = Math.min(2 * wait, 30)) {
         for (let second = 0; second < wait; second++) {
           yield* Effect.sleep("1 second")
-          memory = yield* Effect.mapError(withWishes(progress.consumer, memory, relay), lost)
+          memory = yield* Effect.mapError(withWishes(progress, memory, relay), lost)
         }
         const after = yield* Alone.shared(handleOnce(progress.consumer, memory, items, relay, condemned)).pipe(
           // Whoever halves the batch does not know of the wishes that were done meanwhile: then it is taken anew.
@@ -372,17 +389,31 @@ const commit = (consumer: Consumer, memory: Memory, handled: Handled, relay: Rel
     })
   )
 
+/** Counts the dead letters of a partition, where the last commit changed them, and tells operators of what fills up. */
+const withRoom = (progress: Progress<Consumer>, memory: Memory): Effect.Effect<Memory, CommitLost, Sql> =>
+  Effect.gen(function* () {
+    if (memory.room !== undefined) return memory
+    const room = yield* DeadLetters.room(memory.fence, progress.limits)
+    const before = progress.room === undefined ? "room" : DeadLetters.level(progress.room)
+    progress.room = room
+    const level = DeadLetters.level(room)
+    if (level !== before && level !== "room")
+      yield* Effect.logWarning(DeadLetters.complaint(progress.consumer.name, [progress]))
+    return { ...memory, room }
+  })
+
 /** Does what operators wished. */
 const withWishes = (
-  consumer: Consumer,
+  progress: Progress<Consumer>,
   memory: Memory,
   relay: Relay.Relay
 ): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced, Services> =>
   Effect.gen(function* () {
     const wishes = yield* memory.agenda.wishes
     if (wishes.length === 0) return memory
-    const granted = yield* commit(consumer, memory, grant(memory, wishes, relay.watermarks()), relay)
-    return granted === "repeated" ? yield* Effect.die("nothing of a wish is in the inbox") : granted
+    const granted = yield* commit(progress.consumer, memory, grant(memory, wishes, relay.watermarks()), relay)
+    if (granted === "repeated") return yield* Effect.die("nothing of a wish is in the inbox")
+    return yield* withRoom(progress, granted)
   })
 
 /**
@@ -468,5 +499,7 @@ const finish = (
     for (const [token, { size, value, version }] of states) memory.cache.set(token, { version, value, size })
     const fence = { ...work.fence, n: work.fence.n + 1 }
     memory.agenda.committed(work.more.timers ?? [], parked)
-    return { ...memory, fence, pos: work.pos, cursors: work.cursors, wary: Math.max(0, memory.wary - 1), left }
+    const { dead = [], undead = [] } = work.more
+    const room = dead.length + undead.length > 0 ? undefined : memory.room
+    return { ...memory, fence, pos: work.pos, cursors: work.cursors, wary: Math.max(0, memory.wary - 1), left, room }
   })

@@ -19,9 +19,9 @@ export interface Sorted {
   readonly refusals: Array<Refusal>
 }
 
-/** Does something for a message that may take long, where the watch can see it. */
+/** Reads something of a message, which may take long, where the watch can see it: also where an edge has the handlers. */
 export const shown = <A>(board: Board, consumer: Consumer, incoming: Incoming | undefined, run: () => A): A => {
-  if (incoming === undefined || "edge" in consumer.part) return run()
+  if (incoming === undefined) return run()
   const place = board.begin(Culprit.runningOf(consumer, incoming))
   try {
     return run()

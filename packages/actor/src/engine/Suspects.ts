@@ -48,10 +48,9 @@ export class Suspects {
   constructor(consumer: Consumer, { died, fence, suspects }: Taken) {
     this.consumer = consumer
     this.fence = fence
-    // Handlers of an edge run in no process of ours.
-    const here = !("edge" in consumer.part)
-    this.found = new Map(here ? suspects : [])
-    this.careful = died && here
+    this.found = new Map(suspects)
+    // Handlers of an edge run in no process of ours: only what reads a message may end one, and the watch notes that.
+    this.careful = died && !("edge" in consumer.part)
     this.limit = died ? first.afterDeath : first.else
   }
 

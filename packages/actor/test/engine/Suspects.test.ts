@@ -1,11 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Envelope } from "@troupe/contract"
+import { Actor } from "@troupe/actor"
+import { Contract, Envelope } from "@troupe/contract"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
 import * as Alone from "../../src/engine/Alone.ts"
+import type { Board, Running } from "../../src/engine/Board.ts"
 import * as Consumer from "../../src/engine/Consumer.ts"
 import type { Incoming } from "../../src/engine/Mailbox.ts"
+import { sorted } from "../../src/engine/Queues.ts"
 import { Suspects } from "../../src/engine/Suspects.ts"
 import { Shop, tills } from "../till.ts"
 import { incoming } from "./incoming.ts"
@@ -71,6 +75,54 @@ describe("a suspect", () => {
     const timer: Incoming = { ...message("t"), waited: { kind: "timer", key: "t-1", name: "n" } }
     assert.deepStrictEqual(ids(made({ a: 0 }).portion([...messages("a"), timer, message("c")]).later), ["c"])
   })
+})
+
+describe("what reads a message", () => {
+  let seen: ReadonlyArray<ReadonlyArray<string>> = []
+  const shown = new Map<number, Running>()
+  const board: Board = {
+    begin: (running) => {
+      shown.set(shown.size, running)
+      return shown.size - 1
+    },
+    end: (place) => void shown.delete(place),
+    running: () => [...shown.values()]
+  }
+  const looks = Schema.String.check(
+    Schema.makeFilter(() => {
+      seen = [...seen, board.running().map(({ id }) => id)]
+      return true
+    })
+  )
+  class Reader extends Contract.actor({
+    key: Schema.String,
+    commands: { read: Contract.command({ payload: { text: looks } }) }
+  }) {}
+  const contract = Contract.make("shop", { Reader })
+  const declared = Actor.make(contract.Reader, { state: Schema.Int, initial: 0 })
+  const parts = {
+    here: declared.commands({ read: () => {} }),
+    "at an edge": declared.remote({ url: "https://edge.test/", secrets: ["x".repeat(32)] })
+  }
+  const one = (id: string) =>
+    incoming({
+      subject: "cmd.shop.3.Reader.read.t-1",
+      headers: Envelope.toHeaders({ id, type: "shop.Reader.read", source: "test" }),
+      data: '{"text":"t"}'
+    })
+  for (const [where, part] of Object.entries(parts)) {
+    it(`is seen by the watch as the message alone, and not run for one that is given up: handlers ${where}`, async () => {
+      seen = []
+      const consumer = Consumer.ofActor(contract, part, 1)
+      await Effect.runPromise(sorted(consumer, [one("a"), one("b")], { board, decode: true }))
+      assert.deepStrictEqual(seen, [["a"], ["b"]])
+      assert.isEmpty(board.running())
+      await Effect.runPromise(sorted(consumer, [one("a")], { board, decode: false }))
+      assert.lengthOf(seen, 2)
+      const suspects = new Suspects(consumer, { died: true, fence, suspects: new Map([["a", 2]]) })
+      assert.strictEqual(suspects.portion([one("a"), one("b")]).condemned?.code, "TRP0302")
+    })
+  }
 })
 
 it.live("what runs exclusively waits for what runs, and what comes meanwhile waits for it", () =>

@@ -3,7 +3,7 @@ import * as Flag from "effect/cli/Flag"
 const flag = (name: string, metavar: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.withMetavar(metavar), Flag.optional)
 
-/** Limits of a service's streams: given to streams that exist as well; what is not set stays as it is there. */
+/** Limits of a service: those of streams are given to streams that exist as well; what is not set stays as it is there. */
 export const limits = {
   streamMaxBytes: flag(
     "stream-max-bytes",
@@ -21,5 +21,15 @@ export const limits = {
     "duplicate-window",
     "TIME",
     "How long a message id is remembered, below 1h. Default: TROUPE_DUPLICATE_WINDOW, else 2m"
+  ),
+  deadLetters: flag(
+    "dead-letters",
+    "N",
+    "Maximum number of dead letters of each actor or subscriber. Default: TROUPE_DEAD_LETTERS, else 10000"
+  ),
+  deadLettersMaxBytes: flag(
+    "dead-letters-max-bytes",
+    "BYTES",
+    "What the dead letters of each may take, as 256MiB. Default: TROUPE_DEAD_LETTERS_MAX_BYTES, else 256MiB"
   )
 }

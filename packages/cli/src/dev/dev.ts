@@ -33,6 +33,7 @@ export const dev = (options: Options) =>
   Effect.gen(function* () {
     const { port } = yield* address.of(options)
     yield* limits.of(options)
+    yield* limits.ofDeadLetters(options)
     // The services' processes have this environment.
     Object.assign(process.env, limits.toEnvironment(options))
     const after = Option.getOrUndefined(options.after)

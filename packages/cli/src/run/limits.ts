@@ -1,17 +1,20 @@
 import { Topology } from "@troupe/nats"
+import type { HostOptions } from "@troupe/service"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type Failure, failure } from "../Failure.ts"
 import type { Environment } from "../Settings.ts"
 
-/** Limits of a service's streams, as flags give them. */
+/** Limits of a service's streams and of its dead letters, as flags give them. */
 export interface Flags {
   readonly streamMaxBytes: Option.Option<string>
   readonly commandsKept: Option.Option<string>
   readonly eventsKept: Option.Option<string>
   readonly replicas: Option.Option<string>
   readonly duplicateWindow: Option.Option<string>
+  readonly deadLetters: Option.Option<string>
+  readonly deadLettersMaxBytes: Option.Option<string>
 }
 
 const variables = {
@@ -19,7 +22,9 @@ const variables = {
   commandsKept: "TROUPE_COMMANDS_KEPT",
   eventsKept: "TROUPE_EVENTS_KEPT",
   replicas: "TROUPE_REPLICAS",
-  duplicateWindow: "TROUPE_DUPLICATE_WINDOW"
+  duplicateWindow: "TROUPE_DUPLICATE_WINDOW",
+  deadLetters: "TROUPE_DEAD_LETTERS",
+  deadLettersMaxBytes: "TROUPE_DEAD_LETTERS_MAX_BYTES"
 } as const satisfies { readonly [flag in keyof Flags]: string }
 
 /** Where no flag is given. */
@@ -28,25 +33,48 @@ export const unset: Flags = {
   commandsKept: Option.none(),
   eventsKept: Option.none(),
   replicas: Option.none(),
-  duplicateWindow: Option.none()
+  duplicateWindow: Option.none(),
+  deadLetters: Option.none(),
+  deadLettersMaxBytes: Option.none()
 }
 
-/** The limits that are set, by flag or by environment; a flag wins. Fails with TRP0101 for what is no limit. */
+/** Reads a limit, by flag or by environment; a flag wins. */
+const reading =
+  (flags: Flags, environment: Environment) =>
+  <A>(
+    name: keyof Flags,
+    parse: (text: string) => A | undefined,
+    example: string
+  ): Effect.Effect<A | undefined, Failure> =>
+    Effect.suspend(() => {
+      const flag = Option.getOrElse(flags[name], () => "")
+      const text = flag || (environment[variables[name]] ?? "")
+      const value = text === "" ? undefined : parse(text)
+      const from = flag === "" ? variables[name] : flagOf(name)
+      return text !== "" && value === undefined
+        ? failure("TRP0101", from, `${JSON.stringify(text)} is not like ${example}`)
+        : Effect.succeed(value)
+    })
+
+/** The limits of dead letters that are set. Fails with TRP0101 for what is no limit. */
+export const ofDeadLetters = (
+  flags: Flags = unset,
+  environment: Environment = process.env
+): Effect.Effect<NonNullable<HostOptions["deadLetters"]>, Failure> =>
+  Effect.gen(function* () {
+    const read = reading(flags, environment)
+    const messages = yield* read("deadLetters", whole, "10000")
+    const size = yield* read("deadLettersMaxBytes", bytes, "256MiB or 1GB")
+    return defined({ messages, bytes: size })
+  })
+
+/** The limits of streams that are set, by flag or by environment; a flag wins. Fails with TRP0101 for what is no limit. */
 export const of = (
   flags: Flags = unset,
   environment: Environment = process.env
 ): Effect.Effect<Partial<Topology.Limits>, Failure> =>
   Effect.gen(function* () {
-    const read = <A>(name: keyof Flags, parse: (text: string) => A | undefined, example: string) =>
-      Effect.suspend(() => {
-        const flag = Option.getOrElse(flags[name], () => "")
-        const text = flag || (environment[variables[name]] ?? "")
-        const value = text === "" ? undefined : parse(text)
-        const from = flag === "" ? variables[name] : flagOf(name)
-        return text !== "" && value === undefined
-          ? failure("TRP0101", from, `${JSON.stringify(text)} is not like ${example}`)
-          : Effect.succeed(value)
-      })
+    const read = reading(flags, environment)
     const maxBytes = yield* read("streamMaxBytes", bytes, "2GiB or 500MB")
     const commandsKept = yield* read("commandsKept", duration, "24h or 90m")
     const eventsKept = yield* read("eventsKept", duration, "30d or 12h")
@@ -102,6 +130,8 @@ export const duration = (text: string): Duration.Duration | undefined => {
     ? Option.getOrUndefined(Duration.fromInput(text.trim() as Duration.Input))
     : undefined
 }
+
+const whole = (text: string): number | undefined => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined)
 
 /** nats-server keeps five at most. */
 export const copies = (text: string): number | undefined => (/^[1-5]$/.test(text) ? Number(text) : undefined)

@@ -36,12 +36,20 @@ export const run = (options: Options) =>
     const [file] = yield* Discovery.files([options.file])
     const http = yield* address.of(options)
     const set = yield* limits.of(options)
+    const deadLetters = yield* limits.ofDeadLetters(options)
     const loaded = yield* load(file ?? resolve(options.file))
     const natsUrl = yield* Settings.required("NATS_URL", options.natsUrl)
     const natsCreds = Settings.natsCreds(options.natsCreds)
     const name = "service" in loaded ? loaded.service.name : loaded.gateway.name
     const url = yield* "service" in loaded
-      ? serviceUrl(loaded.service, { natsUrl, natsCreds, http, limits: set, databaseUrl: options.databaseUrl })
+      ? serviceUrl(loaded.service, {
+          natsUrl,
+          natsCreds,
+          http,
+          limits: set,
+          deadLetters,
+          databaseUrl: options.databaseUrl
+        })
       : gatewayUrl(loaded.gateway, { natsUrl, natsCreds, http })
     yield* Console.log(
       options.json
@@ -57,7 +65,7 @@ export const run = (options: Options) =>
 
 const serviceUrl = (
   service: Service.Service,
-  options: Pick<HostOptions, "natsUrl" | "natsCreds" | "http" | "limits"> & Pick<Options, "databaseUrl">
+  options: Pick<HostOptions, "natsUrl" | "natsCreds" | "http" | "limits" | "deadLetters"> & Pick<Options, "databaseUrl">
 ) =>
   Effect.gen(function* () {
     const databaseUrl = yield* Settings.required("DATABASE_URL", options.databaseUrl)

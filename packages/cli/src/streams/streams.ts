@@ -32,12 +32,12 @@ export const list = (options: Options) =>
   )
 
 /** Changes what the flags say, and prints what each stream has then. */
-export const set = (options: Options & Omit<limits.Flags, "commandsKept">) =>
+export const set = (options: Options & Omit<limits.Flags, "commandsKept" | "deadLetters" | "deadLettersMaxBytes">) =>
   connected(
     options,
     Effect.gen(function* () {
       // By flags alone: what the environment says is for services.
-      const chosen = yield* limits.of({ ...options, commandsKept: Option.none() }, {})
+      const chosen = yield* limits.of({ ...limits.unset, ...options, commandsKept: Option.none() }, {})
       if (Object.keys(chosen).length === 0)
         return yield* failure("TRP0101", "troupe streams set", "no limit is given, for example --replicas 3")
       const results = yield* Effect.forEach(yield* wanted(options.service), (info) => {

@@ -9,20 +9,21 @@ import * as Style from "./page/Style.ts"
 import { limits, type } from "./page/Type.ts"
 import { errorType } from "./Problem.ts"
 
-/** With what header it is served: it runs no code and loads nothing. */
-export const contentSecurityPolicy = `default-src 'none'; style-src '${Style.hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+/**
+ * With what header it is served: it runs no code and loads nothing. `connect-src` is for its reader, who tries the example of
+ * an `EventSource` in the console of the page.
+ */
+export const contentSecurityPolicy = `default-src 'none'; connect-src 'self'; style-src '${Style.hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 
 /**
  * What these contracts take and say over HTTP, for a person: one HTML document that loads nothing. It links to
- * `openapi.json` and `asyncapi.json` beside it. `url` must be absolute, since examples are called from a shell. Texts of
- * contracts are shown as they are, never as markup. Throws as `OpenApi.make` does, and a `TypeError` for a URL that is none.
+ * `openapi.json` and `asyncapi.json` beside it. `url` must be absolute, since examples are called from a shell; without it
+ * they take it from the variable `GATEWAY`. Texts of contracts are shown as they are, never as markup. Throws as
+ * `OpenApi.make` does, and a `TypeError` for a URL that is none.
  */
-export const make = (
-  contracts: ReadonlyArray<AnyContract>,
-  { auth = "jwt", url }: Options & { readonly url: string }
-): string => {
+export const make = (contracts: ReadonlyArray<AnyContract>, { auth = "jwt", url }: Options = {}): string => {
   const catalog = Catalog.make(contracts)
-  const gateway: Curl.Gateway = { url: new URL(url).href.replace(/\/+$/, ""), token: auth === "jwt" }
+  const gateway: Curl.Gateway = { url: url && new URL(url).href.replace(/\/+$/, ""), token: auth === "jwt" }
   const shared = Object.entries(catalog.shared).sort(([a], [b]) => (a < b ? -1 : 1))
   const page = html`<!doctype html>
     <html lang="en">
@@ -38,7 +39,7 @@ export const make = (
         <div class="page">
           <header>
             <h1>${Catalog.title(catalog)}</h1>
-            <p>What these services take and say, over HTTP at <code>${gateway.url}</code>.</p>
+            <p>What these services take and say, over HTTP${gateway.url && html` at <code>${gateway.url}</code>`}.</p>
             <p>For tools: <a href="openapi.json">OpenAPI</a> (HTTP), <a href="asyncapi.json">AsyncAPI</a> (NATS).</p>
           </header>
           <div class="columns">
@@ -84,12 +85,13 @@ const navigation = ({ services, shared }: Catalog.Catalog): Html =>
     )}
   </nav>`
 
-const begin = ({ token }: Curl.Gateway): Html =>
+const begin = ({ token, url }: Curl.Gateway): Html =>
   html`<h2 id="begin">How to call</h2>
     <p>
       A command goes to one actor, which its key names. An actor handles its commands one at a time, and each exactly
       once: a request that is sent again under the same <code>Idempotency-Key</code> gets the same answer.
     </p>
+    ${url === undefined && html`<p>The examples take the address from the variable <code>GATEWAY</code>.</p>`}
     <dl>
       ${
         token &&
@@ -182,7 +184,7 @@ const eventOf = (gateway: Curl.Gateway, service: string, actor: Catalog.Actor, e
 const hearing = ({ token, url }: Curl.Gateway, { actors, name }: Catalog.Service): Html | false => {
   const event = actors.flatMap(({ events }) => events)[0]?.id
   if (event === undefined) return false
-  const at = JSON.stringify(`${url}/v1/${name}/events`)
+  const at = JSON.stringify(`${url ?? ""}/v1/${name}/events`)
   const code = token
     ? [
         `const { body } = await fetch(${at}, { headers: { authorization: \`Bearer \${token}\` } })`,

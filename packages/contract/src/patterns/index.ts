@@ -1,0 +1,1 @@
+export * as Patterns from "./Patterns.ts"

@@ -1,0 +1,2 @@
+-- Owners count the dead letters of their partitions, which are bounded.
+create index dead_of on troupe.dead (consumer, p, id);
