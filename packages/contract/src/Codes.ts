@@ -1,3 +1,5 @@
+import * as Text from "./Text.ts"
+
 type Table = { readonly [code: `TRP${number}`]: { readonly what: string; readonly todo: string } }
 
 /** Those that the sender of a message may get: what runs in browsers carries these and no others. */
@@ -311,8 +313,11 @@ export const text = (code: Code, to: string, why: string): string => line(code, 
 /** The same of a code that came with a message: without what newer code would say of one that is not known here. */
 export const textOfMessage = (code: string, to: string, why: string): string => {
   const known = code in ofMessages ? ofMessages[code as keyof typeof ofMessages] : undefined
-  return known === undefined ? `${code} · ${to} · ${why}` : line(code, known, to, why)
+  return known === undefined ? Text.line(`${code} · ${to} · ${why}`) : line(code, known, to, why)
 }
 
 const line = (code: string, { todo, what }: Table[keyof Table], to: string, why: string): string =>
-  `${code} ${what} · ${to} · ${why} · ${todo}`
+  `${code} ${what} · ${part(to)} · ${part(why)} · ${todo}`
+
+/** What others wrote may have line breaks, and more. */
+const part = (text: string): string => Text.line(text.replace(/\s*\n\s*/g, " "))

@@ -1,6 +1,6 @@
 import { createServer } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Codes } from "@troupe/contract"
+import { Codes, Text } from "@troupe/contract"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -43,7 +43,13 @@ export const serve = (
       Effect.map(health, (health) => {
         const status = ok(health) ? 200 : 503
         const { consumers, trouble } = health
-        return HttpServerResponse.jsonUnsafe({ service, ok: status === 200, consumers, trouble }, { status })
+        return HttpServerResponse.text(
+          Text.visible(JSON.stringify({ service, ok: status === 200, consumers, trouble })),
+          {
+            status,
+            contentType: "application/json"
+          }
+        )
       })
     )
   const routes = Layer.mergeAll(

@@ -34,3 +34,14 @@ it.live("started is who was ready once, whether anybody looked or not; alive and
     assert.strictEqual(yield* Effect.promise(() => answer.text()), "a_total 1\n")
   }).pipe(Effect.scoped)
 )
+
+it.live("shows no control or format characters of others, and the same value in JSON", () =>
+  Effect.gen(function* () {
+    const trouble = ["orders.Order: \u001b[31m\u202ereversed\u2028forged"]
+    const health = Effect.succeed({ ready: false, live: true, consumers: [], trouble })
+    const url = yield* Endpoints.serve("shop", { health, metrics: Effect.succeed("") }, { host: "127.0.0.1", port: 0 })
+    const text = yield* Effect.promise(async () => (await fetch(`${url}/readyz`)).text())
+    assert.notMatch(text, /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
+    assert.deepStrictEqual(JSON.parse(text), { service: "shop", ok: false, consumers: [], trouble })
+  }).pipe(Effect.scoped)
+)

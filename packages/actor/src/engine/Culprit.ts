@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks"
+import { Text } from "@troupe/contract"
 import { Commit } from "@troupe/postgres/internal"
 import type { Running } from "./Board.ts"
 import type { Consumer } from "./Consumer.ts"
@@ -33,6 +34,6 @@ export const runningOf = (consumer: Consumer, incoming: Incoming): Running => {
     consumer: consumer.id,
     p: Number(p),
     id: idOf(incoming),
-    what: `${Commit.clean(headers.get("ce-type") ?? "", 200)} ${key}`
+    what: Text.line(`${Commit.clean(headers.get("ce-type") ?? "", 200)} ${key}`)
   }
 }

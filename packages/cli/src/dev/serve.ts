@@ -1,5 +1,5 @@
+import * as Print from "../Print.ts"
 import type { Message } from "@troupe/contract"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
@@ -81,13 +81,11 @@ const announce = ({ after, examples, json, servers, services }: Options, up: Rea
       up.flatMap((one) => (one.name === name ? [{ name, url: one.url, example }] : []))
     )
     const own = up.filter(({ name }) => !examples.some((one) => one.name === name))
-    return Console.log(
-      Banner.lines({ services: own, gateways, started, databaseUrl, keys: Keys.available() }).join("\n")
-    )
+    return Print.out(Banner.lines({ services: own, gateways, started, databaseUrl, keys: Keys.available() }).join("\n"))
   }
   if (after !== undefined) return Effect.void
   const files = new Map(services.map(({ file, name }) => [name, file]))
-  return Console.log(JSON.stringify({ services: up.map((one) => ({ ...one, file: files.get(one.name) })) }))
+  return Print.out(JSON.stringify({ services: up.map((one) => ({ ...one, file: files.get(one.name) })) }))
 }
 
 /** The exit code that ends the run, or never. */

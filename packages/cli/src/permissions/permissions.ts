@@ -1,4 +1,5 @@
-import * as Console from "effect/Console"
+import * as Print from "../Print.ts"
+import { Text } from "@troupe/contract"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import { Accounts, jwt, type Policy } from "@troupe/permissions"
@@ -29,11 +30,11 @@ export const permissions = (options: Options) =>
     const found = yield* policies(options.files)
     if (keys._tag === "Some") {
       const text = yield* signed(found, keys.value)
-      return yield* Console.log(json ? JSON.stringify({ policies: found, text }) : text.trimEnd())
+      return yield* Print.out(json ? JSON.stringify({ policies: found, text }) : text.trimEnd())
     }
     if (format._tag === "Some") {
       const text = [...(yield* declared(() => Files.rendered(format.value, found))).values()].join("\n")
-      return yield* Console.log(json ? JSON.stringify({ policies: found, text }) : text.trimEnd())
+      return yield* Print.out(json ? JSON.stringify({ policies: found, text }) : text.trimEnd())
     }
     const wanted = yield* declared(() => Files.all(found))
     if (write) {
@@ -42,13 +43,13 @@ export const permissions = (options: Options) =>
         try: () => Files.write(wanted, options.files.length === 0),
         catch: (cause) => failure("TRP0026", Files.folder, reason(cause))
       })
-      return yield* Console.log(json ? JSON.stringify({ written: [...wanted.keys()] }) : `wrote ${Files.folder}`)
+      return yield* Print.out(json ? JSON.stringify({ written: [...wanted.keys()] }) : `wrote ${Files.folder}`)
     }
     const changes = diff(yield* Effect.promise(Files.committed), wanted)
-    if (json) yield* Console.log(JSON.stringify({ ok: changes.length === 0, changes }))
-    if (changes.length === 0) return json ? undefined : yield* Console.log(`${Files.folder} is what the code declares`)
+    if (json) yield* Print.out(JSON.stringify({ ok: changes.length === 0, changes }))
+    if (changes.length === 0) return json ? undefined : yield* Print.out(`${Files.folder} is what the code declares`)
     if (json) return yield* new Ended({ code: 1 })
-    yield* Console.log(changes.join("\n"))
+    yield* Print.out(changes.map(Text.line).join("\n"))
     return yield* failure("TRP0606", Files.folder, `${changes.length} lines of the diff above`)
   })
 

@@ -1,6 +1,6 @@
+import * as Print from "../Print.ts"
 import { join } from "node:path"
 import * as Clock from "effect/Clock"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { failure, reason } from "../Failure.ts"
 import * as Keys from "./keys.ts"
@@ -24,7 +24,7 @@ export const revoke = ({ json, keys, name }: Options) =>
     })
     // JWTs say when they were made in whole seconds: one of this second would be refused too.
     yield* Effect.sleep((revoked + 1) * 1_000 - now)
-    yield* Console.log(
+    yield* Print.out(
       json
         ? JSON.stringify({ account: name, revoked })
         : `${name}: write the configuration anew (troupe permissions --format jwt --keys ${keys}) and let nats-server reload it`

@@ -1,6 +1,6 @@
+import * as Print from "../Print.ts"
 import { Credentials } from "@troupe/permissions"
 import * as Clock from "effect/Clock"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import { failure, reason } from "../Failure.ts"
@@ -27,14 +27,14 @@ export const token = ({ json, keys, name, operator, out, ttl }: Options) =>
       try: () => Credentials.make({ account: name, key, signer, expires }),
       catch: (cause) => failure("TRP0607", name, reason(cause))
     })
-    if (out._tag === "None") return yield* Console.log(json ? JSON.stringify({ creds, expires }) : creds.trimEnd())
+    if (out._tag === "None") return yield* Print.out(json ? JSON.stringify({ creds, expires }) : creds.trimEnd())
     const file = out.value
     yield* Effect.tryPromise({
       try: () => Keys.replace(file, creds),
       catch: (cause) => failure("TRP0026", file, reason(cause))
     })
     const until = new Date(expires * 1_000).toISOString()
-    yield* Console.log(json ? JSON.stringify({ file, expires }) : `wrote ${file}: ${name} until ${until}`)
+    yield* Print.out(json ? JSON.stringify({ file, expires }) : `wrote ${file}: ${name} until ${until}`)
   })
 
 const units = { s: 1, m: 60, h: 3_600 } as const
