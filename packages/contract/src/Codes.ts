@@ -278,6 +278,14 @@ const ofOperators = {
     what: "the consumer stays",
     todo: "end the hosts that run it, and say --yes"
   },
+  TRP0613: {
+    what: "the file belongs to somebody else",
+    todo: "move it away, or delete it if an older version of Troupe wrote it, and run it again"
+  },
+  TRP0614: {
+    what: "the path is a symbolic link",
+    todo: "name the place itself, or put a folder or file there instead of the link"
+  },
   TRP0701: { what: "there is nothing at this path", todo: "see the contract for its services, actors and commands" },
   TRP0702: { what: "the method is not allowed here", todo: "use one that the header Allow names" },
   TRP0703: { what: "the body is of no type that is taken", todo: "send application/json, in UTF-8 and not compressed" },
