@@ -71,6 +71,20 @@ describe("a token", () => {
     assert.lengthOf(shop.asked, 0)
   })
 
+  it("is of another principal where it is of another issuer: they share no idempotency keys and no rates", async () => {
+    const { issuer: _, ...any } = auth
+    await using shop = await gateway({ auth: any, limits: { rate: { burst: 1, perSecond: 0.001 } } })
+    const send = async (issuer: string) => {
+      const authorization = `Bearer ${await token("ada", "send:*", { issuer })}`
+      return (await shop.post(place, order, { authorization, "idempotency-key": "order-1" })).status
+    }
+    assert.deepStrictEqual([await send("https://a.example"), await send("https://a.example")], [200, 429])
+    assert.strictEqual(await send("https://b.example"), 200)
+    const [a, b] = shop.asked
+    assert.isDefined(a)
+    assert.notStrictEqual(a?.id, b?.id)
+  })
+
   it("permits what its scopes say, and nothing else", async () => {
     await using shop = await gateway()
     const send = async (scope: string) => {
