@@ -299,6 +299,10 @@ const ofOperators = {
   TRP0711: {
     what: "the gateway knows nobody's keys",
     todo: "give it `auth`, or TROUPE_JWKS_URL or TROUPE_JWT_SECRET; or say TROUPE_AUTH=none, on loopback only"
+  },
+  TRP0717: {
+    what: "only programs of this machine may ask",
+    todo: "ask from this machine, by http://127.0.0.1 or http://localhost, and not from a page of another site"
   }
 } as const satisfies Table
 

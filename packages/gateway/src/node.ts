@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net"
 import { Readable } from "node:stream"
 import type { Client, ClientError } from "@troupe/client"
+import { isLoopback } from "@troupe/contract/local"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -36,7 +37,7 @@ export const serve = (
 ): Effect.Effect<string, GatewayError | ClientError, Scope.Scope> =>
   Effect.gen(function* () {
     const auth = gateway.auth ?? environment.auth(process.env)
-    if (auth === "none" && !/^(localhost|127\.0\.0\.1|::1)$/.test(host))
+    if (auth === "none" && !isLoopback(host))
       return yield* failure("TRP0711", host, "without tokens it listens on loopback only")
     const built = yield* Layer.build(Handler.layer(gateway, auth).pipe(Layer.provide(client)))
     const handler = Context.get(built, Handler)
