@@ -30,10 +30,11 @@ export const idOf = ({ message, stream }: Pick<Incoming, "message" | "stream">):
 export const runningOf = (consumer: Consumer, incoming: Incoming): Running => {
   const { headers, subject } = incoming.message
   const [, , p = "", , , key = ""] = subject.split(".", 6)
+  const id = idOf(incoming)
   return {
     consumer: consumer.id,
     p: Number(p),
-    id: idOf(incoming),
-    what: Text.line(`${Commit.clean(headers.get("ce-type") ?? "", 200)} ${key}`)
+    id,
+    what: Text.line(`${Commit.clean(headers.get("ce-type") ?? "", 200)} ${key}, id ${id}`)
   }
 }

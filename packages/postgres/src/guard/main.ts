@@ -2,7 +2,6 @@
 // stands still. Started by Thread.ts. It loads nothing but postgres.js and files that load nothing, so that it starts fast.
 import { writeSync } from "node:fs"
 import { parentPort, workerData } from "node:worker_threads"
-import { line } from "@troupe/contract/text"
 import * as Ownership from "../Ownership.ts"
 import * as Life from "./Life.ts"
 import * as Memory from "./Memory.ts"
@@ -10,7 +9,7 @@ import type { Message, Shown } from "./Slots.ts"
 import type { Given, Said, Told } from "./Thread.ts"
 import * as Watch from "./Watch.ts"
 
-const { bounds, heartbeat, line: said, memory, url } = workerData as Given
+const { bounds, heartbeat, line, memory, url } = workerData as Given
 
 const turns = Memory.turns(memory)
 const board = Memory.board(memory)
@@ -76,7 +75,7 @@ const shownAtMost = 20
 const shown = (messages: ReadonlyArray<Message>): string => {
   const some = messages
     .slice(0, shownAtMost)
-    .map(({ consumer, id, p, what }) => line(`${what} (id ${id}, consumer ${consumer}, partition ${p})`))
+    .map(({ consumer, p, what }) => `${what} (consumer ${consumer}, partition ${p})`)
   const more = messages.length - some.length
   if (more > 0) some.push(`and ${more} more`)
   return messages.length === 0
@@ -93,7 +92,7 @@ const endProcess = async (stood: string): Promise<void> => {
   clearInterval(looking)
   const messages = board.shown()
   try {
-    writeSync(2, said.replace("{messages}", () => `it stood for ${stood}, ${shown(messages)}`) + "\n")
+    writeSync(2, line.replace("{messages}", () => `it stood for ${stood}, ${shown(messages)}`) + "\n")
   } catch {
     // Nobody reads what this process says: it ends all the same.
   }
