@@ -262,7 +262,7 @@ const ofOperators = {
   },
   TRP0607: {
     what: "there is no key to sign with",
-    todo: "make the keys with troupe permissions --format jwt --keys DIR, or name their folder"
+    todo: "make the keys with troupe permissions --format jwt --signed, or name their folder with --keys"
   },
   TRP0608: { what: "there are no such streams", todo: "see what there is with troupe streams list" },
   TRP0609: {
