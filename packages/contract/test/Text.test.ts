@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Codes, Reason, Text } from "@troupe/contract"
 import * as Schema from "effect/Schema"
+import { html } from "../src/document/page/Html.ts"
 import { foreign, hidden } from "./foreign.ts"
 
 /** Text with characters that no log, terminal, page or reply may show as they are. */
@@ -29,6 +30,12 @@ describe("a text of others", () => {
       assert.deepStrictEqual(JSON.parse(Text.visible(JSON.stringify({ [text]: [text] }, undefined, indent))), {
         [text]: [text]
       })
+  })
+
+  it.prop("commands no page: it has none of them there, and is no markup", [some], ([parts]) => {
+    const { text } = html`<p title="${parts.join("<b>")}">${parts.join('"')}</p>`
+    assert.notMatch(text.replaceAll(/[\n\t]/g, ""), hidden)
+    assert.notInclude(text, "<b>")
   })
 
   it("is left as it is where it has none of them", () => {
