@@ -329,7 +329,4 @@ export const textOfMessage = (code: string, to: string, why: string): string => 
 }
 
 const line = (code: string, { todo, what }: Table[keyof Table], to: string, why: string): string =>
-  `${code} ${what} · ${part(to)} · ${part(why)} · ${todo}`
-
-/** What others wrote may have line breaks, and more. */
-const part = (text: string): string => Text.line(text.replace(/\s*\n\s*/g, " "))
+  `${code} ${what} · ${Text.line(to)} · ${Text.lines(why)} · ${todo}`

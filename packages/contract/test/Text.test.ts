@@ -21,7 +21,8 @@ describe("a text of others", () => {
     for (const line of Text.lines(text).split("\n").slice(1)) assert.match(line, /^[ \t]/)
     for (const line of Reason.full(new Error(text)).split("\n").slice(1)) assert.match(line, /^([ \t]|$)/)
     const said = Codes.text("TRP0301", text, text)
-    assert.notMatch(said, hidden)
+    assert.notMatch(said.replaceAll(/[\n\t]/g, ""), hidden)
+    for (const line of said.split("\n").slice(1)) assert.match(line, /^[ \t]/)
   })
 
   it.prop("is the same value in JSON", [some], ([parts]) => {
