@@ -60,7 +60,7 @@ describe("the set-up", () => {
     assert.deepStrictEqual(readdirSync(join(folder, "cache")), [])
     served = good
     assert.strictEqual(readFileSync(join(await fetch(), "tool"), "utf8"), "good")
-  })
+  }, 60_000)
 
   it("pins each tool that it fetches by version and hash, pnpm as package.json says", async () => {
     const pins = await bootstrap("pins")
