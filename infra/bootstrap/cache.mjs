@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs"
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { homedir } from "node:os"
 import { join } from "node:path"
 import { quiet } from "./child.mjs"
@@ -36,8 +36,6 @@ export const toolEnv = (env) =>
       }
 
 const npmFlags = [
-  "--no-save",
-  "--no-package-lock",
   "--ignore-scripts",
   "--no-audit",
   "--no-fund",
@@ -47,9 +45,21 @@ const npmFlags = [
   "--fetch-retry-mintimeout=1000"
 ]
 
-/** The folder of one npm package in the cache; fetched, then moved there in one rename, so that parallel starts never see half of it. */
-export const npmPackage = async ({ code, title, name, version, file }) => {
-  const place = join(folder(), `${name.replace("/", "+")}@${version}`)
+// npm ci takes a tarball for a package of a lockfile only if it has the hash that stands there.
+const lock = (name, version, integrity) => ({
+  lockfileVersion: 3,
+  packages: { "": { dependencies: { [name]: version } }, [`node_modules/${name}`]: { version, integrity } }
+})
+
+/**
+ * The folder of one npm package in the cache, with this hash and no other; fetched, then moved there in one rename, so that
+ * parallel starts never see half of it.
+ */
+export const npmPackage = async ({ code, title, name, version, integrity, file }) => {
+  const hash = Buffer.from(integrity.replace(/^sha512-/, ""), "base64")
+    .toString("hex")
+    .slice(0, 16)
+  const place = join(folder(), `${name.replace("/", "+")}@${version}-${hash}`)
   const inside = (root) => join(root, "node_modules", name)
   if (existsSync(join(inside(place), file))) return inside(place)
   let fresh
@@ -62,8 +72,10 @@ export const npmPackage = async ({ code, title, name, version, file }) => {
   const drop = () => rmSync(fresh, { recursive: true, force: true })
   process.on("exit", drop)
   try {
+    writeFileSync(join(fresh, "package.json"), JSON.stringify({ dependencies: { [name]: version } }))
+    writeFileSync(join(fresh, "package-lock.json"), JSON.stringify(lock(name, version, integrity)))
     await step(`getting ${title} (once)`, async () => {
-      const args = ["install", `${name}@${version}`, "--prefix", fresh, ...npmFlags]
+      const args = ["ci", "--prefix", fresh, ...npmFlags]
       const { code: exit, output } = await quiet("npm", args, { cwd: fresh, env: toolEnv(process.env) })
       if (exit === 127)
         throw new Failure(

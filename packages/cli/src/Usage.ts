@@ -6,6 +6,7 @@ import * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { failure } from "./Failure.ts"
+import * as Print from "./Print.ts"
 import * as Version from "./Version.ts"
 
 /** What is wrong with a command line, in one line: `TRP0602 …`, with what may have been meant. */
@@ -22,9 +23,9 @@ export const line = (commandPath: ReadonlyArray<string>, errors: ReadonlyArray<C
 const presenter: CliOutput.Presenter = {
   present: (event) =>
     event._tag === "InvalidInvocation"
-      ? Effect.sync(() => void process.stderr.write(`${line(event.commandPath, event.errors)}\n`))
+      ? Effect.sync(() => Print.err(line(event.commandPath, event.errors)))
       : event._tag === "Version"
-        ? Effect.sync(() => console.log(Version.text(false)))
+        ? Effect.sync(() => Print.line(Version.text(false)))
         : CliOutput.defaultPresenter.present(event)
 }
 

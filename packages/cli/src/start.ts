@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Command from "effect/cli/Command"
 import { troupe } from "./Commands.ts"
 import { Ended, lineOf, located } from "./Failure.ts"
+import * as Print from "./Print.ts"
 import * as Usage from "./Usage.ts"
 import { version } from "./Version.ts"
 
@@ -31,7 +32,7 @@ export const start = (args: ReadonlyArray<string>): void => {
   process.stdout.on("error", () => fiber.interruptUnsafe())
   process.stderr.on("error", () => {})
   process.on("uncaughtException", (error) => {
-    process.stderr.write(`${lineOf(located(error))}\n`)
+    Print.err(lineOf(located(error)))
     process.exit(1)
   })
   fiber.addObserver((exit) => {
@@ -49,7 +50,7 @@ const exitCode = (exit: Exit.Exit<void, unknown>, signalled: keyof typeof signal
   const error = Cause.squash(exit.cause)
   if (Reason.is(error, Ended)) return error.code
   if (Usage.isShown(error)) return Usage.exitCode(error)
-  process.stderr.write(`${lineOf(error)}\n`)
+  Print.err(lineOf(error))
   return 1
 }
 

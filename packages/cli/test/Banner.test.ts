@@ -36,12 +36,12 @@ describe("the banner of dev", () => {
           [started, 1],
           [started, 3]
         ] as const) {
-          const databaseUrl = servers === started ? "postgres://h/d" : undefined
+          const databaseFile = servers === started ? "/tmp/d/url" : undefined
           const lines = Banner.lines({
             services: services(count),
             gateways: many(gateways),
             started: servers,
-            databaseUrl,
+            databaseFile,
             keys
           })
           assert.isAtMost(lines.length, 14)
@@ -77,8 +77,8 @@ describe("the banner of dev", () => {
   it("says how dead letters are reached in a database that it started, and only there", () => {
     const banner = { services: services(2), gateways: [], started, keys: true }
     assert.include(
-      Banner.lines({ ...banner, databaseUrl: "postgres://h/d" }).join("\n"),
-      "npm run troupe -- dead list --service service-0 --database-url postgres://h/d"
+      Banner.lines({ ...banner, databaseFile: "/tmp/d/url" }).join("\n"),
+      `DATABASE_URL="$(cat '/tmp/d/url')" npm run troupe -- dead list --service service-0`
     )
     assert.notInclude(Banner.lines(banner).join("\n"), "dead list")
   })

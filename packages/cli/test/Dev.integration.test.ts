@@ -1,4 +1,6 @@
+import { execFileSync } from "node:child_process"
 import { once } from "node:events"
+import { existsSync, readFileSync, statSync } from "node:fs"
 import { type AddressInfo, createServer, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { NatsServer } from "@troupe/embedded"
@@ -154,6 +156,28 @@ describe("troupe dev", () => {
       const { password } = new URL(Redacted.value(url))
       if (password !== "") assert.notInclude(out + err, password)
     })
+  )
+
+  it.live("shows in no output or list of processes the password of a PostgreSQL that it started", () =>
+    Effect.gen(function* () {
+      const running = yield* start(["dev"], { DATABASE_URL: undefined })
+      yield* until(() => running.out().includes("stop "))
+      const [, file = ""] =
+        /dead +DATABASE_URL="\$\(cat '(.*)'\)" .*dead list --service cli-alpha\n/.exec(running.out()) ?? []
+      assert.strictEqual(statSync(file).mode & 0o077, 0)
+      const { password, port } = new URL(readFileSync(file, "utf8"))
+      assert.isNotEmpty(password)
+      const args = execFileSync("ps", ["-eo", "args"], { encoding: "utf8", maxBuffer: 2 ** 24 })
+      assert.include(args, port, "the server is in the list")
+      assert.notInclude(args, password)
+      const list = yield* troupe(["dead", "list", "--service", "cli-alpha"], {
+        DATABASE_URL: readFileSync(file, "utf8")
+      })
+      assert.strictEqual(list.out, "no dead letters\n")
+      const { err, out } = yield* stop(running, "SIGTERM")
+      assert.notInclude(out + err, password)
+      assert.isFalse(existsSync(file))
+    }).pipe(Effect.scoped)
   )
 
   it.live("runs a gateway beside the services, for programs of this machine, and shows a curl that works", () =>

@@ -27,8 +27,8 @@ describe("dead letters", () => {
     const lines = table([one, { ...one, id: 4, key: undefined, reason: "\u001b[31mred", wished }]).split("\n")
     assert.deepStrictEqual(lines, [
       "ID  AT                   CONSUMER      KEY  CODE     WISHED   REASON",
-      "17  2026-01-02T03:04:05  orders.Order  o-1  TRP0301  -        boom\\x0aand more",
-      "4   2026-01-02T03:04:05  orders.Order  -    TRP0301  redrive  \\x1b[31mred"
+      "17  2026-01-02T03:04:05  orders.Order  o-1  TRP0301  -        boom\\u000aand more",
+      "4   2026-01-02T03:04:05  orders.Order  -    TRP0301  redrive  \\u001b[31mred"
     ])
   })
 
@@ -41,7 +41,7 @@ describe("dead letters", () => {
 
   it("tell what is wished for them, and which message they were first", () => {
     const shown = page({ ...one, wished, origin: "first" })
-    assert.include(shown, "wished    redrive, by ada\\x1b at 2026-01-02T04:00:00.000Z, not done yet")
+    assert.include(shown, "wished    redrive, by ada\\u001b at 2026-01-02T04:00:00.000Z, not done yet")
     assert.include(shown, "origin    first")
     for (const none of ["wished", "origin"]) assert.notInclude(page(one), none)
     assert.deepStrictEqual(row({ ...one, wished }).wished, { ...wished, at: "2026-01-02T04:00:00.000Z" })

@@ -367,7 +367,7 @@ describe("troupe dead", () => {
       assert.deepInclude(json.dead[0], { id: 3, key: "o-3", code: "TRP0301", reason: "boom 3", bytes: 11 })
       const shown = yield* troupe(["dead", "show", "2"], env)
       assert.include(shown.out, "ce-type: orders.Order.place")
-      assert.include(shown.out, '{\n  "cents": 2\n}')
+      assert.include(shown.out, '\n  {\n    "cents": 2\n  }\n')
       const letter = JSON.parse((yield* troupe(["dead", "show", "2", "--json"], env)).out)
       assert.deepStrictEqual(letter.payload, { encoding: "json", text: '{\n  "cents": 2\n}', truncated: false })
       failedWith(yield* troupe(["dead", "show", "4"], env), /^TRP0601 no such dead letter · 4 /)

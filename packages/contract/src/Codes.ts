@@ -1,3 +1,5 @@
+import * as Text from "./Text.ts"
+
 type Table = { readonly [code: `TRP${number}`]: { readonly what: string; readonly todo: string } }
 
 /** Those that the sender of a message may get: what runs in browsers carries these and no others. */
@@ -292,7 +294,7 @@ const ofOperators = {
   },
   TRP0607: {
     what: "there is no key to sign with",
-    todo: "make the keys with troupe permissions --format jwt --keys DIR, or name their folder"
+    todo: "make the keys with troupe permissions --format jwt --signed, or name their folder with --keys"
   },
   TRP0608: { what: "there are no such streams", todo: "see what there is with troupe streams list" },
   TRP0609: {
@@ -308,6 +310,14 @@ const ofOperators = {
     what: "the consumer stays",
     todo: "end the hosts that run it, and say --yes"
   },
+  TRP0613: {
+    what: "the file belongs to somebody else",
+    todo: "move it away, or delete it if an older version of Troupe wrote it, and run it again"
+  },
+  TRP0614: {
+    what: "the path is a symbolic link",
+    todo: "name the place itself, or put a folder or file there instead of the link"
+  },
   TRP0701: { what: "there is nothing at this path", todo: "see the contract for its services, actors and commands" },
   TRP0702: { what: "the method is not allowed here", todo: "use one that the header Allow names" },
   TRP0703: { what: "the body is of no type that is taken", todo: "send application/json, in UTF-8 and not compressed" },
@@ -321,6 +331,10 @@ const ofOperators = {
   TRP0711: {
     what: "the gateway knows nobody's keys",
     todo: "give it `auth`, or TROUPE_JWKS_URL or TROUPE_JWT_SECRET; or say TROUPE_AUTH=none, on loopback only"
+  },
+  TRP0717: {
+    what: "only programs of this machine may ask",
+    todo: "ask from this machine, by http://127.0.0.1 or http://localhost, and not from a page of another site"
   }
 } as const satisfies Table
 
@@ -343,8 +357,8 @@ export const text = (code: Code, to: string, why: string): string => line(code, 
 /** The same of a code that came with a message: without what newer code would say of one that is not known here. */
 export const textOfMessage = (code: string, to: string, why: string): string => {
   const known = code in ofMessages ? ofMessages[code as keyof typeof ofMessages] : undefined
-  return known === undefined ? `${code} · ${to} · ${why}` : line(code, known, to, why)
+  return known === undefined ? Text.line(`${code} · ${to} · ${why}`) : line(code, known, to, why)
 }
 
 const line = (code: string, { todo, what }: Table[keyof Table], to: string, why: string): string =>
-  `${code} ${what} · ${to} · ${why} · ${todo}`
+  `${code} ${what} · ${Text.line(to)} · ${Text.lines(why)} · ${todo}`

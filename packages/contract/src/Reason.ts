@@ -1,8 +1,9 @@
 import { isCause } from "effect/Cause"
+import * as Text from "./Text.ts"
 
 /**
  * Texts for values that were thrown, rejected or failed with. Anything can be thrown: none of these functions throws, and
- * their results are short, well-formed Unicode without control characters. Code of the value runs in getters and proxy traps
+ * their results are short, well-formed Unicode, escaped as in `Text`. Code of the value runs in getters and proxy traps
  * only, never in `toString`, `toJSON` or the like.
  */
 
@@ -28,13 +29,9 @@ export const full = (why: unknown, limit = 2_000): string =>
     return clean(parts.join("\n"), limit) || silent
   })
 
-/** Text as any column, header and terminal can take it; line breaks and tabs stay. At most `limit` characters. */
+/** `Text.lines` of at most `limit` characters: any column, header and terminal can take it. */
 export const clean = (text: string, limit: number): string =>
-  text
-    .slice(0, limit)
-    .toWellFormed()
-    .replace(control, (char) => (char < " " ? String.fromCharCode(0x2400 + char.charCodeAt(0)) : "\ufffd"))
-    .trim()
+  Text.lines(text.slice(0, limit).toWellFormed().trim()).slice(0, limit)
 
 /** A property, or `undefined` where reading it throws. */
 export const get = (value: unknown, name: PropertyKey): unknown => {
@@ -55,8 +52,6 @@ export const is = <T>(value: unknown, type: abstract new (...args: never) => T):
 }
 
 const silent = "it gives no reason"
-// oxlint-disable-next-line no-control-regex
-const control = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g
 
 const attempt = (run: () => string): string => {
   try {

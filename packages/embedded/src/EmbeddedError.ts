@@ -27,7 +27,9 @@ export const codes = {
   /** A folder for data or binaries could not be written. */
   folder: "TRP0026",
   /** Another running server uses the data folder. */
-  inUse: "TRP0027"
+  inUse: "TRP0027",
+  /** A configuration that Troupe did not write stands where its own would. */
+  foreign: "TRP0613"
 } as const
 
 /**

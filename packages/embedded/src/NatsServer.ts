@@ -4,11 +4,11 @@
  * @since 0.1.0
  */
 import { randomUUID } from "node:crypto"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { EmbeddedError } from "./EmbeddedError.ts"
+import * as EmbeddedError from "./EmbeddedError.ts"
 import * as Folder from "./internal/folder.ts"
 import * as NatsBinary from "./internal/natsBinary.ts"
 import * as Port from "./internal/port.ts"
@@ -53,7 +53,7 @@ export interface NatsServer extends Server.Server {
  * @category constructors
  * @since 0.1.0
  */
-export const binary: Effect.Effect<string, EmbeddedError> = NatsBinary.find
+export const binary: Effect.Effect<string, EmbeddedError.EmbeddedError> = NatsBinary.find
 
 const configuration = (name: string, port: number, dir: string, options: Options): string =>
   [
@@ -69,6 +69,18 @@ const configuration = (name: string, port: number, dir: string, options: Options
     ""
   ].join("\n")
 
+/** Whether a configuration may be written here: over one of ours, or where there is none. */
+const isOwn = (file: string): boolean => {
+  const found = lstatSync(file, { throwIfNoEntry: false })
+  return found === undefined || (found.isFile() && readFileSync(file, "utf8").startsWith("server_name: troupe-"))
+}
+
+/** For us only: a configuration may have passwords. */
+const writeOwn = (file: string, text: string): void => {
+  rmSync(file, { force: true })
+  writeFileSync(file, text, { flag: "wx", mode: 0o600 })
+}
+
 /**
  * Starts a nats-server and returns when it answers. It ends with the scope: SIGTERM, and SIGKILL after 10 s.
  *
@@ -77,7 +89,7 @@ const configuration = (name: string, port: number, dir: string, options: Options
  */
 export const start = Effect.fnUntraced(function* (
   options: Options = {}
-): Effect.fn.Return<NatsServer, EmbeddedError, Scope.Scope> {
+): Effect.fn.Return<NatsServer, EmbeddedError.EmbeddedError, Scope.Scope> {
   const command = yield* binary
   const dir = options.dir === undefined ? yield* Folder.temporary("nats", undefined) : resolve(options.dir)
   return yield* Port.on(options.port ?? 0, (port) => startOn(command, port, dir, options))
@@ -88,18 +100,26 @@ const startOn = Effect.fnUntraced(function* (
   port: number,
   dir: string,
   options: Options
-): Effect.fn.Return<NatsServer, EmbeddedError, Scope.Scope> {
+): Effect.fn.Return<NatsServer, EmbeddedError.EmbeddedError, Scope.Scope> {
   // Tells this server from another one that took the port: INFO carries the name.
   const name = `troupe-${randomUUID()}`
+  const file = join(dir, "nats-server.conf")
+  if (!isOwn(file))
+    return yield* EmbeddedError.make("foreign", {
+      happened: "the file belongs to somebody else",
+      to: file,
+      why: "it is a symbolic link, or no configuration that Troupe wrote",
+      todo: "move it away, or choose another folder"
+    })
   yield* Folder.access(dir, () => {
     mkdirSync(dir, { recursive: true })
-    writeFileSync(join(dir, "nats-server.conf"), configuration(name, port, dir, options))
+    writeOwn(file, configuration(name, port, dir, options))
   })
   const log = join(dir, "nats-server.log")
   const server = yield* Server.make({
     name: "nats-server",
     command,
-    args: ["--config", join(dir, "nats-server.conf")],
+    args: ["--config", file],
     cwd: dir,
     account: undefined,
     log,
@@ -109,6 +129,7 @@ const startOn = Effect.fnUntraced(function* (
     answers: Port.answers(port, undefined, (first) => first.includes(name)),
     patience: 15_000,
     pidFile: join(dir, "nats-server.pid"),
+    before: undefined,
     transient: undefined
   })
   return {

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { createHash } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
 import { basename, join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -32,7 +32,7 @@ export interface Options {
 }
 
 /**
- * A running PostgreSQL. It listens on 127.0.0.1 only, has a random password, and dies with our process however that
+ * A running PostgreSQL. It listens on 127.0.0.1 only, has a password of this start alone, and dies with our process however that
  * ends.
  *
  * @category models
@@ -87,7 +87,8 @@ export const start = Effect.fnUntraced(function* (
   const dir = wanted === undefined ? yield* Folder.temporary("postgres", account) : folderFor(wanted, account)
   yield* PostgresData.around(dir)
   const dataDir = join(dir, "data")
-  const password = yield* PostgresData.prepare(binaries, dataDir, account, wanted !== undefined)
+  yield* PostgresData.prepare(binaries, dataDir, account, wanted !== undefined)
+  const password = randomBytes(24).toString("base64url")
   const settings = options.settings ?? {}
   const temporary = wanted === undefined ? dir : undefined
   return yield* Port.on(options.port ?? 0, (port) =>
@@ -131,6 +132,7 @@ const startOn = Effect.fnUntraced(function* ({
     patience: 120_000,
     pidFile: join(dataDir, "postmaster.pid"),
     // After SIGKILL the backends need a moment to notice that the postmaster is gone.
+    before: PostgresData.setPassword(binaries, dataDir, account, settled(port, settings), password),
     transient: /pre-existing shared memory block|lock file "postmaster.pid" already exists/
   })
   return {

@@ -1,5 +1,5 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -60,6 +60,32 @@ describe("NatsServer", () => {
             assert.strictEqual(yield* onJetStream(server.url, ({ messages }) => messages("KEPT")), 0)
           })
         )
+      }).pipe(Effect.scoped),
+    30_000
+  )
+
+  it.live(
+    "keeps its configuration for its owner only, and replaces none that Troupe did not write",
+    () =>
+      Effect.gen(function* () {
+        const dir = yield* folder
+        const file = join(dir, "nats-server.conf")
+        writeFileSync(file, "port: 4222\n")
+        const refused = yield* Effect.flip(Effect.scoped(NatsServer.start({ dir })))
+        assert.strictEqual(refused.code, "TRP0613")
+        assert.strictEqual(readFileSync(file, "utf8"), "port: 4222\n")
+        rmSync(file)
+        // A link to a file of ours leads elsewhere, too.
+        writeFileSync(join(dir, "elsewhere"), "server_name: troupe-1\n")
+        symlinkSync(join(dir, "elsewhere"), file)
+        assert.strictEqual((yield* Effect.flip(Effect.scoped(NatsServer.start({ dir })))).code, "TRP0613")
+        assert.strictEqual(readFileSync(join(dir, "elsewhere"), "utf8"), "server_name: troupe-1\n")
+        rmSync(file)
+        for (let i = 0; i < 2; i++) yield* Effect.scoped(NatsServer.start({ dir, config: "max_payload: 2MB" }))
+        assert.strictEqual(statSync(file).mode & 0o077, 0)
+        assert.strictEqual(statSync(join(dir, "nats-server.log")).mode & 0o077, 0)
+        const { log } = yield* NatsServer.start()
+        assert.strictEqual(statSync(dirname(log)).mode & 0o077, 0)
       }).pipe(Effect.scoped),
     30_000
   )

@@ -1,9 +1,19 @@
-import { existsSync, rmSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Postgres } from "../src/index.ts"
 import { folder, isAlive, listens, onPostgres } from "./servers.ts"
+
+const filesIn = (folder: string): ReadonlyArray<string> =>
+  readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+    entry.isFile() ? [join(entry.parentPath, entry.name)] : []
+  )
+
+/** The arguments of all processes. */
+const processes = (): ReadonlyArray<string> =>
+  execFileSync("ps", ["-eo", "args"], { encoding: "utf8", maxBuffer: 2 ** 24 }).split("\n")
 
 describe("Postgres", () => {
   it.live(
@@ -80,19 +90,52 @@ describe("Postgres", () => {
   )
 
   it.live(
+    "has a password of each start alone, which is in no file, log or list of processes",
+    () =>
+      Effect.gen(function* () {
+        const code = (url: string) =>
+          onPostgres(url, (sql) =>
+            sql`select 1`.then(
+              () => "in",
+              ({ code }: { readonly code: string }) => code
+            )
+          )
+        const [one, other] = yield* Effect.all([Postgres.start(), Postgres.start()], { concurrency: 2 })
+        const password = new URL(one.url).password
+        assert.match(password, /^[\w-]{32}$/)
+        const tried = new URL(other.url)
+        tried.password = password
+        assert.strictEqual(yield* code(tried.href), "28P01", "that of another start")
+        // A statement that fails is in the log.
+        yield* onPostgres(one.url, (sql) => sql`select ${"is logged"} as`.catch(() => {}))
+        assert.include(readFileSync(one.log, "utf8"), "is logged".slice(0, 2))
+        for (const file of [one.log, ...filesIn(one.dataDir)]) {
+          assert.strictEqual(statSync(file).mode & 0o077, 0, file)
+          assert.isFalse(readFileSync(file).includes(password), file)
+        }
+        for (const line of processes()) assert.notInclude(line, password)
+        yield* one.restart
+        assert.strictEqual(yield* code(one.url), "in", "a restart keeps it")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "keeps a folder that was named, even where nobody else may look",
     () =>
       Effect.gen(function* () {
         const dir = join(yield* folder, "postgres")
-        yield* Effect.scoped(
+        const before = yield* Effect.scoped(
           Effect.gen(function* () {
             const server = yield* Postgres.start({ dir })
             yield* onPostgres(server.url, (sql) => sql`create table kept as select 7 as id`)
+            return new URL(server.url).password
           })
         )
         yield* Effect.scoped(
           Effect.gen(function* () {
             const server = yield* Postgres.start({ dir })
+            assert.notStrictEqual(new URL(server.url).password, before)
             const rows = yield* onPostgres(server.url, (sql) => sql`select id from kept`)
             assert.deepStrictEqual(
               rows.map(({ id }) => id),

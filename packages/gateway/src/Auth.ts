@@ -16,7 +16,7 @@ import { failure, type GatewayError } from "./GatewayError.ts"
 export type Keys = { readonly secret: string } | { readonly jwksUrl: string } | { readonly jwks: JSONWebKeySet }
 
 /**
- * How tokens (RFC 7519) are checked. Each needs `sub`, the principal, and `exp`. Keys of a set are of the asymmetric kinds:
+ * How tokens (RFC 7519) are checked. Each needs `sub`, which with `iss` is the principal, and `exp`. Keys of a set are of the asymmetric kinds:
  * RS256, PS256, ES256, EdDSA.
  */
 export type Auth = Keys & {
@@ -32,7 +32,7 @@ export type Auth = Keys & {
 
 /** Who sends a request, and until when that is known. */
 export interface Principal {
-  /** Names the namespace of idempotency keys; rates and streams are counted by it. */
+  /** Issuer and subject of the token. Names the namespace of idempotency keys; rates and streams are counted by it. */
   readonly name: string
   readonly scopes: ReadonlyArray<string>
   /** When its token ends, in ms of Unix time. */
@@ -72,12 +72,15 @@ export const make = (auth: Auth | "none" | undefined): Effect.Effect<Check, Gate
       if (token === undefined)
         return Effect.succeed({ unknown: authorization === null ? "absent" : "wrong", why: "there is no bearer token" })
       return Effect.tryPromise(() => verify(token)).pipe(
-        // That `sub` is a text is checked by nobody else.
-        Effect.map(({ exp = 0, sub, ...claims }): Principal | Unknown =>
-          typeof sub !== "string" || sub === "" || sub.length > 255
-            ? { unknown: "wrong", why: "its sub is no text of 1 to 255 characters" }
-            : { name: sub, scopes: scopesOf({ ...claims, exp, sub }), until: (exp + tolerance) * 1_000 }
-        ),
+        // That `sub` and `iss` are texts is checked by nobody else.
+        Effect.map((claims): Principal | Unknown => {
+          const { exp = 0, iss, sub } = claims
+          if (typeof sub !== "string" || sub === "" || sub.length > 255)
+            return { unknown: "wrong", why: "its sub is no text of 1 to 255 characters" }
+          if (iss !== undefined && (typeof iss !== "string" || iss.length > 255))
+            return { unknown: "wrong", why: "its iss is no text of at most 255 characters" }
+          return { name: nameOf(iss, sub), scopes: scopesOf(claims), until: (exp + tolerance) * 1_000 }
+        }),
         Effect.catch(({ cause }) => Effect.succeed(unknown(cause)))
       )
     }
@@ -86,6 +89,9 @@ export const make = (auth: Auth | "none" | undefined): Effect.Effect<Check, Gate
     catch: () => failure("TRP0711", "auth", "jwks is no JWK set")
   })
 }
+
+/** A `sub` is unique for its issuer only (RFC 7519, 4.1.2). */
+const nameOf = (iss: string | undefined, sub: string): string => JSON.stringify([iss ?? null, sub])
 
 type Verify = (token: string) => Promise<JWTPayload>
 

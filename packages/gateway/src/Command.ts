@@ -1,5 +1,5 @@
 import { Client, ClientError } from "@troupe/client"
-import { Consistency, Envelope, Message } from "@troupe/contract"
+import { Consistency, Envelope, Message, Text } from "@troupe/contract"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -145,7 +145,10 @@ const replied = ({ command: { target, type } }: Asked, reply: unknown, headers: 
   if (!encoded.ok) return Problem.response({ status: 502, code: "TRP0208", why: type })
   return encoded.text === ""
     ? new Response(null, { status: 204, headers })
-    : new Response(encoded.text, { status: 200, headers: { "content-type": "application/json", ...headers } })
+    : new Response(Text.visible(encoded.text), {
+        status: 200,
+        headers: { "content-type": "application/json", ...headers }
+      })
 }
 
 const failed = ({ target, type }: Command, error: unknown, id: string): Response => {

@@ -1,5 +1,5 @@
 import { Client, type ClientError } from "@troupe/client"
-import { Contract, type Event, EventWire, Key, Reason } from "@troupe/contract"
+import { Contract, type Event, EventWire, Key, Reason, Text } from "@troupe/contract"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -217,5 +217,5 @@ const frame = (
     datacontenttype: "application/json",
     data: JSON.parse(data.text) as unknown
   }
-  return `id: ${place}\nevent: ${type}\ndata: ${JSON.stringify(event)}\n\n`
+  return `id: ${place}\nevent: ${type}\ndata: ${Text.visible(JSON.stringify(event))}\n\n`
 }

@@ -1,6 +1,7 @@
 import { Reason } from "@troupe/contract"
 import { Patterns } from "@troupe/contract/patterns"
 import { Client, ClientError } from "@troupe/client"
+import * as Local from "@troupe/contract/local"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -106,7 +107,6 @@ const make = (
     let ending = false
 
     const known = Effect.fnUntraced(function* (request: Request): Effect.fn.Return<Auth.Principal, Problem.Problem> {
-      if (auth === "none" && !isLocal(request)) return yield* Effect.fail(notLocal)
       const principal = yield* check(request.headers.get("authorization"))
       if ("unknown" in principal) return yield* Effect.fail(unauthenticated(principal))
       yield* within(rates, principal.name)
@@ -164,29 +164,39 @@ const make = (
     const handle = (request: Request): Effect.Effect<Response> =>
       Effect.gen(function* () {
         const began = yield* Clock.monotonicTimeNanos
-        const { pathname } = new URL(request.url)
+        const url = new URL(request.url)
+        const { pathname } = url
         const found = Routes.parse(pathname)
         const route = found?.kind === "document" && !gateway.documents ? undefined : found
         const methods = route === undefined ? [] : Routes.methods(route)
         /** Also of an event stream that is refused by one that ends. */
         let refused: number | undefined
+        const asks = (header: string) => request.headers.get(header)
+        // A link on a page of another site may lead to the page of the contracts, which shows nothing of this machine.
+        const isLinked = route?.kind === "document" && asks("sec-fetch-mode") === "navigate"
+        const isLocal = isLinked ? Local.isLoopback(url.hostname) : Local.isLocal(url, asks)
         const response =
-          route === undefined
-            ? Problem.response({ status: 404, code: "TRP0701", why: "" })
-            : request.method === "OPTIONS"
-              ? cors.options(request, methods)
-              : !methods.includes(request.method)
-                ? Problem.response(notAllowed(methods))
-                : yield* answer(request, route).pipe(
-                    Effect.provideService(Client, client),
-                    Effect.catchDefect((defect) =>
-                      Effect.andThen(Effect.logError("a request failed", Reason.full(defect)), Effect.fail(unexpected))
-                    ),
-                    Effect.catch((problem) => {
-                      refused = problem.status
-                      return Effect.succeed(refuse(request, route, problem))
-                    })
-                  )
+          auth === "none" && !isLocal
+            ? Problem.response(notLocal)
+            : route === undefined
+              ? Problem.response({ status: 404, code: "TRP0701", why: "" })
+              : request.method === "OPTIONS"
+                ? cors.options(request, methods)
+                : !methods.includes(request.method)
+                  ? Problem.response(notAllowed(methods))
+                  : yield* answer(request, route).pipe(
+                      Effect.provideService(Client, client),
+                      Effect.catchDefect((defect) =>
+                        Effect.andThen(
+                          Effect.logError("a request failed", Reason.full(defect)),
+                          Effect.fail(unexpected)
+                        )
+                      ),
+                      Effect.catch((problem) => {
+                        refused = problem.status
+                        return Effect.succeed(refuse(request, route, problem))
+                      })
+                    )
         const to =
           route === undefined
             ? "nothing"
@@ -228,12 +238,7 @@ const own: ReadonlySet<string> = new Set(["livez", "readyz", "metrics"])
 
 const prometheus = "text/plain; version=0.0.4; charset=utf-8"
 
-/** Whether a request comes from a program of this machine, and not from a page that a browser here shows. */
-const isLocal = (request: Request): boolean => {
-  const { hostname, origin } = new URL(request.url)
-  return /^(localhost|127\.0\.0\.1|\[::1\])$/.test(hostname) && (request.headers.get("origin") ?? origin) === origin
-}
-const notLocal: Problem.Problem = { status: 403, code: "TRP0707", why: "without tokens, only programs of this machine" }
+const notLocal: Problem.Problem = { status: 403, code: "TRP0717", why: "this gateway takes requests without tokens" }
 
 const unauthenticated = ({ unknown, why }: Auth.Unknown): Problem.Problem => {
   if (unknown === "away") return busy(why)

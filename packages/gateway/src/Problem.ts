@@ -1,5 +1,5 @@
 import type { ClientError } from "@troupe/client"
-import { Codes } from "@troupe/contract"
+import { Codes, Text } from "@troupe/contract"
 import { OpenApi } from "@troupe/contract/document"
 
 /** What a request came to instead of an answer: RFC 9457. */
@@ -47,7 +47,7 @@ export const ofError = (
   })
 
 const problemJson = (status: number, body: object, headers: Readonly<Record<string, string>> = {}): Response =>
-  new Response(JSON.stringify(body), { status, headers: { ...always, ...headers } })
+  new Response(Text.visible(JSON.stringify(body)), { status, headers: { ...always, ...headers } })
 
 const always = {
   "content-type": "application/problem+json",

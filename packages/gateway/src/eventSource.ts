@@ -1,3 +1,4 @@
+import { Text } from "@troupe/contract"
 import type { Problem } from "./Problem.ts"
 
 /** Where a refusal does not say when to come back, s. */
@@ -23,7 +24,7 @@ export const isPassing = ({ status }: Problem): boolean => status === 429 || sta
  */
 export const refusal = ({ code, headers, why }: Problem): Response => {
   const seconds = Number(headers?.["retry-after"] ?? otherwise)
-  return new Response(`retry: ${retry(1_000 * seconds)}\n\n: ${code}${why === "" ? "" : ` ${why}`}\n\n`, {
+  return new Response(`retry: ${retry(1_000 * seconds)}\n\n: ${code}${why === "" ? "" : ` ${Text.line(why)}`}\n\n`, {
     headers: { "content-type": "text/event-stream; charset=utf-8" }
   })
 }

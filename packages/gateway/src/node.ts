@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net"
 import { Readable } from "node:stream"
 import type { Client, ClientError } from "@troupe/client"
+import { isLoopback } from "@troupe/contract/local"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -36,8 +37,7 @@ export const serve = (
 ): Effect.Effect<string, GatewayError | ClientError, Scope.Scope> =>
   Effect.gen(function* () {
     const auth = gateway.auth ?? environment.auth(process.env)
-    const isLoopback = /^(localhost|127\.0\.0\.1|::1)$/.test(host)
-    if (auth === "none" && !isLoopback)
+    if (auth === "none" && !isLoopback(host))
       return yield* failure("TRP0711", host, "without tokens it listens on loopback only")
     let listening: string | undefined
     const at = () => gateway.url ?? listening
@@ -81,7 +81,7 @@ export const serve = (
     const { address, family, port: bound } = server.address() as AddressInfo
     const url = `http://${family === "IPv6" ? `[${address}]` : address}:${bound}`
     // Elsewhere others reach it by a name that only its configuration knows.
-    if (isLoopback) listening = url
+    if (isLoopback(host)) listening = url
     return url
   })
 

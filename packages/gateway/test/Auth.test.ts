@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net"
 import { assert, beforeAll, describe, it, vi } from "@effect/vitest"
 import { Gateway, toWebHandler, type Auth } from "@troupe/gateway"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { auth, client, gateway, Shop, token } from "./shop.ts"
 
@@ -69,6 +70,20 @@ describe("a token", () => {
       .sign(key)
     assert.strictEqual(await challenge(`Bearer ${always}`), invalid("its exp is missing or not what it must be"))
     assert.lengthOf(shop.asked, 0)
+  })
+
+  it("is of another principal where it is of another issuer: they share no idempotency keys and no rates", async () => {
+    const { issuer: _, ...any } = auth
+    await using shop = await gateway({ auth: any, limits: { rate: { burst: 1, perSecond: 0.001 } } })
+    const send = async (issuer: string) => {
+      const authorization = `Bearer ${await token("ada", "send:*", { issuer })}`
+      return (await shop.post(place, order, { authorization, "idempotency-key": "order-1" })).status
+    }
+    assert.deepStrictEqual([await send("https://a.example"), await send("https://a.example")], [200, 429])
+    assert.strictEqual(await send("https://b.example"), 200)
+    const [a, b] = shop.asked
+    assert.isDefined(a)
+    assert.notStrictEqual(a?.id, b?.id)
   })
 
   it("permits what its scopes say, and nothing else", async () => {
@@ -280,6 +295,44 @@ describe("without tokens", () => {
       assert.strictEqual((await fetch(new Request(`http://evil.example:1${path}`))).status, 403)
       assert.strictEqual((await fetch(new Request(`http://localhost:1${path}`))).status, 200)
     }
+    await dispose()
+  })
+
+  it("nothing is served to a page of another site: neither event streams, metrics and health, nor documents", async () => {
+    let streams = 0
+    const heard = Effect.sync(() => void streams++)
+    const { dispose, fetch } = toWebHandler(
+      Gateway.make({ contracts: [Shop], auth: "none" }),
+      client(
+        [],
+        () => Effect.void,
+        (_, { onOpen }) => Stream.fromEffectDrain(Effect.tap(heard, () => Effect.sync(() => onOpen?.("shop.0"))))
+      )
+    )
+    const status = async (url: string, headers: Record<string, string> = {}) => {
+      const answer = await fetch(new Request(url, { headers }))
+      const text = await answer.text()
+      if (answer.status === 403) assert.strictEqual(JSON.parse(text).code, "TRP0717")
+      return answer.status
+    }
+    const paths = ["/v1/shop/events", "/metrics", "/livez", "/readyz", "/", "/openapi.json", "/asyncapi.json"]
+    for (const path of paths) {
+      assert.strictEqual(await status(`http://evil.example:1${path}`), 403, path)
+      // A browser sends no Origin for an image, a script or a link.
+      for (const site of ["cross-site", "same-site"])
+        for (const mode of ["no-cors", "cors"]) {
+          const headers = { "sec-fetch-site": site, "sec-fetch-mode": mode, accept: "text/event-stream" }
+          assert.strictEqual(await status(`http://localhost:1${path}`, headers), 403, path)
+        }
+    }
+    assert.strictEqual(streams, 0)
+    const linked = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" }
+    assert.strictEqual(await status("http://localhost:1/", linked), 200, "a link to the page of the contracts")
+    assert.strictEqual(await status("http://localhost:1/v1/shop/events", linked), 403)
+    for (const path of paths)
+      for (const headers of [{}, { "sec-fetch-site": "none" }, { "sec-fetch-site": "same-origin" }])
+        assert.strictEqual(await status(`http://localhost:1${path}`, headers as Record<string, string>), 200, path)
+    assert.strictEqual(streams, 3)
     await dispose()
   })
 })

@@ -57,6 +57,15 @@ const none = "nothing has this in it"
 const code = async (response: Response) => [response.status, ((await response.json()) as { code: string }).code]
 
 describe("an event stream", () => {
+  it("shows no control or format characters of others, and the same value in JSON", async () => {
+    const key = "\u001b[31m\u202ereversed\u2028event: forged"
+    await using shop = await events(Stream.make(placed(1, key)))
+    const { seen } = await until(await shop.get(), none)
+    assert.notMatch(seen.replaceAll("\n", ""), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
+    const [data = ""] = /^\{.*\}$/m.exec(seen.replaceAll("data: ", "")) ?? []
+    assert.strictEqual((JSON.parse(data) as { subject: string }).subject, key)
+  })
+
   it("has events as CloudEvents, each with the place to go on from", async () => {
     await using shop = await events(Stream.make(placed(1), placed(2)))
     const response = await shop.get()

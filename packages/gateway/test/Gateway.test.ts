@@ -28,6 +28,31 @@ const refused = async (response: Promise<Response>) => {
 // Each request is logged.
 beforeAll(() => void vi.spyOn(console, "log").mockReturnValue())
 
+/** Control and format characters, and those that break lines: what no reply shows as it is. */
+const hidden = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
+const hostile = "\u001b[31m\u009b2J\u202ereversed\u2028TRP9999 forged\u{e0041}"
+
+describe("what a gateway shows of others", () => {
+  it("has no control or format characters, and is the same value in JSON", async () => {
+    await using shop = await gateway({}, ({ message }) =>
+      message.key === hostile ? new OutOfStock({ sku: hostile }) : Effect.succeed({ cents: 7, note: hostile })
+    )
+    const texts = async (answer: Response) => {
+      const text = await answer.text()
+      assert.notMatch(text, hidden)
+      return JSON.parse(text) as Record<string, unknown>
+    }
+    const replied = await texts(await shop.post(place, order))
+    assert.strictEqual(replied["note"], hostile)
+    const refused = await shop.post(place, JSON.stringify({ cents: hostile }))
+    assert.strictEqual(refused.status, 400)
+    await texts(refused)
+    const failed = await shop.post(`/v1/shop/Order/${encodeURIComponent(hostile)}/place`, order)
+    assert.strictEqual(failed.status, 422)
+    assert.deepStrictEqual((await texts(failed))["error"], { _tag: "OutOfStock", sku: hostile })
+  })
+})
+
 describe("a command over HTTP", () => {
   it("is asked of its actor, and answered with its reply as the contract writes it", async () => {
     await using shop = await gateway({}, () => Effect.succeed({ cents: 7, at: new Date("2026-01-02") }))

@@ -13,7 +13,11 @@ class Order extends Contract.actor({
   commands: {
     place: Contract.command({
       payload: { cents: Schema.Int, at: Schema.optionalKey(Schema.Date), more: Schema.optionalKey(Schema.Json) },
-      reply: Schema.Struct({ cents: Schema.Int, at: Schema.optionalKey(Schema.Date) }),
+      reply: Schema.Struct({
+        cents: Schema.Int,
+        at: Schema.optionalKey(Schema.Date),
+        note: Schema.optionalKey(Schema.String)
+      }),
       errors: [OutOfStock]
     }),
     clear: Contract.command({})

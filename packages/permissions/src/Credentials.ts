@@ -21,6 +21,9 @@ export const make = async ({ account, expires: exp, key, signer }: Options): Pro
   )
 }
 
+/** Whether a text is that of a creds file. */
+export const isCreds = (text: string): boolean => text.startsWith("-----BEGIN NATS USER JWT-----")
+
 /** A new seed, which is secret. */
 export const seed = (of: "operator" | "account"): string =>
   new TextDecoder().decode((of === "operator" ? createOperator() : createAccount()).getSeed())

@@ -1,6 +1,7 @@
 import { createServer } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Codes } from "@troupe/contract"
+import { Codes, Text } from "@troupe/contract"
+import * as Local from "@troupe/contract/local"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -9,6 +10,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Health } from "./Health.ts"
 
@@ -17,6 +19,24 @@ export class EndpointsError extends Schema.TaggedError<EndpointsError>()("Endpoi
   code: Schema.String,
   message: Schema.String
 }) {}
+
+/**
+ * No page of another site may look; on loopback no other name of this machine is taken either. Elsewhere a platform may ask by
+ * any name or address.
+ */
+const isAllowed = (listens: string, headers: Readonly<Record<string, string | undefined>>): boolean => {
+  const url = URL.parse(`http://${headers["host"] ?? "localhost"}`)
+  if (url === null) return false
+  return (Local.isLoopback(listens) ? Local.isLocal : Local.isNoOtherSite)(url, (header) => headers[header])
+}
+const refused = Effect.succeed(
+  HttpServerResponse.text(
+    `${Codes.text("TRP0717", "the endpoints of a service", "the request names another host or site")}\n`,
+    {
+      status: 403
+    }
+  )
+)
 
 /** What the endpoints say. */
 export interface Source {
@@ -43,7 +63,13 @@ export const serve = (
       Effect.map(health, (health) => {
         const status = ok(health) ? 200 : 503
         const { consumers, trouble } = health
-        return HttpServerResponse.jsonUnsafe({ service, ok: status === 200, consumers, trouble }, { status })
+        return HttpServerResponse.text(
+          Text.visible(JSON.stringify({ service, ok: status === 200, consumers, trouble })),
+          {
+            status,
+            contentType: "application/json"
+          }
+        )
       })
     )
   const routes = Layer.mergeAll(
@@ -64,7 +90,9 @@ export const serve = (
     gracefulShutdownTimeout: "500 millis"
   })
   const watch = Effect.repeat(health, { until: () => started, schedule: Schedule.spaced("100 millis") })
-  return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+  const middleware = <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) => (isAllowed(at.host, headers) ? app : refused))
+  return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true, middleware }).pipe(
     Layer.provideMerge(server),
     Layer.build,
     Effect.tap(Effect.forkScoped(watch)),

@@ -18,7 +18,7 @@ export const watch: Effect.Effect<void, never, Scope.Scope> = Effect.gen(functio
   const lastWords = yield* LastWords
 
   const tell = (of: Running, why: string, cause: unknown): void =>
-    void run(Effect.logError(Codes.text("TRP0317", nameOf(of), why), Reason.full(cause)))
+    void run(Effect.logError(Codes.text("TRP0317", of.what, why), Reason.full(cause)))
   const rejected = (cause: unknown): void => {
     const why = "a promise was rejected, and nobody waits for it"
     const culprit = Culprit.current()
@@ -30,7 +30,13 @@ export const watch: Effect.Effect<void, never, Scope.Scope> = Effect.gen(functio
     if (culprit?.fail !== undefined) return culprit.fail(cause)
     if (culprit !== undefined) return tell(culprit.running, "an exception that nobody caught", cause)
     const suspects = board.running()
-    const why = suspects.length === 0 ? "no message ran" : `it ran ${suspects.slice(0, named).map(nameOf).join("; ")}`
+    const why =
+      suspects.length === 0
+        ? "no message ran"
+        : `it ran ${suspects
+            .slice(0, named)
+            .map(({ what }) => what)
+            .join("; ")}`
     void run(Effect.logFatal(Codes.text("TRP0318", "this process", why), Reason.full(cause)))
     lastWords("an exception that nobody caught", suspects)
     // Who else listens, as a test runner does, decides whether the process ends.
@@ -56,5 +62,3 @@ export const watch: Effect.Effect<void, never, Scope.Scope> = Effect.gen(functio
       })
   )
 })
-
-const nameOf = ({ id, what }: Running): string => `${what}, id ${id}`

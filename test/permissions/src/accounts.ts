@@ -25,7 +25,7 @@ export interface World {
 
 /** The shop's. */
 export const world: Effect.Effect<World, unknown, Scope.Scope> = Effect.suspend(() =>
-  of(JSON.parse(committed("accounts.json")))
+  of(JSON.parse(committed("accounts.json")).accounts)
 )
 
 export const of = Effect.fnUntraced(function* (

@@ -1,4 +1,4 @@
-import { Reason } from "@troupe/contract"
+import { Reason, Text } from "@troupe/contract"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -108,4 +108,4 @@ const answer = async (
 }
 
 const tooLarge = new TextEncoder().encode(JSON.stringify({ tooLarge: true } satisfies Protocol.TooLarge))
-const refused = (status: number, why: string): Response => new Response(why, { status })
+const refused = (status: number, why: string): Response => new Response(Text.lines(why), { status })

@@ -6,7 +6,7 @@ export interface Running {
   readonly p: number
   /** As `troupe.suspect` knows it: its `ce-id`, at most 200 characters, or `<stream> <sequence>`. */
   readonly id: string
-  /** Its type and key, for people. */
+  /** Its type, key and id, for people: as `Text.line` shows them. */
   readonly what: string
 }
 

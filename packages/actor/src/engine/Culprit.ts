@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks"
+import { Text } from "@troupe/contract"
 import { Commit } from "@troupe/postgres/internal"
 import type { Running } from "./Board.ts"
 import type { Consumer } from "./Consumer.ts"
@@ -29,10 +30,11 @@ export const idOf = ({ message, stream }: Pick<Incoming, "message" | "stream">):
 export const runningOf = (consumer: Consumer, incoming: Incoming): Running => {
   const { headers, subject } = incoming.message
   const [, , p = "", , , key = ""] = subject.split(".", 6)
+  const id = idOf(incoming)
   return {
     consumer: consumer.id,
     p: Number(p),
-    id: idOf(incoming),
-    what: `${Commit.clean(headers.get("ce-type") ?? "", 200)} ${key}`
+    id,
+    what: Text.line(`${Commit.clean(headers.get("ce-type") ?? "", 200)} ${key}, id ${id}`)
   }
 }

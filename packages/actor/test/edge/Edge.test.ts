@@ -311,17 +311,17 @@ describe("an edge that says what the contract does not declare", () => {
     "a failure that Postgres cannot keep": [
       { kind: "failed", code: "TRP0301", reason: `\0${"x".repeat(5_000)}` },
       "TRP0301",
-      /^\u2400x{1999}$/
+      /^\\u0000x{1994}$/
     ],
     "a defect that Postgres cannot keep": [
       { kind: "died", slow: false, reason: `\0${"x".repeat(5_000)}` },
       "TRP0301",
-      /^\u2400x{1999}$/
+      /^\\u0000x{1994}$/
     ],
     "what has a name that Postgres cannot keep": [
       { ...done, staged: [{ kind: "event", name: `\0${"x".repeat(5_000)}`, payload: "{}" }] },
       "TRP0303",
-      /^meters\.Meter\.\u2400x{1986}$/
+      /^meters\.Meter\.\\u0000x{1981}$/
     ]
   }
   for (const [name, [{ command = "break", ...outcome }, code, why]] of Object.entries(

@@ -5,8 +5,9 @@ import * as Flag from "effect/cli/Flag"
 import { json } from "./flags.ts"
 
 const keys = Flag.String("keys").pipe(
-  Flag.withDescription("The folder of the keys, which are secret: see docs/permissions.md"),
-  Flag.withMetavar("DIR")
+  Flag.withDescription("The folder of the keys, which are secret. Default: one below ~/.config/troupe"),
+  Flag.withMetavar("DIR"),
+  Flag.optional
 )
 const name = Argument.String("name").pipe(Argument.withDescription("A service, or a caller"))
 
@@ -28,7 +29,7 @@ const token = Command.make(
     ),
     out: Flag.String("out").pipe(
       Flag.withDescription(
-        "Write it to this file, in one piece and readable by its owner only, instead of printing it"
+        "Write it to this file, in one piece and readable by its owner only; - prints it. Default: a file below ~/.config/troupe"
       ),
       Flag.withMetavar("FILE"),
       Flag.optional
@@ -45,8 +46,8 @@ const token = Command.make(
   Command.withShortDescription("Issue credentials for a limited time"),
   Command.withExamples([
     {
-      command: "troupe permissions token orders --keys keys --out orders.creds",
-      description: "For NATS_CREDS, renewed by running it again"
+      command: "troupe permissions token orders",
+      description: "Write a file for NATS_CREDS, renewed by running it again"
     }
   ])
 )
@@ -61,7 +62,7 @@ const revoke = Command.make("revoke", { name, keys, json }, (options) =>
     "Have all credentials of an account that were issued until now refused, by the next configuration."
   ),
   Command.withShortDescription("Have issued credentials refused"),
-  Command.withExamples([{ command: "troupe permissions revoke orders --keys keys" }])
+  Command.withExamples([{ command: "troupe permissions revoke orders" }])
 )
 
 export const permissions = Command.make(
@@ -82,8 +83,11 @@ export const permissions = Command.make(
     keys: keys.pipe(
       Flag.withDescription(
         "With --format jwt: print the configuration of a nats-server, signed with the keys of this folder; those that are missing are made"
-      ),
-      Flag.optional
+      )
+    ),
+    signed: Flag.Boolean("signed").pipe(
+      Flag.withDescription("With --format jwt: the same with the keys of a folder below ~/.config/troupe"),
+      Flag.withDefault(false)
     ),
     check: Flag.Boolean("check").pipe(
       Flag.withDescription("Exit with 1, and a diff, when the files in infra/policy are not these"),

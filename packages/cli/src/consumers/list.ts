@@ -1,4 +1,5 @@
-import * as Console from "effect/Console"
+import * as Print from "../Print.ts"
+import { Text } from "@troupe/contract"
 import * as Effect from "effect/Effect"
 import { open, type Options } from "../identity/open.ts"
 import { look, row, type Seen, serviceOf } from "./look.ts"
@@ -8,14 +9,14 @@ export const list = (options: Options) =>
     Effect.gen(function* () {
       const servers = yield* open(options)
       const seen = yield* look(servers, yield* serviceOf(servers))
-      yield* Console.log(options.json ? JSON.stringify({ consumers: seen.map(row) }) : table(seen))
+      yield* Print.out(options.json ? JSON.stringify({ consumers: seen.map(row) }) : table(seen))
     })
   )
 
 const table = (seen: ReadonlyArray<Seen>): string => {
   const head = ["NAME", "HOSTS", "TIMERS", "PARKED", "DEAD", "COMMANDS"]
   const rows = seen.map(({ commands, dead, hosts, name, parked, timers }) => [
-    name,
+    Text.line(name),
     hosts === 0 ? "none" : String(hosts),
     ...[timers, parked, dead, commands].map(String)
   ])

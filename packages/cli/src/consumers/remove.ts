@@ -1,7 +1,7 @@
-import { Subject } from "@troupe/contract"
+import * as Print from "../Print.ts"
+import { Subject, Text } from "@troupe/contract"
 import { Nats } from "@troupe/nats"
 import { Consumers } from "@troupe/postgres/internal"
-import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { failure, reason } from "../Failure.ts"
@@ -34,10 +34,10 @@ export const remove = (options: Options & { readonly name: string; readonly yes:
         },
         catch: (cause) => failure("TRP0404", Subject.stream("cmd", service), reason(cause))
       })
-      yield* Console.log(
+      yield* Print.out(
         json
           ? JSON.stringify({ removed: name, rows, commands: purged })
-          : `removed ${name}: ${Object.entries(rows)
+          : `removed ${Text.line(name)}: ${Object.entries(rows)
               .filter(([, n]) => n > 0)
               .map(([table, n]) => `${n} of ${table}`)
               .join(", ")}, and ${purged} commands of its lanes`

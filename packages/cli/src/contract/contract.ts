@@ -1,5 +1,5 @@
+import * as Print from "../Print.ts"
 import { AsyncApi, Compatibility, OpenApi } from "@troupe/contract/document"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { Ended } from "../Failure.ts"
 import { contractOf, described, load } from "./load.ts"
@@ -19,7 +19,7 @@ export const print = (options: {
         : yield* described(file, yield* contractOf(file), (contract) =>
             (format === "openapi" ? OpenApi : AsyncApi).make([contract])
           )
-    yield* Console.log(JSON.stringify(document, undefined, json ? undefined : 2))
+    yield* Print.out(JSON.stringify(document, undefined, json ? undefined : 2))
   })
 
 /** Says what changed. Ends with 1 when somebody is broken, with 2 when a file cannot be read. */
@@ -27,11 +27,14 @@ export const compare = (options: { readonly old: string; readonly now: string; r
   Effect.gen(function* () {
     const [old, now] = yield* Effect.all([load(options.old), load(options.now)]).pipe(
       Effect.catchTag("Failure", ({ message }) =>
-        Effect.andThen(Console.error(message), Effect.fail(new Ended({ code: 2 })))
+        Effect.andThen(
+          Effect.sync(() => Print.err(message)),
+          Effect.fail(new Ended({ code: 2 }))
+        )
       )
     )
     const changes = Compatibility.diff(old, now)
     const compatible = Compatibility.isCompatible(changes)
-    yield* Console.log(options.json ? JSON.stringify({ compatible, changes }) : lines(changes))
+    yield* Print.out(options.json ? JSON.stringify({ compatible, changes }) : lines(changes))
     if (!compatible) return yield* new Ended({ code: 1 })
   })

@@ -1,3 +1,4 @@
+import { Text } from "@troupe/contract"
 import type { Compatibility } from "@troupe/contract/document"
 
 const words = { nobody: "compatible", senders: "breaks senders", receivers: "breaks receivers" }
@@ -8,6 +9,9 @@ export const lines = (changes: ReadonlyArray<Compatibility.Change>): string => {
   const broken = changes.filter(({ breaks }) => breaks !== "nobody")
   const fine = changes.filter(({ breaks }) => breaks === "nobody")
   return [...broken, ...fine]
-    .map(({ breaks, path, todo, what, why }) => `${words[breaks].padEnd(16)}  ${path} · ${what} · ${why} · ${todo}`)
+    .map(
+      ({ breaks, path, todo, what, why }) =>
+        `${words[breaks].padEnd(16)}  ${[path, what, why, todo].map(Text.line).join(" · ")}`
+    )
     .join("\n")
 }

@@ -1,5 +1,5 @@
+import * as Print from "../Print.ts"
 import { DeadLetters } from "@troupe/postgres"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { open, type Options } from "./open.ts"
@@ -19,6 +19,6 @@ export const list = (options: ListOptions) =>
         code: Option.getOrNull(options.code),
         consumer: Option.getOrNull(options.consumer)
       })
-      yield* Console.log(options.json ? JSON.stringify({ dead: letters.map(row) }) : table(letters))
+      yield* Print.out(options.json ? JSON.stringify({ dead: letters.map(row) }) : table(letters))
     })
   )

@@ -1,3 +1,4 @@
+import { Text } from "@troupe/contract"
 import type { DeadLetters } from "@troupe/postgres"
 import { payload } from "./payload.ts"
 
@@ -30,7 +31,7 @@ export const table = (letters: ReadonlyArray<DeadLetter>): string => {
   const rows = letters.map((one) => [
     String(one.id),
     one.at.toISOString().slice(0, 19),
-    one.consumer,
+    Text.line(one.consumer),
     cut(one.key ?? "-", 40),
     one.code,
     one.wished?.kind ?? "-",
@@ -52,33 +53,29 @@ export const page = (one: DeadLetter): string => {
   const facts: ReadonlyArray<readonly [string, string]> = [
     ["id", String(one.id)],
     ["at", one.at.toISOString()],
-    ["why", `${one.code} ${visible(one.reason)}`],
-    ["consumer", `${one.consumer}, partition ${one.partition}`],
-    ["key", visible(one.key ?? "-")],
-    ["message", visible(one.messageId ?? "-")],
-    ...(one.origin === undefined ? [] : [["origin", visible(one.origin)] as const]),
-    ["from", `${one.stream} at ${one.sequence}, ${visible(one.subject)}`],
+    ["why", `${one.code} ${Text.line(one.reason)}`],
+    ["consumer", `${Text.line(one.consumer)}, partition ${one.partition}`],
+    ["key", Text.line(one.key ?? "-")],
+    ["message", Text.line(one.messageId ?? "-")],
+    ...(one.origin === undefined ? [] : [["origin", Text.line(one.origin)] as const]),
+    ["from", `${Text.line(one.stream)} at ${one.sequence}, ${Text.line(one.subject)}`],
     ...(one.wished === undefined ? [] : [["wished", wish(one.wished)] as const])
   ]
-  const headers = Object.entries(one.headers).map(([name, value]) => `  ${visible(name)}: ${visible(value)}`)
+  const headers = Object.entries(one.headers).map(([name, value]) => `  ${Text.line(name)}: ${Text.line(value)}`)
   const size = `${one.body.length} bytes${encoding === "hex" ? ", hex" : ""}${truncated ? ", the first 64 KiB" : ""}`
   return [
     ...facts.map(([name, value]) => `${name.padEnd(9)} ${value}`),
     "headers",
     ...(headers.length === 0 ? ["  none"] : headers),
     `payload   ${size}`,
-    ...(text === "" ? [] : [text])
+    ...(text === "" ? [] : text.split("\n").map((line) => `  ${line}`))
   ].join("\n")
 }
 
 const wish = ({ at, by, kind }: NonNullable<DeadLetter["wished"]>): string =>
-  `${kind}, by ${visible(by)} at ${at.toISOString()}, not done yet`
+  `${kind}, by ${Text.line(by)} at ${at.toISOString()}, not done yet`
 
 const cut = (text: string, length: number): string => {
-  const one = visible(text)
+  const one = Text.line(text)
   return one.length <= length ? one : `${one.slice(0, length - 1)}…`
 }
-
-/** A message may say anything; a terminal must not obey it. */
-const visible = (text: string): string =>
-  text.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`)

@@ -1,5 +1,5 @@
+import * as Print from "../Print.ts"
 import { DeadLetters } from "@troupe/postgres"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { failure } from "../Failure.ts"
 import { open, type Options } from "./open.ts"
@@ -10,6 +10,6 @@ export const show = (options: Options & { readonly id: number }) =>
     Effect.gen(function* () {
       const found = yield* DeadLetters.get(sql, options.id)
       if (found === undefined) return yield* failure("TRP0601", String(options.id), "there is none with this id")
-      yield* Console.log(options.json ? JSON.stringify(letter(found)) : page(found))
+      yield* Print.out(options.json ? JSON.stringify(letter(found)) : page(found))
     })
   )

@@ -1,5 +1,6 @@
+import * as Print from "../Print.ts"
+import { Text } from "@troupe/contract"
 import { DeadLetters } from "@troupe/postgres"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Ended, failure, lineOf } from "../Failure.ts"
@@ -22,7 +23,7 @@ const concurrency = 64
 const wishes = {
   redrive: (...[sql, id, how]: Parameters<typeof DeadLetters.redrive>) =>
     Effect.map(DeadLetters.redrive(sql, id, how), ({ messageId }) => ({
-      line: `${id} redriven as ${messageId}`,
+      line: `${id} redriven as ${Text.line(messageId)}`,
       row: { id, messageId }
     })),
   discard: (...[sql, id, how]: Parameters<typeof DeadLetters.discard>) =>
@@ -40,7 +41,7 @@ export const wish = (kind: keyof typeof wishes, options: WishOptions) =>
       Effect.gen(function* () {
         const which = { code: Option.getOrNull(code), consumer: Option.getOrNull(consumer) }
         const chosen = all ? yield* DeadLetters.ids(sql, which) : [...new Set(ids)].sort((a, b) => a - b)
-        if (all && chosen.length === 0 && !json) yield* Console.log("no dead letters")
+        if (all && chosen.length === 0 && !json) yield* Print.out("no dead letters")
         // When nobody does what is wished, nobody will in the next seconds: what is left is put, and hardly waited for.
         let idle = false
         const done: Array<object> = []
@@ -53,19 +54,19 @@ export const wish = (kind: keyof typeof wishes, options: WishOptions) =>
               {
                 onSuccess: ({ line, row }) => {
                   done.push(row)
-                  return json ? Effect.void : Console.log(line)
+                  return json ? Effect.void : Print.out(line)
                 },
                 onFailure: (error) => {
                   if (error._tag === "DbError") return Effect.fail(error)
                   if (error.code === "TRP0605") idle = true
                   failed.push({ id, code: error.code, message: error.message })
-                  return Console.error(lineOf(error))
+                  return Effect.sync(() => Print.err(lineOf(error)))
                 }
               }
             ),
           { concurrency, discard: true }
         )
-        if (json) yield* Console.log(JSON.stringify({ [kind === "redrive" ? "redriven" : "discarded"]: done, failed }))
+        if (json) yield* Print.out(JSON.stringify({ [kind === "redrive" ? "redriven" : "discarded"]: done, failed }))
         if (failed.length > 0) return yield* new Ended({ code: 1 })
       })
     )

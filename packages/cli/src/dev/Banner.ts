@@ -13,8 +13,8 @@ export interface Banner {
   }>
   /** Servers that were started for this run: `nats-server 2.15.1`. */
   readonly started: ReadonlyArray<{ readonly what: string; readonly variable: string }>
-  /** The url of a PostgreSQL that was started for this run, whose password nobody else knows. */
-  readonly databaseUrl?: string | undefined
+  /** The file with the url of a PostgreSQL that was started for this run: the password is in no output. */
+  readonly databaseFile?: string | undefined
   /** Whether keys are read. */
   readonly keys: boolean
 }
@@ -22,7 +22,7 @@ export interface Banner {
 /** The most lines it may have; more services than fit are counted. */
 const mostLines = 14
 
-export const lines = ({ databaseUrl, gateways, keys, services, started }: Banner): ReadonlyArray<string> => {
+export const lines = ({ databaseFile, gateways, keys, services, started }: Banner): ReadonlyArray<string> => {
   const [first] = services
   const width = Math.max(...[...services, ...gateways].map(({ name }) => name.length))
   const head = `troupe dev · ${services.length === 1 ? "1 service is" : `${services.length} services are`} ready`
@@ -34,9 +34,9 @@ export const lines = ({ databaseUrl, gateways, keys, services, started }: Banner
             `set ${started.map(({ variable }) => variable).join(" / ")} to use yours`
         ]),
     ...(first === undefined ? [] : [`  try     ${gateways.flatMap(curl)[0] ?? `curl ${first.url}/readyz`}`]),
-    ...(first === undefined || databaseUrl === undefined
+    ...(first === undefined || databaseFile === undefined
       ? []
-      : [`  dead    ${Self.typed} dead list --service ${first.name} --database-url ${databaseUrl}`]),
+      : [`  dead    DATABASE_URL="$(cat '${databaseFile}')" ${Self.typed} dead list --service ${first.name}`]),
     ...(first === undefined
       ? []
       : [

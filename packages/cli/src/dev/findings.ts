@@ -3,6 +3,7 @@ import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import { lineOf } from "../Failure.ts"
 import type { Loaded } from "../service/index.ts"
+import * as Print from "../Print.ts"
 import * as Notices from "./Notices.ts"
 
 /** After a run failed with `error`: what doctor finds failing besides, on stderr. Nothing where it finds nothing. */
@@ -22,5 +23,5 @@ export const findings = (
     const faults = found.filter(({ says, status }) => status === "fail" && !line.startsWith(says))
     if (faults.length === 0) return
     Notices.say("something failed; this is what troupe doctor finds:")
-    process.stderr.write(`${lines(faults).join("\n")}\n`)
+    Print.err(lines(faults).join("\n"))
   })

@@ -1,9 +1,8 @@
+import * as Print from "../Print.ts"
 import type { Message } from "@troupe/contract"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
-import * as Redacted from "effect/Redacted"
 import * as Banner from "./Banner.ts"
 import * as Child from "./Child.ts"
 import * as Keys from "./Keys.ts"
@@ -11,6 +10,7 @@ import * as Notices from "./Notices.ts"
 import * as Ports from "./Ports.ts"
 import { until200 } from "./Probe.ts"
 import * as Program from "./Program.ts"
+import * as SecretFile from "./SecretFile.ts"
 import type { Servers } from "./Servers.ts"
 import type { Service } from "./Service.ts"
 import * as Supervisor from "./Supervisor.ts"
@@ -72,23 +72,24 @@ const allRunning = (fleet: ReadonlyArray<Supervisor.Supervisor>) =>
     }
   })
 
-const announce = ({ after, examples, json, servers, services }: Options, up: ReadonlyArray<Supervisor.Running>) => {
-  if (!json) {
-    const { started } = servers
-    const isOurs = started.some(({ variable }) => variable === "DATABASE_URL")
-    const databaseUrl = isOurs ? Redacted.value(servers.databaseUrl) : undefined
-    const gateways = examples.flatMap(({ example, name }) =>
-      up.flatMap((one) => (one.name === name ? [{ name, url: one.url, example }] : []))
-    )
-    const own = up.filter(({ name }) => !examples.some((one) => one.name === name))
-    return Console.log(
-      Banner.lines({ services: own, gateways, started, databaseUrl, keys: Keys.available() }).join("\n")
-    )
-  }
-  if (after !== undefined) return Effect.void
-  const files = new Map(services.map(({ file, name }) => [name, file]))
-  return Console.log(JSON.stringify({ services: up.map((one) => ({ ...one, file: files.get(one.name) })) }))
-}
+const announce = ({ after, examples, json, servers, services }: Options, up: ReadonlyArray<Supervisor.Running>) =>
+  Effect.gen(function* () {
+    if (!json) {
+      const { started } = servers
+      const isOurs = started.some(({ variable }) => variable === "DATABASE_URL")
+      const databaseFile = isOurs ? yield* SecretFile.make("database-url", servers.databaseUrl) : undefined
+      const gateways = examples.flatMap(({ example, name }) =>
+        up.flatMap((one) => (one.name === name ? [{ name, url: one.url, example }] : []))
+      )
+      const own = up.filter(({ name }) => !examples.some((one) => one.name === name))
+      return yield* Print.out(
+        Banner.lines({ services: own, gateways, started, databaseFile, keys: Keys.available() }).join("\n")
+      )
+    }
+    if (after !== undefined) return
+    const files = new Map(services.map(({ file, name }) => [name, file]))
+    yield* Print.out(JSON.stringify({ services: up.map((one) => ({ ...one, file: files.get(one.name) })) }))
+  })
 
 /** The exit code that ends the run, or never. */
 const program = ({ after, json, once, servers, services }: Options) =>

@@ -1,4 +1,4 @@
-import * as Console from "effect/Console"
+import * as Print from "../Print.ts"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
@@ -24,11 +24,9 @@ export const doctor = (options: Options) =>
     const { finding, known } = yield* services
     const names = known.map(({ name }) => name)
     const findings = [...(yield* diagnose({ natsUrl, databaseUrl, services: names, known })), ...finding]
-    yield* Console.log(
-      options.json
-        ? JSON.stringify({ ok: healthy(findings), findings })
-        : report(findings, process.stdout.isTTY === true && !process.env["NO_COLOR"])
-    )
+    yield* options.json
+      ? Print.out(JSON.stringify({ ok: healthy(findings), findings }))
+      : Print.coloured(report(findings, process.stdout.isTTY === true && !process.env["NO_COLOR"]))
     if (!healthy(findings)) return yield* new Ended({ code: 1 })
   })
 

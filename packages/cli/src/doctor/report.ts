@@ -1,16 +1,17 @@
 import { styleText } from "node:util"
+import { Text } from "@troupe/contract"
 import type { Finding } from "./Finding.ts"
 
 const styles = { ok: "green", warn: "yellow", fail: "red" } as const
 
 /** A line for each finding, what to do in a second one. `colour` for a terminal. */
 export const lines = (findings: ReadonlyArray<Finding>, colour = false): ReadonlyArray<string> => {
-  const width = Math.max(...findings.map(({ check }) => check.length))
+  const width = Math.max(...findings.map(({ check }) => Text.line(check).length))
   const mark = (status: Finding["status"]): string =>
     colour ? styleText(styles[status], status.padEnd(4), { validateStream: false }) : status.padEnd(4)
   return findings.flatMap(({ check, says, status, todo }) => [
-    `${mark(status)}  ${check.padEnd(width)}  ${says}`,
-    ...(todo === undefined ? [] : [`      ${"".padEnd(width)}  → ${todo}`])
+    `${mark(status)}  ${Text.line(check).padEnd(width)}  ${Text.line(says)}`,
+    ...(todo === undefined ? [] : [`      ${"".padEnd(width)}  → ${Text.line(todo)}`])
   ])
 }
 

@@ -1,6 +1,7 @@
+import * as Print from "../Print.ts"
+import { Text } from "@troupe/contract"
 import { Mark } from "@troupe/nats"
 import { Identity } from "@troupe/postgres/internal"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { failure } from "../Failure.ts"
 import { asked, marks, open, type Options } from "./open.ts"
@@ -30,10 +31,10 @@ export const move = (options: Options & { readonly service: string; readonly yes
       yield* asked(where, () => Identity.give(sql, service))
       for (const { stream } of streams)
         yield* Effect.provideContext(Mark.set(stream, { id: database.id, development: database.development }), nats)
-      yield* Console.log(
+      yield* Print.out(
         json
           ? JSON.stringify({ database: database.id, service, streams: streams.map(({ stream }) => stream), changes })
-          : (changes.length === 0 ? ["nothing to do: they belong together"] : changes).join("\n")
+          : (changes.length === 0 ? ["nothing to do: they belong together"] : changes.map(Text.line)).join("\n")
       )
     })
   )

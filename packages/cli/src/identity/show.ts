@@ -1,4 +1,5 @@
-import * as Console from "effect/Console"
+import * as Print from "../Print.ts"
+import { Text } from "@troupe/contract"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { marks, open, type Options } from "./open.ts"
@@ -11,12 +12,12 @@ export const show = (options: Options & { readonly service: Option.Option<string
       const service = Option.getOrElse(options.service, () => database.service)
       const streams = service === undefined ? [] : yield* Effect.provideContext(marks(service), nats)
       if (options.json) {
-        return yield* Console.log(JSON.stringify({ database: database.id, service: database.service ?? null, streams }))
+        return yield* Print.out(JSON.stringify({ database: database.id, service: database.service ?? null, streams }))
       }
-      yield* Console.log(`${where} is database ${database.id} of ${database.service ?? "no service yet"}`)
+      yield* Print.out(`${where} is database ${database.id} of ${Text.line(database.service ?? "no service yet")}`)
       for (const { database: is, stream } of streams)
-        yield* Console.log(
-          `${stream} ${is === null ? "is not marked" : is === database.id ? "is of this database" : `is of database ${is}`}`
+        yield* Print.out(
+          `${stream} ${is === null ? "is not marked" : is === database.id ? "is of this database" : `is of database ${Text.line(is)}`}`
         )
     })
   )

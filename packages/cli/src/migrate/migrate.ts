@@ -1,5 +1,6 @@
+import * as Print from "../Print.ts"
+import { Text } from "@troupe/contract"
 import { Migrations } from "@troupe/postgres"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
@@ -19,13 +20,13 @@ export const migrate = (options: Options) =>
     const done = yield* Effect.forEach(yield* targets(services, options.databaseUrl), (target) =>
       Effect.gen(function* () {
         const where = Settings.redacted(target.url)
-        const show = (name: string) => (options.json ? undefined : console.log(`applied ${name} to ${where}`))
+        const show = (name: string) => (options.json ? undefined : Print.line(`applied ${Text.line(name)} to ${where}`))
         const applied = yield* apply(target, show)
-        if (!options.json && applied.length === 0) yield* Console.log(`nothing to do in ${where}`)
+        if (!options.json && applied.length === 0) yield* Print.out(`nothing to do in ${where}`)
         return { service: target.service ?? null, database: where, applied }
       })
     )
-    if (options.json) yield* Console.log(JSON.stringify({ databases: done }))
+    if (options.json) yield* Print.out(JSON.stringify({ databases: done }))
   })
 
 /** Answers the names of the migrations that were applied. */

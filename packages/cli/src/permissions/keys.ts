@@ -1,4 +1,4 @@
-import { link, mkdir, open, readFile, rename, rm } from "node:fs/promises"
+import { link, mkdir, open, readFile, rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { type AccountKeys, Credentials, type Keys, operatorJwt } from "@troupe/permissions"
 import * as Effect from "effect/Effect"
@@ -50,13 +50,6 @@ export const issuer = (
     if (key !== undefined && signer !== undefined) return { key, signer }
     return yield* failure("TRP0607", name, `${folder} has no ${name}/account.pub and ${name}/${role}.nk`)
   })
-
-/** A secret is written in one piece: who reads it meanwhile has the old one, or the new one. */
-export const replace = async (file: string, secret: string): Promise<void> => {
-  const fresh = `${file}.${process.pid}`
-  await write(fresh, secret)
-  await rename(fresh, file)
-}
 
 /** What a file says, made first where there is none. It comes in one piece, and of two who make it at a time both take the first one's. */
 const kept = async (file: string, make: () => string | Promise<string>): Promise<string> => {

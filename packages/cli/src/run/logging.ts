@@ -1,4 +1,4 @@
-import { Reason } from "@troupe/contract"
+import { Reason, Text } from "@troupe/contract"
 import * as Cause from "effect/Cause"
 import type * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -9,7 +9,7 @@ import * as References from "effect/References"
  * handler may log anything: neither of them throws, whatever it is.
  */
 export const layer = (json: boolean): Layer.Layer<never> =>
-  Logger.layer([Logger.withConsoleError(json ? structured : short)])
+  Logger.layer([Logger.withConsoleError(json ? Logger.map(structured, Text.visible) : short)])
 
 const structured = Logger.make<unknown, string>((options) => {
   const { cause, message } = options
@@ -40,8 +40,12 @@ const simple = (value: unknown): unknown =>
 const short = Logger.make<unknown, string>(({ cause, date, fiber, logLevel, message }) => {
   const messages = (Array.isArray(message) ? message : [message]).map(text)
   const causes = cause.reasons.length === 0 ? [] : [Reason.chain(cause)]
-  const annotations = Object.entries(fiber.getRef(References.CurrentLogAnnotations)).map(([k, v]) => `${k}=${text(v)}`)
+  const annotations = Object.entries(fiber.getRef(References.CurrentLogAnnotations)).map(
+    ([k, v]) => `${k}=${Text.line(plainText(v))}`
+  )
   return [date.toISOString().slice(11, 23), logLevel.toUpperCase(), ...messages, ...causes, ...annotations].join(" ")
 })
 
-const text = (value: unknown): string => (typeof value === "string" ? value : Reason.chain(value))
+const text = (value: unknown): string => Text.lines(plainText(value))
+
+const plainText = (value: unknown): string => (typeof value === "string" ? value : Reason.chain(value))

@@ -1,10 +1,10 @@
+import * as Print from "../Print.ts"
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import type { Client, ClientError } from "@troupe/client"
 import type { Gateway } from "@troupe/gateway"
 import { credentials } from "@troupe/nats"
 import { Face, Host, type HostOptions, type Service, Starting, Tracing } from "@troupe/service"
-import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -51,7 +51,7 @@ export const run = (options: Options) =>
           databaseUrl: options.databaseUrl
         })
       : gatewayUrl(loaded.gateway, { natsUrl, natsCreds, http })
-    yield* Console.log(
+    yield* Print.out(
       options.json
         ? JSON.stringify({ service: name, url, pid: process.pid })
         : `${name} is ready: ${url}/readyz (process ${process.pid}; SIGTERM stops it)`

@@ -1,6 +1,7 @@
+import * as Print from "../Print.ts"
+import { Text } from "@troupe/contract"
 import { Nats, Topology } from "@troupe/nats"
 import * as Clock from "effect/Clock"
-import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -27,7 +28,7 @@ export const list = (options: Options) =>
       const found = yield* wanted(options.service)
       const now = yield* Clock.currentTimeMillis
       const rows = found.map((info) => row(info, commandsKept, now))
-      yield* Console.log(options.json ? JSON.stringify({ streams: rows }) : table(rows))
+      yield* Print.out(options.json ? JSON.stringify({ streams: rows }) : table(rows))
     })
   )
 
@@ -47,10 +48,10 @@ export const set = (options: Options & Omit<limits.Flags, "commandsKept" | "dead
           Effect.catch((error) => Effect.succeed({ stream: name, ...limitsOf(info), error: error.message }))
         )
       })
-      yield* Console.log(
+      yield* Print.out(
         options.json
           ? JSON.stringify({ streams: results })
-          : results.map(({ error, ...one }) => error ?? `${one.stream}: ${says(one)}`).join("\n")
+          : results.map(({ error, ...one }) => error ?? `${Text.line(one.stream)}: ${says(one)}`).join("\n")
       )
       if (results.some(({ error }) => error !== null)) return yield* new Ended({ code: 1 })
     })
@@ -107,6 +108,6 @@ const table = (rows: ReadonlyArray<ReturnType<typeof row>>): string =>
   rows
     .map((one) => {
       const full = one.fullOn === null ? "" : `; full on ${one.fullOn}`
-      return `${one.stream}: ${one.messages} messages, ${size(one.bytes)}${full}; ${says(one)}`
+      return `${Text.line(one.stream)}: ${one.messages} messages, ${size(one.bytes)}${full}; ${says(one)}`
     })
     .join("\n")

@@ -1,4 +1,4 @@
-import { type Contract, Envelope, type Event, EventWire, Key, Subject } from "@troupe/contract"
+import { type Contract, Envelope, type Event, EventWire, Key, Subject, Text } from "@troupe/contract"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
@@ -198,7 +198,7 @@ const events = (
       unread++
       // A newer contract may send many of them: say it at the 1st, 2nd, 4th, 8th ...
       if ((unread & (unread - 1)) === 0)
-        yield* Effect.logWarning(`${next.source.stream}: skipped ${next.read.msg.subject}: ${event.why}`, {
+        yield* Effect.logWarning(`${next.source.stream}: skipped ${Text.line(next.read.msg.subject)}: ${event.why}`, {
           skipped: unread
         })
     }

@@ -13,12 +13,14 @@ export interface Options {
   readonly env?: Record<string, string | undefined>
   readonly account?: { readonly uid: number; readonly gid: number } | undefined
   readonly timeout?: number
+  /** What it reads from its standard input. */
+  readonly input?: string
 }
 
 /** Runs a program to its end. Never fails: a program that is missing or refuses is a result with `ok: false`. */
 export const run = (command: string, args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Result> =>
   Effect.callback((resume) => {
-    const { account, timeout = 120_000, ...rest } = options
+    const { account, input, timeout = 120_000, ...rest } = options
     const child = execFile(
       command,
       args,
@@ -28,5 +30,7 @@ export const run = (command: string, args: ReadonlyArray<string>, options: Optio
           Effect.succeed({ ok: error === null, stdout, output: `${stdout}${stderr}`.trim() || (error?.message ?? "") })
         )
     )
+    // A program that ended reads nothing: how it ended is its result.
+    child.stdin?.on("error", () => {}).end(input)
     return Effect.sync(() => child.kill("SIGKILL"))
   })

@@ -47,7 +47,7 @@ export const reachable = (path: string, account: Account): boolean => {
 export const cacheFor = (account: Account | undefined): string =>
   account === undefined || (reachable(cache(), account) && passes(cache(), account)) ? cache() : "/var/cache/troupe"
 
-/** A new empty folder that lets everybody read and pass, removed with the scope. */
+/** A new empty folder that only we can read, and another account can pass, removed with the scope. */
 export const temporary = (
   name: string,
   account: Account | undefined
@@ -56,7 +56,7 @@ export const temporary = (
     access("the folder for temporary files", () => {
       const fits = account === undefined || (reachable(tmpdir(), account) && passes(tmpdir(), account))
       const path = mkdtempSync(join(fits ? tmpdir() : "/tmp", `troupe-${name}-`))
-      chmodSync(path, 0o755)
+      if (account !== undefined) chmodSync(path, 0o711)
       return path
     }),
     (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true, maxRetries: 5 }))

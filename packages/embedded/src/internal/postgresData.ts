@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto"
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -24,9 +24,7 @@ const own = (path: string, account: Folder.Account | undefined): void => {
   if (account !== undefined) chownSync(path, account.uid, account.gid)
 }
 
-const passwordFile = (data: string): string => join(data, "troupe.password")
-
-// The password is random and long, so stretching it would only slow connections down.
+// Each start sets a password of its own, which is random and long: stretching it would only slow connections down.
 const initdb = Effect.fnUntraced(function* (
   { home }: Binaries,
   fresh: string,
@@ -57,7 +55,6 @@ const initdb = Effect.fnUntraced(function* (
     { cwd: "/", account, env: { PATH: process.env.PATH, LC_ALL: "C" } }
   )
   if (!made.ok) return yield* initdbFailed(fresh, made.output)
-  yield* Folder.access(fresh, () => renameSync(secret, passwordFile(fresh)))
 })
 
 const cp = Effect.fnUntraced(function* (
@@ -78,7 +75,7 @@ export const prepare = Effect.fnUntraced(function* (
   data: string,
   account: Folder.Account | undefined,
   durable: boolean
-): Effect.fn.Return<string, EmbeddedError.EmbeddedError> {
+): Effect.fn.Return<void, EmbeddedError.EmbeddedError> {
   if (!existsSync(join(data, "PG_VERSION"))) {
     const owner = account?.uid ?? process.getuid?.() ?? 0
     const template = yield* Folder.placed(`${binaries.home}-template-${owner}`, (fresh) =>
@@ -105,8 +102,29 @@ export const prepare = Effect.fnUntraced(function* (
       })
     )
   }
-  return yield* Folder.access(data, () => readFileSync(passwordFile(data), "utf8").trim())
 })
+
+/**
+ * Sets the password of the superuser, while no server runs on the data. It is in no file, list of processes or log: the
+ * program reads the statement from its standard input.
+ */
+export const setPassword = (
+  { home }: Binaries,
+  data: string,
+  account: Folder.Account | undefined,
+  settings: ReadonlyArray<string>,
+  password: string
+): Effect.Effect<Command.Result> =>
+  Command.run(
+    join(home, "bin", "postgres"),
+    ["--single", "-D", data, ...settings, "-c", "exit_on_error=on", "-c", "log_min_error_statement=panic", "postgres"],
+    {
+      cwd: data,
+      account,
+      env: { PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC" },
+      input: `alter role postgres password '${password}'\n`
+    }
+  )
 
 /** Makes the folder around the data; the server's account must be able to pass it. */
 export const around = (dir: string): Effect.Effect<void, EmbeddedError.EmbeddedError> =>

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process"
-import { closeSync, openSync, readFileSync, statSync } from "node:fs"
+import { closeSync, constants, fchmodSync, openSync, readFileSync, statSync } from "node:fs"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { Account } from "./folder.ts"
@@ -28,6 +28,8 @@ export interface Process {
   /** What it wrote to the log since this start. */
   readonly output: () => string
 }
+
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants
 
 const patience = "10 seconds"
 
@@ -59,53 +61,54 @@ const watch = (pid: number, spec: Spec) => {
 /**
  * Starts a server in a session of its own (Ctrl-C in the terminal is for us, not for it) with a watchdog beside it.
  */
-export const launch = (spec: Spec): Effect.Effect<Process> =>
-  Effect.sync(() => {
-    const from = statSync(spec.log, { throwIfNoEntry: false })?.size ?? 0
-    const log = openSync(spec.log, "a", 0o644)
-    const child = spawn(spec.command, spec.args, {
-      cwd: spec.cwd,
-      env: { PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC", HOME: spec.cwd },
-      stdio: ["ignore", log, log],
-      detached: true,
-      ...spec.account
-    })
-    closeSync(log)
-    const ended = Deferred.makeUnsafe<string>()
-    let running = child.pid !== undefined
-    const unwatch = child.pid === undefined ? () => false : watch(child.pid, spec)
-    const end = (how: string) => {
-      running = false
-      unwatch()
-      Deferred.doneUnsafe(ended, Effect.succeed(how))
-    }
-    child.once("error", (cause) => end(cause.message))
-    child.once("exit", (code, signal) =>
-      end(signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`)
-    )
-    child.unref()
-    const signal = (name: NodeJS.Signals) => {
-      if (running) child.kill(name)
-    }
-    return {
-      pid: child.pid ?? 0,
-      ended: Deferred.await(ended),
-      isRunning: () => running,
-      signal,
-      stop: Effect.suspend(() => {
-        // Without this the event loop could run dry, and our process end, before the server is gone.
-        child.ref()
-        signal("SIGCONT")
-        signal(spec.stop)
-        return Effect.timeoutOrElse(Deferred.await(ended), {
-          duration: patience,
-          orElse: () =>
-            Effect.suspend(() => {
-              signal("SIGKILL")
-              return Deferred.await(ended)
-            })
-        })
-      }).pipe(Effect.asVoid, Effect.uninterruptible),
-      output: () => readFileSync(spec.log).subarray(from).toString("utf8")
-    }
+export const launch = (spec: Spec): Process => {
+  const from = statSync(spec.log, { throwIfNoEntry: false })?.size ?? 0
+  // For us only: statements that fail are in it, with what they say. A link would lead to a file of somebody else.
+  const log = openSync(spec.log, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600)
+  fchmodSync(log, 0o600)
+  const child = spawn(spec.command, spec.args, {
+    cwd: spec.cwd,
+    env: { PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC", HOME: spec.cwd },
+    stdio: ["ignore", log, log],
+    detached: true,
+    ...spec.account
   })
+  closeSync(log)
+  const ended = Deferred.makeUnsafe<string>()
+  let running = child.pid !== undefined
+  const unwatch = child.pid === undefined ? () => false : watch(child.pid, spec)
+  const end = (how: string) => {
+    running = false
+    unwatch()
+    Deferred.doneUnsafe(ended, Effect.succeed(how))
+  }
+  child.once("error", (cause) => end(cause.message))
+  child.once("exit", (code, signal) =>
+    end(signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`)
+  )
+  child.unref()
+  const signal = (name: NodeJS.Signals) => {
+    if (running) child.kill(name)
+  }
+  return {
+    pid: child.pid ?? 0,
+    ended: Deferred.await(ended),
+    isRunning: () => running,
+    signal,
+    stop: Effect.suspend(() => {
+      // Without this the event loop could run dry, and our process end, before the server is gone.
+      child.ref()
+      signal("SIGCONT")
+      signal(spec.stop)
+      return Effect.timeoutOrElse(Deferred.await(ended), {
+        duration: patience,
+        orElse: () =>
+          Effect.suspend(() => {
+            signal("SIGKILL")
+            return Deferred.await(ended)
+          })
+      })
+    }).pipe(Effect.asVoid, Effect.uninterruptible),
+    output: () => readFileSync(spec.log).subarray(from).toString("utf8")
+  }
+}

@@ -5,6 +5,8 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as EmbeddedError from "../EmbeddedError.ts"
+import type * as Command from "./command.ts"
+import * as Folder from "./folder.ts"
 import * as Port from "./port.ts"
 import * as Process from "./process.ts"
 
@@ -18,6 +20,8 @@ export interface Spec extends Process.Spec {
   readonly pidFile: string
   /** Output of a start that should be tried again: what it speaks of is over soon. */
   readonly transient: RegExp | undefined
+  /** Runs before the first start, while nobody uses the data. */
+  readonly before: Effect.Effect<Command.Result> | undefined
 }
 
 export interface Server {
@@ -103,7 +107,11 @@ export const make = (spec: Spec): Effect.Effect<Server, EmbeddedError.EmbeddedEr
       error.code === "TRP0025" && spec.transient !== undefined && spec.transient.test(error.message)
     const start = Effect.gen(function* () {
       yield* unused(spec)
-      const started = yield* Process.launch(spec)
+      if (current === undefined && spec.before !== undefined) {
+        const { ok, output } = yield* spec.before
+        if (!ok) return yield* notStarted(spec, "it could not be prepared", output)
+      }
+      const started = yield* Folder.access(spec.log, () => Process.launch(spec))
       current = started
       yield* untilAnswers(spec, started)
     }).pipe(Effect.retry({ while: isTransient, schedule: Schedule.spaced("50 millis"), times: 200 }))

@@ -36,9 +36,6 @@ export interface AccountKeys {
 export const operatorJwt = (operator: string, system: string): Promise<string> =>
   encodeOperator("troupe", fromSeed(bytes(operator)), { system_account: publicOf(system) })
 
-/** What is public of the accounts, to be reviewed and committed: all but the keys. */
-export const json = (accounts: ReadonlyArray<Account>): string => `${JSON.stringify(accounts, undefined, 2)}\n`
-
 /**
  * The configuration of a nats-server in operator mode that knows these accounts: `include` it. It has no secrets; JetStream
  * and the ports are yours. Signed anew each time: let the server reload it. nats-server >= 2.11.

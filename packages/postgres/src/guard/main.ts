@@ -75,7 +75,7 @@ const shownAtMost = 20
 const shown = (messages: ReadonlyArray<Message>): string => {
   const some = messages
     .slice(0, shownAtMost)
-    .map(({ consumer, id, p, what }) => `${what} (id ${id}, consumer ${consumer}, partition ${p})`)
+    .map(({ consumer, p, what }) => `${what} (consumer ${consumer}, partition ${p})`)
   const more = messages.length - some.length
   if (more > 0) some.push(`and ${more} more`)
   return messages.length === 0
@@ -92,7 +92,7 @@ const endProcess = async (stood: string): Promise<void> => {
   clearInterval(looking)
   const messages = board.shown()
   try {
-    writeSync(2, line.replace("\0", () => `it stood for ${stood}, ${shown(messages)}`) + "\n")
+    writeSync(2, line.replace("{messages}", () => `it stood for ${stood}, ${shown(messages)}`) + "\n")
   } catch {
     // Nobody reads what this process says: it ends all the same.
   }

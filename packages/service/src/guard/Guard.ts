@@ -58,7 +58,7 @@ export const make = (options: Options): Effect.Effect<Guard, never, Scope.Scope>
       url: Redacted.value(options.databaseUrl),
       heartbeat: options.heartbeat,
       bounds: options.bounds,
-      line: Codes.text("TRP0312", options.name, "\0")
+      line: Codes.text("TRP0312", options.name, "{messages}")
     }
     let worker: Worker | undefined
     let why: string | undefined

@@ -82,7 +82,7 @@ const noted = (id: string, alone: boolean, strikes: number) => ({
   open: true,
   alone,
   strikes,
-  what: `x.X.burn ${id}`
+  what: `x.X.burn ${id}, id ${id}`
 })
 
 it.live("a loop that computes for longer than the lease keeps it, and what ran is noted until the loop goes on", () =>
@@ -110,7 +110,7 @@ it.live("a loop that never goes on ends its process, and what ran alone there is
     assert.match(
       said.err,
       new RegExp(
-        `^TRP0312 [^·]* · the host · it stood for \\d+\\.\\d s \\(\\d+\\.\\d s of CPU\\), while this ran: x\\.X\\.burn a \\(id a, consumer ${consumer}, partition 0\\) · [^\\n]*\\n$`
+        `^TRP0312 [^·]* · the host · it stood for \\d+\\.\\d s \\(\\d+\\.\\d s of CPU\\), while this ran: x\\.X\\.burn a, id a \\(consumer ${consumer}, partition 0\\) · [^\\n]*\\n$`
       )
     )
     assert.notInclude(said.out, "stood")
@@ -123,8 +123,8 @@ it.live("when several messages ran while the loop stood, all are named and none 
     const ids = Array.from({ length: 25 }, (_, i) => `m${String(i).padStart(2, "0")}`)
     const { ended, said, suspects } = yield* world({ running: ids, then: { compute: 60_000 } })
     assert.strictEqual(yield* ended, "SIGKILL")
-    assert.include(said.err, "while one of these ran: x.X.burn m00 (id m00")
-    assert.include(said.err, "x.X.burn m19 (id m19")
+    assert.include(said.err, "while one of these ran: x.X.burn m00, id m00 (consumer")
+    assert.include(said.err, "x.X.burn m19, id m19 (consumer")
     assert.include(said.err, "; and 5 more · ")
     assert.notInclude(said.err, "m20")
     assert.deepStrictEqual(

@@ -21,7 +21,7 @@ export interface Settings {
 const { consumer, host: id, running, then, url }: Settings = JSON.parse(process.argv[2]!)
 const databaseUrl = Redacted.make(url)
 const host: Ownership.Host = { id, name: "test", contract: 1, consumers: [consumer], lease: 1_000 }
-const messages = running.map((id) => ({ consumer, p: 0, id, what: `x.X.burn ${id}` }))
+const messages = running.map((id) => ({ consumer, p: 0, id, what: `x.X.burn ${id}, id ${id}` }))
 
 const stand = (ms: number): void => {
   const until = performance.now() + ms

@@ -1,3 +1,5 @@
+import * as Text from "../../Text.ts"
+
 /** Text that is HTML already. Made by `html` only, which escapes all else that it is given. */
 export class Html {
   readonly text: string
@@ -8,7 +10,8 @@ export class Html {
 
 type Part = Html | string | number | false | undefined | ReadonlyArray<Part>
 
-/** HTML with what is put in as text: it can be neither markup nor the end of an attribute in quotes. */
+/** HTML with what is put in as text: it can be neither markup nor the end of an attribute in quotes, and has no
+ * control or format characters. */
 export const html = (strings: TemplateStringsArray, ...parts: ReadonlyArray<Part>): Html =>
   new Html(strings.reduce((all, next, i) => `${all}${textOf(parts[i - 1])}${next}`))
 
@@ -18,7 +21,8 @@ const textOf = (part: Part): string => {
   return typeof part === "object" ? part.map(textOf).join("") : escaped(String(part))
 }
 
-const escaped = (text: string): string => text.replaceAll(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
+const escaped = (text: string): string =>
+  Text.visible(text).replaceAll(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
 
 /** All of them, with something between. */
 export const joined = (parts: ReadonlyArray<Part>, between: string): Html =>
