@@ -198,14 +198,6 @@ const ofOperators = {
   TRP0105: { what: "a service ended", todo: "read its last lines above" },
   TRP0106: { what: "a service did not become ready", todo: "read its lines above, or run troupe doctor" },
   TRP0107: { what: "the health port is taken", todo: "set TROUPE_HTTP_PORT to another port, or 0 for any" },
-  TRP0426: {
-    what: "the certificate of NATS is not accepted",
-    todo: "name the server in NATS_URL as its certificate does, and its authority by NODE_EXTRA_CA_CERTS=FILE"
-  },
-  TRP0427: {
-    what: "nothing verifies that it is NATS that answers",
-    todo: "give nats-server a certificate (tls), and write tls:// in NATS_URL"
-  },
   TRP0108: {
     what: "a pattern is not known to take linear time",
     todo: "let no repetition match the same text in two ways, anchor it with ^ and $; or check the length and the pattern in a filter of your own"
@@ -213,6 +205,14 @@ const ofOperators = {
   TRP0323: {
     what: "refused messages were counted and not kept: there was no room for their dead letters",
     todo: "make room with troupe dead discard, and send again what is missing; the stream has the messages as long as it keeps them"
+  },
+  TRP0426: {
+    what: "the certificate of NATS is not accepted",
+    todo: "name the server in NATS_URL as its certificate does, and its authority by NODE_EXTRA_CA_CERTS=FILE"
+  },
+  TRP0427: {
+    what: "nothing verifies that it is NATS that answers",
+    todo: "give nats-server a certificate (tls), and write tls:// in NATS_URL"
   },
   TRP0430: {
     what: "the stream is gone",
@@ -264,6 +264,10 @@ const ofOperators = {
     what: "commits do not wait for the disk",
     todo: "take synchronous_commit = off back where answers count: a power cut loses what was answered last"
   },
+  TRP0519: {
+    what: "dead letters fill their room, or have filled it",
+    todo: "see them with troupe dead list, and redrive or discard them; or raise TROUPE_DEAD_LETTERS or TROUPE_DEAD_LETTERS_MAX_BYTES. Without room, refused messages are only counted, and failed ones are tried again until there is some"
+  },
   TRP0520: {
     what: "the certificate of PostgreSQL is not accepted",
     todo: "name the server in DATABASE_URL as its certificate does, and its authority by sslrootcert"
@@ -275,10 +279,6 @@ const ofOperators = {
   TRP0522: {
     what: "nothing verifies that it is PostgreSQL that answers",
     todo: "use sslmode=verify-full, with sslrootcert=FILE where the authority is your own"
-  },
-  TRP0519: {
-    what: "dead letters fill their room, or have filled it",
-    todo: "see them with troupe dead list, and redrive or discard them; or raise TROUPE_DEAD_LETTERS or TROUPE_DEAD_LETTERS_MAX_BYTES. Without room, refused messages are only counted, and failed ones are tried again until there is some"
   },
   TRP0601: { what: "no such dead letter", todo: "list them with troupe dead list" },
   TRP0602: { what: "the command line cannot be read", todo: "see it with --help" },

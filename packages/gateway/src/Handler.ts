@@ -117,7 +117,6 @@ const make = (
       request: Request,
       kind: Documents.Kind
     ): Effect.fn.Return<Response, Problem.Problem> {
-      if (auth === "none" && !isLocal(request)) return yield* Effect.fail(notLocal)
       yield* within(readers, "documents")
       return yield* documents(kind)
     })
