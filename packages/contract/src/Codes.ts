@@ -196,6 +196,10 @@ const ofOperators = {
   TRP0105: { what: "a service ended", todo: "read its last lines above" },
   TRP0106: { what: "a service did not become ready", todo: "read its lines above, or run troupe doctor" },
   TRP0107: { what: "the health port is taken", todo: "set TROUPE_HTTP_PORT to another port, or 0 for any" },
+  TRP0322: {
+    what: "the edge is called too much at once",
+    todo: "run more instances of it, or keep states smaller; the partition goes on by itself"
+  },
   TRP0426: {
     what: "the certificate of NATS is not accepted",
     todo: "name the server in NATS_URL as its certificate does, and its authority by NODE_EXTRA_CA_CERTS=FILE"
@@ -309,6 +313,10 @@ const ofOperators = {
   TRP0711: {
     what: "the gateway knows nobody's keys",
     todo: "give it `auth`, or TROUPE_JWKS_URL or TROUPE_JWT_SECRET; or say TROUPE_AUTH=none, on loopback only"
+  },
+  TRP0712: {
+    what: "the keys of tokens cannot be fetched",
+    todo: "see that the address answers a JWK set within 5 seconds, of at most 256 KiB; requests get 503 until then"
   }
 } as const satisfies Table
 
