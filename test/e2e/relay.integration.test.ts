@@ -137,6 +137,42 @@ describe.each(modes)("by %s", (_, lowered, rounds) => {
   )
 })
 
+it.live(
+  "while others hold all batches that the server allows, everything is relayed by single messages, in order, and each once",
+  () =>
+    Effect.gen(function* () {
+      const targets = ["evt.source.Thing.done", "cmd.target.Other.act"]
+      const cases = [
+        [{}, ["atomic", "ingest"]],
+        [{ fastIngest: false }, ["atomic"]]
+      ] as const
+      for (const [lowered, kinds] of cases) {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const outbox = yield* Outbox.make(lowered)
+            const { heard, isFull } = yield* outbox.crowd(targets, kinds)
+            assert.isTrue(yield* Effect.promise(isFull))
+            const { commit, relay } = yield* outbox.own
+            const sent = yield* commit(rows(10))
+            yield* until(
+              async () => relay.backlog(),
+              (n) => n === 0
+            )
+            assert.isTrue(yield* Effect.promise(isFull), "to the end")
+            const ofRelay = (seen: ReadonlyArray<Outbox.Seen>) => seen.filter(({ id }) => id !== "")
+            const own = ofRelay(yield* Effect.promise(() => outbox.read(events, lane)))
+            const others = ofRelay(yield* Effect.promise(() => outbox.read(commands, targetLane)))
+            assert.deepStrictEqual(ids([...own, ...others]).sort(), [...sent].sort())
+            assert.deepStrictEqual([inversions(own), inversions(others)], [0, 0])
+            assert.isAbove(heard.batched, 0, "it tried a batch")
+            assert.isBelow(heard.messages, 10 * sent.length, "and then not again and again")
+          })
+        )
+      }
+    }),
+  60_000
+)
+
 describe("a broker that comes back with less than it acknowledged", () => {
   it.live(
     "is filled again in order, though others have written to it first and nothing new is committed",

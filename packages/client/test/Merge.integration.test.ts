@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { jetstreamManager } from "@nats-io/jetstream"
+import { headers } from "@nats-io/nats-core"
 import { type ClientError, connect } from "@troupe/client/node"
 import { startNats } from "./natsServer.ts"
 import { ShelfService, Shop } from "./shelf.ts"
@@ -99,6 +100,20 @@ describe("a client that merges", () => {
     for (const round of [0, 1]) await Promise.all(numbers(20).map((n) => it.shop.send(shelf(n).take({ n: round }))))
     assert.strictEqual((await it.streams.info("CMD_shop")).state.messages, 40)
     assert.strictEqual(await it.batched(), 0)
+  })
+
+  it("sends one by one while others hold all batches that the server allows", async () => {
+    await using it = await world()
+    for (const n of numbers(50)) {
+      const open = headers()
+      open.set("Nats-Batch-Id", `open-${n}`)
+      open.set("Nats-Batch-Sequence", "1")
+      it.service.nc.publish("cmd.shop.Shelf.take.open", "", { headers: open })
+    }
+    await it.service.nc.flush()
+    for (const round of [0, 1]) await Promise.all(numbers(20).map((n) => it.shop.send(shelf(n).take({ n: round }))))
+    assert.strictEqual((await it.streams.info("CMD_shop")).state.messages, 40)
+    assert.strictEqual(await it.batched(), 0, "every batch was refused")
   })
 
   it("loses and repeats nothing when the server is killed under way", async () => {

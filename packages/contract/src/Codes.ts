@@ -202,6 +202,10 @@ const ofOperators = {
     what: "a pattern is not known to take linear time",
     todo: "let no repetition match the same text in two ways, anchor it with ^ and $; or check the length and the pattern in a filter of your own"
   },
+  TRP0322: {
+    what: "the edge is called too much at once",
+    todo: "run more instances of it, or keep states smaller; the partition goes on by itself"
+  },
   TRP0323: {
     what: "refused messages were counted and not kept: there was no room for their dead letters",
     todo: "make room with troupe dead discard, and send again what is missing; the stream has the messages as long as it keeps them"
@@ -331,6 +335,10 @@ const ofOperators = {
   TRP0711: {
     what: "the gateway knows nobody's keys",
     todo: "give it `auth`, or TROUPE_JWKS_URL or TROUPE_JWT_SECRET; or say TROUPE_AUTH=none, on loopback only"
+  },
+  TRP0712: {
+    what: "the keys of tokens cannot be fetched",
+    todo: "see that the address answers a JWK set within 5 seconds, of at most 256 KiB; requests get 503 until then"
   },
   TRP0717: {
     what: "only programs of this machine may ask",

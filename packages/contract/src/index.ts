@@ -6,6 +6,7 @@ export * as Declaration from "./Declaration.ts"
 export * as Envelope from "./Envelope.ts"
 export * as EventWire from "./EventWire.ts"
 export * as Id from "./Id.ts"
+export * as JsonBounds from "./JsonBounds.ts"
 export * as Key from "./Key.ts"
 export {
   type Decoded,

@@ -1,3 +1,4 @@
+import { Codes, JsonBounds, Reason } from "@troupe/contract"
 import * as Effect from "effect/Effect"
 import {
   createLocalJWKSet,
@@ -10,6 +11,7 @@ import {
   jwtVerify,
   type JWTVerifyGetKey
 } from "jose"
+import * as body from "./body.ts"
 import { failure, type GatewayError } from "./GatewayError.ts"
 
 /** Where the keys are: an HS256 secret of 32 bytes or more, the url of a JWK set, or a JWK set. */
@@ -64,6 +66,7 @@ export const make = (auth: Auth | "none" | undefined): Effect.Effect<Check, Gate
   if ("jwksUrl" in auth && !/^https?:$/.test(URL.parse(auth.jwksUrl)?.protocol ?? ""))
     return Effect.fail(failure("TRP0711", "auth", "jwksUrl is no http or https url"))
   const tolerance = auth.clockTolerance ?? 5
+  const tell = teller(auth)
   const scopesOf = auth.permissions ?? scopes
   const checked =
     (verify: Verify): Check =>
@@ -81,7 +84,8 @@ export const make = (auth: Auth | "none" | undefined): Effect.Effect<Check, Gate
             return { unknown: "wrong", why: "its iss is no text of at most 255 characters" }
           return { name: nameOf(iss, sub), scopes: scopesOf(claims), until: (exp + tolerance) * 1_000 }
         }),
-        Effect.catch(({ cause }) => Effect.succeed(unknown(cause)))
+        Effect.tap(() => tell(undefined)),
+        Effect.catch(({ cause }) => Effect.tap(Effect.succeed(unknown(cause)), (who) => tell(who, cause)))
       )
     }
   return Effect.try({
@@ -92,6 +96,23 @@ export const make = (auth: Auth | "none" | undefined): Effect.Effect<Check, Gate
 
 /** A `sub` is unique for its issuer only (RFC 7519, 4.1.2). */
 const nameOf = (iss: string | undefined, sub: string): string => JSON.stringify([iss ?? null, sub])
+
+/** Logs that the keys of tokens cannot be fetched, once, and once that they can be fetched again. */
+const teller = (auth: Auth) => {
+  // Without what may be a secret of the url.
+  const { origin, pathname } = new URL("jwksUrl" in auth ? auth.jwksUrl : "auth:")
+  const keys = `${origin}${pathname}`
+  let away = false
+  return (who: Unknown | undefined, cause?: unknown): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const was = away
+      if (who?.unknown !== "wrong") away = who?.unknown === "away"
+      if (away === was) return Effect.void
+      return away
+        ? Effect.logWarning(Codes.text("TRP0712", keys, Reason.chain(cause)))
+        : Effect.logInfo(`the keys of tokens are there again: ${keys}`)
+    })
+}
 
 type Verify = (token: string) => Promise<JWTPayload>
 
@@ -115,6 +136,9 @@ const verifier = (auth: Auth): Verify => {
 const fresh = 600_000
 const cooldown = 30_000
 
+/** Maximum size of a JWK set: of its text in bytes, and of what is parsed. Sets of large identity providers have a tenth of it. */
+const jwkSet = { bytes: 262_144, json: { values: 10_000, depth: 20 } }
+
 /**
  * Keys that were fetched are kept; that they could not be had is remembered for a second. Ages are measured by the
  * monotonic clock: jose's own, by the wall clock, would keep revoked keys and miss new ones for as long as a clock that is
@@ -124,7 +148,7 @@ const remote = (url: URL): JWTVerifyGetKey => {
   const justFailed = new Error("it failed a moment ago")
   let failed = Number.NEGATIVE_INFINITY
   const sparing: FetchImplementation = (url, options) =>
-    performance.now() - failed < 1_000 ? Promise.reject(justFailed) : fetch(url, options)
+    performance.now() - failed < 1_000 ? Promise.reject(justFailed) : fetch(url, options).then(bounded)
   const never = Number.POSITIVE_INFINITY
   const keys = createRemoteJWKSet(url, { [customFetch]: sparing, cacheMaxAge: never, cooldownDuration: never })
   let loaded = Number.NEGATIVE_INFINITY
@@ -151,6 +175,16 @@ const remote = (url: URL): JWTVerifyGetKey => {
       throw cause
     }
   }
+}
+
+/** The same response with a body that is read whole and keeps the bounds of a JWK set; rejects otherwise. */
+const bounded = async (response: Response): Promise<Response> => {
+  const text = await Effect.runPromise(
+    Effect.mapError(body.read(response, jwkSet.bytes), ({ why }) => new Error(`the JWK set: ${why}`))
+  )
+  const exceeded = JsonBounds.exceeded(text, jwkSet.json)
+  if (exceeded !== undefined) throw new Error(`the JWK set: ${exceeded.why}`)
+  return new Response(text, response)
 }
 
 /** Of what is in a token it says nothing: only what is the matter with it. */

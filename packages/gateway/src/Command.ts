@@ -1,11 +1,11 @@
 import { Client, ClientError } from "@troupe/client"
-import { Consistency, Envelope, Message, Text } from "@troupe/contract"
+import { Consistency, Envelope, JsonBounds, Message, Text } from "@troupe/contract"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Tracer from "effect/Tracer"
 import type { Principal } from "./Auth.ts"
-import { deepest, isTooDeep, mediaType, read, unsupported } from "./body.ts"
+import { mediaType, read, unsupported } from "./body.ts"
 import * as CloudEvent from "./CloudEvent.ts"
 import * as Id from "./Id.ts"
 import type { Limits } from "./Limits.ts"
@@ -119,12 +119,16 @@ const permitted = (
 }
 
 const text = Effect.fnUntraced(function* (request: Request, limits: Limits): Effect.fn.Return<string, Problem.Problem> {
-  const problem = unsupported(request.headers)
-  if (problem !== undefined) return yield* Effect.fail(problem)
+  const unread = unsupported(request.headers)
+  if (unread !== undefined) return yield* Effect.fail(unread)
   const body = yield* read(request, limits.body)
-  return isTooDeep(body) ? yield* Effect.fail(tooDeep) : body
+  const exceeded = JsonBounds.exceeded(body)
+  if (exceeded === undefined) return body
+  const problem = exceeded.bound === "values" ? tooMany : tooDeep
+  return yield* Effect.fail({ ...problem, why: exceeded.why })
 })
-const tooDeep: Problem.Problem = { status: 400, code: "TRP0704", why: `it is nested deeper than ${deepest}` }
+const tooMany = { status: 413, code: "TRP0705" } as const
+const tooDeep = { status: 400, code: "TRP0704" } as const
 
 /** A body of JSON, or none. */
 const json = Effect.fnUntraced(function* (request: Request, limits: Limits): Effect.fn.Return<string, Problem.Problem> {

@@ -3,15 +3,18 @@ import type { Problem } from "./Problem.ts"
 
 const tooLarge = (limit: number): Problem => ({ status: 413, code: "TRP0705", why: `${limit} bytes are allowed` })
 
-/** The text of a body of at most `limit` bytes: what is longer is not kept. */
-export const read = (request: Request, limit: number): Effect.Effect<string, Problem> =>
+/** The text of the body of a request or a response, of at most `limit` bytes: what is longer is not kept. */
+export const read = (
+  { body, headers }: Pick<Request, "body" | "headers">,
+  limit: number
+): Effect.Effect<string, Problem> =>
   Effect.tryPromise({
     try: async () => {
-      if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge(limit)
+      if (Number(headers.get("content-length") ?? 0) > limit) throw tooLarge(limit)
       const decoder = new TextDecoder("utf-8", { fatal: true })
       let text = ""
       let bytes = 0
-      for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) {
+      for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
         bytes += chunk.length
         if (bytes > limit) throw tooLarge(limit)
         text += decoder.decode(chunk, { stream: true })
@@ -23,29 +26,6 @@ export const read = (request: Request, limit: number): Effect.Effect<string, Pro
         ? (cause as Problem)
         : { status: 400, code: "TRP0704", why: "it is no UTF-8, or it ended early" }
   })
-
-/** A few bytes of a deeply nested body cost a schema much: what is deeper is not looked at. */
-export const deepest = 100
-
-/** Whether JSON is nested deeper than `deepest`, without parsing it. */
-export const isTooDeep = (json: string): boolean => {
-  let depth = 0
-  for (let i = 0; i < json.length; i++) {
-    switch (json[i]) {
-      case '"':
-        for (i++; i < json.length && json[i] !== '"'; i++) if (json[i] === "\\") i++
-        break
-      case "{":
-      case "[":
-        if (++depth > deepest) return true
-        break
-      case "}":
-      case "]":
-        depth--
-    }
-  }
-  return false
-}
 
 /** The type of a body without its parameters, in lower case; empty when it says none. */
 export const mediaType = (headers: Headers): string =>

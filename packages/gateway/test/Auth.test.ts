@@ -225,6 +225,53 @@ describe("keys", () => {
     server.close().closeAllConnections()
   })
 
+  it("of more than 256 KiB, or of more JSON than a set has, are not read to their end, and the log says so once", async () => {
+    const log = vi.spyOn(console, "log").mockReturnValue()
+    const lines = (text: string) => log.mock.calls.filter((call) => call.join(" ").includes(text)).length
+    log.mockClear()
+    const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true })
+    const key = { ...(await exportJWK(publicKey)), kid: "1" }
+    const bare = JSON.stringify({ keys: [key], more: "" }).length
+    const sets = [
+      { keys: [key], more: "x".repeat(262_145 - bare) },
+      { keys: [key], more: Array.from({ length: 10_000 }, () => 0) },
+      { keys: [key], more: JSON.parse("[".repeat(20) + "]".repeat(20)) as unknown },
+      { keys: [key], more: "x".repeat(262_144 - bare) }
+    ]
+    let fetched = 0
+    let sent = 0
+    const cut = Promise.withResolvers<void>()
+    const server = createServer((_, response) => {
+      const set = sets[fetched++ - 1]
+      response.setHeader("content-type", "application/json")
+      if (set !== undefined) return void response.end(JSON.stringify(set))
+      const more = () => {
+        do sent += 65_536
+        while (response.write(" ".repeat(65_536)) && sent < 100_000_000)
+      }
+      response.on("drain", more).on("close", () => cut.resolve())
+      more()
+    }).listen(0, "127.0.0.1")
+    await once(server, "listening")
+    const jwksUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json?code=secret`
+    await using shop = await gateway({ auth: { jwksUrl } })
+    const clock = vi.spyOn(performance, "now")
+    const bearer = await signed("ES256", privateKey)
+    const send = async (ms: number) => {
+      clock.mockReturnValue(ms)
+      return (await shop.post(place, order, { authorization: `Bearer ${bearer}` })).status
+    }
+    assert.strictEqual(await send(0), 503)
+    await cut.promise
+    assert.isBelow(sent, 50_000_000, "an endless one is cut off")
+    assert.deepStrictEqual([await send(1_000), await send(2_000), await send(3_000)], [503, 503, 503])
+    assert.strictEqual(lines("TRP0712"), 1)
+    assert.strictEqual(await send(4_000), 200)
+    assert.deepStrictEqual([fetched, lines("there again"), lines("code=secret")], [5, 1, 0])
+    clock.mockRestore()
+    server.close().closeAllConnections()
+  })
+
   it("that are new are found, and old ones forgotten, though the clock was an hour ahead when they were fetched", async () => {
     const pairs = await Promise.all([1, 2].map(() => generateKeyPair("ES256", { extractable: true })))
     const keys = await Promise.all(

@@ -274,6 +274,29 @@ describe("a body", () => {
       )
   })
 
+  it("of more than 50,000 values is refused before it is parsed, as a command and as a CloudEvent", async () => {
+    await using shop = await gateway()
+    const list = (count: number) => ({ cents: 7, more: Array.from({ length: count }, () => 0) })
+    const names = { cents: 7, more: Object.fromEntries(Array.from({ length: 60_000 }, (_, i) => [`n${i}`, 0])) }
+    const event = (data: object) =>
+      shop.post(
+        "/v1/shop",
+        JSON.stringify({ specversion: "1.0", type: "shop.Order.place", subject: "o-1", source: "s", id: "1", data }),
+        {
+          "content-type": "application/cloudevents+json"
+        }
+      )
+    const parse = vi.spyOn(JSON, "parse")
+    for (const body of [list(49_998), names]) {
+      assert.deepStrictEqual(await refused(shop.post(place, JSON.stringify(body))), [413, "TRP0705"])
+      assert.deepStrictEqual(await refused(event(body)), [413, "TRP0705"])
+    }
+    assert.isTrue(parse.mock.calls.every(([text]) => text.length < 1_000))
+    parse.mockRestore()
+    assert.strictEqual((await shop.post(place, JSON.stringify(list(49_997)))).status, 200)
+    assert.strictEqual((await event(list(49_900))).status, 200)
+  })
+
   it("that is no UTF-8 cannot be read", async () => {
     await using shop = await gateway()
     assert.deepStrictEqual(await refused(shop.post(place, new Uint8Array([0x22, 0xff, 0x22]))), [400, "TRP0704"])

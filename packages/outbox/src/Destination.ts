@@ -46,6 +46,8 @@ const memory = { rows: 2_000, bytes: 8 * 1024 ** 2 }
 const portion = { rows: Publisher.batchLimit, bytes: Kept.page.bytes }
 /** From so many rows on an atomic batch costs less than single messages one after another. */
 const worthBatch = 100
+/** How long, in ms, single messages are published after the server refused a batch because of the batches of others. */
+const crowdedMs = 5_000
 /** Single messages of different keys that are on their way at once. */
 const keysAtOnce = 64
 /** An owner that paused for longer than this, in ms, has its whole lane compared before it goes on. */
@@ -75,6 +77,8 @@ interface State {
   located: number
   /** After a refusal or no answer: messages go one by one, until they are all new to the stream. */
   careful: boolean
+  /** The stream takes no batches until then (monotonic ms): others have as many under way as the server allows. */
+  crowdedUntil: number
   failures: number
 }
 
@@ -103,6 +107,7 @@ export const run = (
     wanted: 1,
     located: 0,
     careful: false,
+    crowdedUntil: 0,
     failures: 0
   }
   const work = Latch.makeUnsafe(true)
@@ -210,18 +215,26 @@ export const run = (
       yield* Lease.check
       const now = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
       const together = state.mode === "ingest" ? 2 : state.mode === "batch" ? worthBatch : Number.POSITIVE_INFINITY
-      let sent: number
-      if (state.careful || rows.length < together) {
-        sent = yield* lane === undefined ? singlesByKey(rows) : singles(rows)
-      } else {
-        const send = state.mode === "ingest" ? Publisher.ingest : Publisher.batch
-        const ack = yield* send(rows.map(outgoing), expected(now))
-        if (ack.count === 0) return yield* Effect.fail("the stream took none of them")
-        sent = acknowledged(rows, ack, now)
-      }
+      const alone = state.careful || rows.length < together || now < state.crowdedUntil
+      const ack = alone ? undefined : yield* batch(rows, now)
+      if (ack?.count === 0) return yield* Effect.fail("the stream took none of them")
+      const sent =
+        ack !== undefined
+          ? acknowledged(rows, ack, now)
+          : yield* lane === undefined ? singlesByKey(rows) : singles(rows)
       yield* hit("after publish")
       yield* published(stream, sent)
     })
+
+  /** All rows at once; `undefined` if the server refused them because of the batches of others: it has none of them. */
+  const batch = (rows: ReadonlyArray<Row>, now: number) => {
+    const send = state.mode === "ingest" ? Publisher.ingest : Publisher.batch
+    return Effect.catchIf(send(rows.map(outgoing), expected(now)), isCrowded, () => {
+      state.crowdedUntil = now + crowdedMs
+      // The refusal may have taken its time.
+      return Effect.as(Lease.check, undefined)
+    })
+  }
 
   /** Own events, each after the acknowledgement of the one before: a later one in the lane would hide that it is missing. */
   const singles = (rows: ReadonlyArray<Row>) =>
@@ -346,6 +359,15 @@ export const run = (
 /** JetStream's 10054: larger than the stream's `max_msg_size`. */
 const isForGood = (error: unknown): boolean =>
   error instanceof Publisher.PublishError && error.reason._tag === "Refused" && error.reason.code === 10054
+
+/**
+ * JetStream's answers to a batch when too many are under way on its stream, 50 atomic ones (10210) or 1,000 of fast ingest
+ * (10211), whoever began them. The last message of an atomic batch gets 10176 then: those before it were refused.
+ */
+const isCrowded = (error: unknown): boolean =>
+  error instanceof Publisher.PublishError &&
+  error.reason._tag === "Refused" &&
+  [10176, 10210, 10211].includes(error.reason.code)
 
 const sizeOf = (row: Row): number => Buffer.byteLength(row.body) + row.headers.length + 512
 /** Most are far from it: a character has 3 bytes at most. */

@@ -1,4 +1,4 @@
-import { Envelope, Key, type Message, Subject } from "@troupe/contract"
+import { Envelope, JsonBounds, Key, type Message, Subject } from "@troupe/contract"
 import { DbError, type Handle, Transaction } from "@troupe/postgres"
 import { sql } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
@@ -6,7 +6,10 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 
-/** A message that cannot be put on the wire: its payload is not what the contract declares, or its key has no subject token. */
+/**
+ * A message that cannot be put on the wire: its payload is not what the contract declares or exceeds `JsonBounds`, or its
+ * key has no subject token.
+ */
 export class EnqueueError extends Schema.TaggedError<EnqueueError>()("EnqueueError", {
   to: Schema.String,
   why: Schema.String
@@ -60,6 +63,8 @@ const rowOf = ({ key, payload, target, to }: Message, options: Options, span?: E
     return new EnqueueError({ to, why: `the key ${JSON.stringify(key.slice(0, 80))} has no subject token` })
   const body = target.payload.encode(payload)
   if (!body.ok) return new EnqueueError({ to, why: body.why })
+  const exceeded = JsonBounds.exceeded(body.text)
+  if (exceeded !== undefined) return new EnqueueError({ to, why: exceeded.why })
   const id = options.id ?? SecureRandom.uuidV7Unsafe()
   const time = new Date().toISOString()
   // `ce-source` is the service whose database this is: the owner that adopts the row writes it.

@@ -6,6 +6,7 @@ import { jetstream, jetstreamManager, type StreamConfig } from "@nats-io/jetstre
 import { headers } from "@nats-io/nats-core"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
 import { NatsServer } from "@troupe/embedded"
+import { crowd, type Crowd, type Kind } from "./crowd.ts"
 import { type Capabilities, Nats, Topology } from "@troupe/nats"
 import { Relay } from "@troupe/outbox"
 import { Migrations, Sql } from "@troupe/postgres"
@@ -28,6 +29,8 @@ export interface Outbox {
   /** What a stream has, in order. */
   read(stream: string, filter: string): Promise<ReadonlyArray<Seen>>
   publish(subject: string, id: string, body: string): Promise<unknown>
+  /** Takes all batches that the server allows, as `crowd` does, until the scope ends. */
+  crowd(subjects: ReadonlyArray<string>, kinds: ReadonlyArray<Kind>): Effect.Effect<Crowd, never, Scope.Scope>
   readonly streams: {
     add(name: string, more?: Partial<StreamConfig>): Promise<unknown>
     update(name: string, more: Partial<StreamConfig>): Promise<unknown>
@@ -107,6 +110,7 @@ export const make = (lowered: Partial<Capabilities> = {}): Effect.Effect<Outbox,
           wire.set("Nats-Msg-Id", id)
           return jetstream(connection).publish(subject, body, { headers: wire })
         }),
+      crowd: (subjects, kinds) => crowd(nats.url, subjects, kinds),
       streams: {
         add: (name, more) =>
           on(async (connection) => {

@@ -1,29 +1,46 @@
-/** All of a body, or nothing when it has more bytes than `most`; the rest is not read then. */
+/**
+ * The bytes of a body, if it has exactly `length`. Keeps no more than these, and reads no further once there are more, or
+ * once `signal` is aborted.
+ */
 export const read = async (
   body: ReadableStream<Uint8Array> | null,
-  most: number
+  length: number,
+  signal?: AbortSignal
 ): Promise<Uint8Array<ArrayBuffer> | undefined> => {
-  if (body === null) return new Uint8Array()
-  const chunks: Array<Uint8Array> = []
-  let length = 0
-  const reader = body.getReader()
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) break
-    length += value.length
-    if (length > most) {
-      await reader.cancel()
-      return undefined
-    }
-    chunks.push(value)
-  }
   const all = new Uint8Array(length)
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
+  return (await fill(all, body, signal)) === length ? all : undefined
+}
+
+/** The first bytes of a body, at most `most`; the rest is not read. */
+export const first = async (body: ReadableStream<Uint8Array> | null, most: number): Promise<Uint8Array> => {
+  const all = new Uint8Array(most)
+  return all.subarray(0, await fill(all, body))
+}
+
+/** How many bytes were read: more than there is room for, when the body has more. */
+const fill = async (
+  all: Uint8Array,
+  body: ReadableStream<Uint8Array> | null,
+  signal?: AbortSignal
+): Promise<number> => {
+  if (body === null) return 0
+  const reader = body.getReader()
+  const cancel = () => void reader.cancel().catch(() => {})
+  signal?.addEventListener("abort", cancel)
+  try {
+    let at = 0
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return at
+      all.set(value.subarray(0, all.length - at), at)
+      at += value.length
+      if (at <= all.length) continue
+      cancel()
+      return at
+    }
+  } finally {
+    signal?.removeEventListener("abort", cancel)
   }
-  return all
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })

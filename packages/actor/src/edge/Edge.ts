@@ -1,4 +1,4 @@
-import { Reason, Text } from "@troupe/contract"
+import { JsonBounds, Reason, Text } from "@troupe/contract"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -6,6 +6,7 @@ import type { AnyActor, EdgeOptions } from "../Actor.ts"
 import type { Refused } from "../Handler.ts"
 import * as Body from "./Body.ts"
 import * as Protocol from "./Protocol.ts"
+import { Room } from "./Room.ts"
 import * as Signature from "./Signature.ts"
 import * as Turns from "./Turns.ts"
 
@@ -69,27 +70,12 @@ const answer = async (
   given: ReadonlyArray<string> | (() => ReadonlyArray<string>)
 ): Promise<Response> => {
   if (request.method !== "POST") return refused(405, "a host posts here")
-  const time = request.headers.get(Signature.headers.time) ?? ""
-  const id = request.headers.get(Signature.headers.id) ?? ""
-  const signature = request.headers.get(Signature.headers.signature) ?? ""
-  const off = Math.abs(Effect.runSync(Clock.currentTimeMillis) - Number(time))
-  if (time === "" || id === "" || Number.isNaN(off)) return refused(401, "it is not signed")
-  if (off > Signature.window) return refused(401, `its time is ${Math.round(off / 1_000)} s off: compare the clocks`)
-  let secrets: ReadonlyArray<string>
-  try {
-    secrets = typeof given === "function" ? given() : given
-  } catch (error) {
-    return refused(500, Reason.text(error))
-  }
-  const body = await Body.read(request.body, Protocol.limit)
-  if (body === undefined) return refused(413, `it has more than ${Protocol.limit} bytes`)
-  const secret = await Signature.signer(secrets, signature, Signature.ofCall(new URL(request.url), time, id), body)
-  if (secret === undefined) return refused(401, "no secret here signed it, or not for this path")
-
-  const text = Body.text(body)
-  const read = text === undefined ? undefined : Protocol.call.decode(text)
-  if (read?.ok !== true) return refused(400, `it is no call: ${read?.why ?? "it is not UTF-8"}`)
-  const call = read.value as Protocol.Call
+  const head = await signedHead(request, given)
+  if (head instanceof Response) return head
+  const body = await verified(request, head.body)
+  if (body instanceof Response) return body
+  const call = callOf(body)
+  if (call instanceof Response) return call
   const runner = runners.get(call.actor)
   if (runner === undefined) return refused(409, `it has no ${call.actor}, but ${[...runners.keys()].join(", ")}`)
   const here = Protocol.dialect(runner.actor)
@@ -100,11 +86,91 @@ const answer = async (
   const encoded = Protocol.answer.encode({ lines: ran.value } satisfies Protocol.Answer)
   if (!encoded.ok) return refused(500, encoded.why)
   let bytes = new TextEncoder().encode(encoded.text)
-  if (bytes.length > Protocol.limit) bytes = tooLarge
-  const signed = await Signature.sign(secret, Signature.ofAnswer(signature), bytes)
+  if (bytes.length > Protocol.limit || Protocol.isTooMuch(encoded.text, ran.value)) bytes = tooLarge
+  const said = await Signature.describe(bytes)
+  const signed = await Signature.sign(head.secret, Signature.ofAnswer(head.signature, said))
   return new Response(bytes, {
-    headers: { "content-type": "application/json", [Signature.headers.signature]: signed }
+    headers: {
+      "content-type": "application/json",
+      ...Signature.describing(said),
+      [Signature.headers.signature]: signed
+    }
   })
+}
+
+/** What is known of a call before its body is read. */
+interface Head {
+  readonly body: Signature.Described
+  readonly signature: string
+  /** The one that signed it. */
+  readonly secret: string
+}
+
+/** Verifies the head of a call, or says why it is refused. */
+const signedHead = async (
+  request: Request,
+  given: ReadonlyArray<string> | (() => ReadonlyArray<string>)
+): Promise<Head | Response> => {
+  const time = request.headers.get(Signature.headers.time) ?? ""
+  const id = request.headers.get(Signature.headers.id) ?? ""
+  const signature = request.headers.get(Signature.headers.signature) ?? ""
+  const off = Math.abs(Effect.runSync(Clock.currentTimeMillis) - Number(time))
+  if (time === "" || id === "" || signature === "" || Number.isNaN(off)) return refused(401, "it is not signed")
+  if (request.headers.get(Signature.headers.protocol) !== Signature.protocol)
+    return refused(409, `it speaks protocol ${Signature.protocol} of edges; the host another one`)
+  if (off > Signature.window) return refused(401, `its time is ${Math.round(off / 1_000)} s off: compare the clocks`)
+  const body = Signature.described(request.headers)
+  if (body === undefined) return refused(401, "its body is not described")
+  let secrets: ReadonlyArray<string>
+  try {
+    secrets = typeof given === "function" ? given() : given
+  } catch (error) {
+    return refused(500, Reason.text(error))
+  }
+  const secret = await Signature.signer(secrets, signature, Signature.ofCall(new URL(request.url), time, id, body))
+  if (secret === undefined) return refused(401, "no secret here signed it, or not for this host and path")
+  return { body, signature, secret }
+}
+
+/** Memory for the bodies that are not verified yet, in this isolate: for two calls as large as they may be. */
+const room = new Room(2 * Protocol.limit)
+
+/** ms that a body may take. Its host waits no longer for the answer. */
+const patience = 15_000
+
+/** Reads the body that a signed head describes, or says why it is refused. */
+const verified = async (
+  request: Request,
+  { hash, length }: Signature.Described
+): Promise<Uint8Array<ArrayBuffer> | Response> => {
+  if (length > Protocol.limit) return refused(413, `it has more than ${Protocol.limit} bytes`)
+  const now = performance.now()
+  const place = room.enter(length, now, now + patience)
+  if (place === undefined) return refused(429, "it reads as many bodies as it has memory for")
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), patience)
+  try {
+    const body = await Body.read(request.body, length, late.signal)
+    if (body !== undefined && (await Signature.describe(body)).hash === hash) return body
+    return late.signal.aborted
+      ? refused(408, `its body took longer than ${patience} ms`)
+      : refused(401, "its body is not the one that was signed")
+  } catch {
+    return refused(400, "its body ended early")
+  } finally {
+    clearTimeout(timer)
+    room.leave(place)
+  }
+}
+
+/** Reads a call, or says why it is refused. */
+const callOf = (body: Uint8Array): Protocol.Call | Response => {
+  const text = Body.text(body)
+  if (text === undefined) return refused(400, "it is no call: it is not UTF-8")
+  const why = JsonBounds.exceeded(text, Protocol.bounds)?.why
+  if (why !== undefined) return refused(413, why)
+  const read = Protocol.call.decode(text)
+  return read.ok ? (read.value as Protocol.Call) : refused(400, `it is no call: ${read.why}`)
 }
 
 const tooLarge = new TextEncoder().encode(JSON.stringify({ tooLarge: true } satisfies Protocol.TooLarge))

@@ -1,6 +1,7 @@
-import { Json } from "@troupe/contract"
+import { Json, JsonBounds } from "@troupe/contract"
 import * as Schema from "effect/Schema"
 import type { Declared } from "../Actor.ts"
+import * as Signature from "./Signature.ts"
 
 /** What both ends say, in JSON. All that a contract or a state declares travels as the text that is stored and sent. */
 
@@ -77,13 +78,40 @@ const Outcome = Schema.Union([
 export interface Answer extends Schema.Schema.Type<typeof Answer> {}
 const Answer = Schema.Struct({ lines: Schema.Array(Schema.Array(Outcome)) })
 
-/** Said instead, when the answer would have more bytes than `limit`. */
+/** Said instead, when the answer would have more bytes than `limit`, or `isTooMuch`. */
 export interface TooLarge extends Schema.Schema.Type<typeof TooLarge> {}
 const TooLarge = Schema.Struct({ tooLarge: Schema.Literal(true) })
 export const answer = Json.make(Schema.Union([Answer, TooLarge]))
 
 /** Bytes that either end reads at most. */
 export const limit = 32 * 1024 ** 2
+
+/** What either end parses at most; an answer has no more values than these with those of its texts. */
+export const bounds: JsonBounds.Bounds = { values: 500_000, depth: 10 }
+
+/** Maximum depth of a text in an answer. */
+const deepest = 1_000
+
+/** True if an answer, `json` as text, has more to decode than a host does without holding up others. */
+export const isTooMuch = (json: string, lines: Answer["lines"]): boolean => {
+  let left = bounds.values - JsonBounds.measure(json, bounds).values
+  for (const outcome of lines.flat()) {
+    for (const text of textsOf(outcome)) {
+      if (left < 0) return true
+      const { depth, values } = JsonBounds.measure(text, { values: left, depth: deepest })
+      if (depth > deepest) return true
+      left -= values
+    }
+  }
+  return left < 0
+}
+
+const textsOf = (outcome: Outcome): ReadonlyArray<string> => {
+  if (outcome.kind === "refused") return [outcome.error]
+  if (outcome.kind !== "done") return []
+  const payloads = outcome.staged.flatMap((item) => ("payload" in item ? [item.payload] : []))
+  return [outcome.reply, outcome.state ?? "", ...payloads]
+}
 
 /**
  * What an end declares of an actor. Where the two differ nothing is handled: a state would be written in a shape that the
@@ -93,7 +121,7 @@ export const dialect = ({ ref, state }: Declared): string => {
   const commands = Object.entries(ref.commands)
   const events = Object.entries(ref.definition.events).map(([name, { version }]) => `${name} ${version}`)
   return [
-    "protocol 1",
+    `protocol ${Signature.protocol}`,
     `contract ${commands[0]?.[1].target.contract ?? 1}`,
     `state ${state.version}`,
     `commands ${commands.map(([name]) => name).sort()}`,

@@ -1,4 +1,4 @@
-import { Codes, Declaration, Key, Reason, type Reply, Subject } from "@troupe/contract"
+import { Codes, Declaration, JsonBounds, Key, Reason, type Reply, Subject } from "@troupe/contract"
 import { type Db } from "@troupe/postgres"
 import { type Commit, Lease, passes, sqlState } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
@@ -235,6 +235,8 @@ const encode = (consumer: Consumer, delivery: Delivery, turn: Turn.Turn, maxPayl
     if (typeof row === "string") return refuse(row)
     const size = Buffer.byteLength(row.body) + row.text.length + overhead
     if (size > maxPayload) return refuse(`${row.headers["ce-type"]}: ${size} bytes, over max_payload ${maxPayload}`)
+    const exceeded = JsonBounds.exceeded(row.body)
+    if (exceeded !== undefined) return refuse(`${row.headers["ce-type"]}: ${exceeded.why}`)
     if (item.kind === "timer") timers.push(timer(delivery, item, row))
     else sent.push(row)
   }

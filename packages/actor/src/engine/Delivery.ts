@@ -1,4 +1,4 @@
-import { type Codes, Envelope, Key, Subject } from "@troupe/contract"
+import { type Codes, Envelope, JsonBounds, Key, Subject } from "@troupe/contract"
 import * as Body from "../edge/Body.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Id from "./id.ts"
@@ -76,11 +76,15 @@ export const open = (consumer: Consumer, incoming: Incoming, decode = true): Del
   }
   const event = command === undefined ? consumer.events.get(type) : undefined
   const version = envelope.version ?? 1
+  // What waits in Postgres kept the bounds when it was read, or was written before there were any.
+  const exceeded = decode && incoming.waited === undefined ? JsonBounds.exceeded(body) : undefined
   const payload = !decode
     ? { ok: true as const, value: undefined }
-    : event === undefined
-      ? command!.payload.decode(body)
-      : event.decode(body, version)
+    : exceeded !== undefined
+      ? { ok: false as const, why: exceeded.why }
+      : event === undefined
+        ? command!.payload.decode(body)
+        : event.decode(body, version)
   if (!payload.ok) {
     const refusal = refuse(event === undefined ? "TRP0201" : "TRP0209", payload.why)
     return event !== undefined && version > event.version ? { ...refusal, newer: true } : refusal

@@ -82,7 +82,7 @@ const unreadable: Failure = { code: "TRP0304", reason: "it was read, but cannot 
 const tooLarge: Protocol.Outcome = {
   kind: "failed",
   code: "TRP0303",
-  reason: `with its state, or with what it wants, it has over ${Protocol.limit} bytes`
+  reason: `with its state, or with what it wants, it has over ${Protocol.limit} bytes or ${Protocol.bounds.values} JSON values`
 }
 
 /** A turn that is to be run, and the state before it as text. */

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Edge } from "@troupe/actor/edge"
 import { Actor, State } from "@troupe/actor"
 import { Contract } from "@troupe/contract"
@@ -10,6 +10,7 @@ import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
 import * as Protocol from "../../src/edge/Protocol.ts"
 import * as Signature from "../../src/edge/Signature.ts"
+import { call } from "../../src/engine/EdgeCall.ts"
 import { TooMuch } from "../../src/engine/TooMuch.ts"
 import { declared, handled, meter, Meters, type Said } from "./meter.ts"
 import { type Fetch, served } from "./server.ts"
@@ -45,15 +46,39 @@ const ordered = ({ inbox, more, states, ...work }: Commit.Work) => {
 
 /** An edge that may say anything, and signs it. */
 const lying =
-  (say: (call: Protocol.Call) => unknown, lie: { readonly secret?: string; readonly to?: string } = {}): Fetch =>
+  (
+    say: (call: Protocol.Call) => unknown,
+    lie: { readonly secret?: string; readonly to?: string; readonly described?: Partial<Signature.Described> } = {}
+  ): Fetch =>
   async (request) => {
     const call = Protocol.call.decode(await request.text())
     assert.isTrue(call.ok)
     const body = new TextEncoder().encode(JSON.stringify(say((call as { value: unknown }).value as Protocol.Call)))
-    const signed = lie.to ?? request.headers.get(Signature.headers.signature)!
-    const signature = await Signature.sign(lie.secret ?? secret, Signature.ofAnswer(signed), body)
-    return new Response(body, { headers: { [Signature.headers.signature]: signature } })
+    const described = { ...(await Signature.describe(body)), ...lie.described }
+    const head = Signature.ofAnswer(lie.to ?? request.headers.get(Signature.headers.signature)!, described)
+    const signature = await Signature.sign(lie.secret ?? secret, head)
+    const headers = { ...Signature.describing(described), [Signature.headers.signature]: signature }
+    return new Response(body, { headers })
   }
+
+/** A body that gives `chunk` bytes each time it is read, as often as it is, and counts how often. */
+const endless = (chunk: number) => {
+  const counts = { pulled: 0, cancelled: 0 }
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>(
+    {
+      pull: (controller) => {
+        counts.pulled++
+        controller.enqueue(new Uint8Array(chunk))
+      },
+      cancel: () => void counts.cancelled++
+    },
+    { highWaterMark: 0 }
+  )
+  return { body, counts }
+}
+
+const handlers = { rest: () => {}, break: () => {}, read: () => ({ rolls: [], now: 0, clock: 0 }) }
+const tooLarge = "with its state, or with what it wants, it has over 33554432 bytes or 500000 JSON values"
 
 describe("a turn at the edge", () => {
   const batches: Record<string, ReadonlyArray<Said>> = {
@@ -201,11 +226,29 @@ describe("a turn at the edge", () => {
         const { work } = yield* handled(remote(url), [huge])
         assert.deepStrictEqual(
           work.more.dead!.map(({ code, reason }) => [code, reason]),
-          [["TRP0303", `with its state, or with what it wants, it has over ${Protocol.limit} bytes`]]
+          [["TRP0303", tooLarge]]
         )
       }).pipe(Effect.scoped),
     // 64 MB take their time on a busy machine.
     30_000
+  )
+
+  it.live("that wants more JSON values than a host decodes fails alone", () =>
+    Effect.gen(function* () {
+      const { commands, events, key } = Meters.Meter.definition
+      const answering = { ...commands, rest: Contract.command({ reply: Schema.Array(Schema.Int) }) }
+      const Many = Contract.make("meters", { Meter: Contract.actor({ key, events, commands: answering }) })
+      const many = Actor.make(Many.Meter, { state: Schema.Unknown, initial: 0 }).commands({
+        ...handlers,
+        rest: () => Array.from({ length: Protocol.bounds.values }, () => 0)
+      })
+      const url = yield* served(Edge.serve([many], { secrets: [secret] }).fetch)
+      const { work } = yield* handled(remote(url), [say("rest")])
+      assert.deepStrictEqual(
+        work.more.dead!.map(({ code, reason }) => [code, reason]),
+        [["TRP0303", tooLarge]]
+      )
+    }).pipe(Effect.scoped)
   )
 
   it.live("is asked for again when it was run behind one that the host does not take", () =>
@@ -382,8 +425,6 @@ describe("an edge that says what the contract does not declare", () => {
   )
 })
 
-const handlers = { rest: () => {}, break: () => {}, read: () => ({ rolls: [], now: 0, clock: 0 }) }
-
 describe("a message alone is parked", () => {
   it.live("that its edge reads otherwise than its host, though both declare the same", () =>
     Effect.gen(function* () {
@@ -402,6 +443,9 @@ describe("a message alone is parked", () => {
     }).pipe(Effect.scoped)
   )
 })
+
+/** What an edge of protocol 1 says to a call of another protocol, whose signature is not the one that it expects. */
+const ofProtocol1: Fetch = async () => new Response("no secret here signed it, or not for this path", { status: 401 })
 
 describe("the partition waits, and no message is to blame,", () => {
   const fine: Fetch = edge.fetch
@@ -425,10 +469,39 @@ describe("the partition waits, and no message is to blame,", () => {
       lying(() => ({ lines: [[none]] }), { to: "0".repeat(64) }),
       /TRP0309 .* not signed/
     ],
-    "when more bytes come than it may say": [
-      async () => new Response(new Uint8Array(Protocol.limit + 1)),
+    "when it says more bytes than it may": [
+      lying(() => ({ lines: [[none]] }), { described: { length: Protocol.limit + 1 } }),
       /TRP0309 .* has more than 33554432 bytes/
     ],
+    "when it has more bytes than it signed": [
+      lying(() => ({ lines: [[none]] }), { described: { length: 5 } }),
+      /TRP0309 .* is not the one that it signed/
+    ],
+    "when it has another hash than it signed": [
+      lying(() => ({ lines: [[none]] }), { described: { hash: "0".repeat(64) } }),
+      /TRP0309 .* is not the one that it signed/
+    ],
+    "when it has more JSON values than a host parses": [
+      lying(() => ({ lines: [[none]], more: Array.from({ length: Protocol.bounds.values }, () => 0) })),
+      /TRP0309 .* cannot be read: it has more than 500000 values/
+    ],
+    "when it is nested deeper than an answer is": [
+      lying(() => ({ lines: [[none]], more: JSON.parse("[".repeat(11) + "]".repeat(11)) as unknown })),
+      /TRP0309 .* cannot be read: it is nested deeper than 10/
+    ],
+    "when its texts have more JSON values than a host decodes": [
+      lying(() => ({ lines: [[{ ...none, state: `[${"0,".repeat(Protocol.bounds.values)}0]` }]] })),
+      /TRP0309 .* cannot be read: with its texts it has more JSON/
+    ],
+    "when a text of it is nested too deeply": [
+      lying(() => ({ lines: [[{ ...none, reply: "[".repeat(1_001) + "]".repeat(1_001) }]] })),
+      /TRP0309 .* cannot be read: with its texts it has more JSON/
+    ],
+    "when it has no memory left for the call": [
+      async () => new Response("it reads as many bodies as it has memory for", { status: 429 }),
+      /TRP0322 .* 429: it reads as many/
+    ],
+    "when it is of an older Troupe": [ofProtocol1, /TRP0310 .* 401: no secret here signed it/],
     "when it is too large as somebody says who has not our secret": [
       lying(() => ({ tooLarge: true }), { secret: other }),
       /TRP0309 .* not signed/
@@ -482,6 +555,19 @@ describe("the partition waits, and no message is to blame,", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("when its head is not signed, and nothing of its body is read", () =>
+    Effect.gen(function* () {
+      const { body, counts } = endless(65_536)
+      const described = Signature.describing({ length: Protocol.limit, hash: "0".repeat(64) })
+      const headers = { ...described, [Signature.headers.signature]: "0".repeat(64) }
+      const answer = vi.spyOn(globalThis, "fetch").mockImplementation(async () => new Response(body, { headers }))
+      yield* Effect.addFinalizer(() => Effect.sync(() => answer.mockRestore()))
+      const away = yield* Effect.flip(handled(remote("http://127.0.0.1:1/edge"), [say("rest")]))
+      assert.match((away as Error).message, /TRP0309 .* not signed/)
+      assert.deepStrictEqual([answer.mock.calls.length, counts.pulled], [1, 0])
+    }).pipe(Effect.scoped)
+  )
+
   it.live("when nobody is there", () =>
     Effect.gen(function* () {
       const url = yield* Effect.scoped(served(fine))
@@ -519,6 +605,38 @@ describe("the partition waits, and no message is to blame,", () => {
   )
 })
 
+it.live(
+  "a host has memory for two answers as large as they may be, and reads the next when one is read or given up",
+  () =>
+    Effect.gen(function* () {
+      const begun = [Latch.makeUnsafe(), Latch.makeUnsafe(), Latch.makeUnsafe()]
+      let read = 0
+      const verify = vi.spyOn(crypto.subtle, "verify")
+      yield* Effect.addFinalizer(() => Effect.sync(() => verify.mockRestore()))
+      const answers = vi.spyOn(globalThis, "fetch").mockImplementation(async (_, init) => {
+        const described = { length: Protocol.limit, hash: "0".repeat(64) }
+        const signature = (init!.headers as Record<string, string>)[Signature.headers.signature]!
+        const signed = await Signature.sign(secret, Signature.ofAnswer(signature, described))
+        const pull = () => (begun[read++]!.openUnsafe(), new Promise<void>(() => {}))
+        return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }), {
+          headers: { ...Signature.describing(described), [Signature.headers.signature]: signed }
+        })
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => answers.mockRestore()))
+      const asked = Effect.forkChild(call(remote("http://127.0.0.1:1/edge"), []))
+      const [first, second, third] = [yield* asked, yield* asked, yield* asked]
+      yield* begun[0]!.await
+      yield* begun[1]!.await
+      const turn = Effect.promise(() => new Promise(setImmediate))
+      while (verify.mock.settledResults.filter(({ type }) => type === "fulfilled").length < 3) yield* turn
+      yield* Effect.repeat(turn, { times: 10 })
+      assert.strictEqual(read, 2)
+      yield* Fiber.interrupt(first)
+      yield* begun[2]!.await
+      for (const one of [second, third]) yield* Fiber.interrupt(one)
+    }).pipe(Effect.scoped)
+)
+
 describe("an edge refuses", () => {
   const url = new URL("http://edge.test/edge?v=1")
   const body = new TextEncoder().encode(
@@ -537,26 +655,35 @@ describe("an edge refuses", () => {
   const post = (
     change: {
       readonly to?: string
-      readonly body?: Uint8Array<ArrayBuffer>
+      readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>
       readonly method?: string
       readonly headers?: object
       readonly signal?: AbortSignal
+      readonly described?: Partial<Signature.Described>
     } = {},
     { at = Date.now(), by = secret, there = edge } = {}
   ) =>
     Effect.promise(async () => {
       const id = "call 1"
-      const signature = await Signature.sign(by, Signature.ofCall(url, String(at), id), body)
+      const described = { ...(await Signature.describe(body)), ...change.described }
+      const signature = await Signature.sign(by, Signature.ofCall(url, String(at), id, described))
       const { headers } = Signature
-      const signed = { [headers.time]: String(at), [headers.id]: id, [headers.signature]: signature, ...change.headers }
+      const signed = {
+        [headers.protocol]: Signature.protocol,
+        [headers.time]: String(at),
+        [headers.id]: id,
+        ...Signature.describing(described),
+        [headers.signature]: signature,
+        ...change.headers
+      }
       const method = change.method ?? "POST"
       const response = await there.fetch(
         new Request(change.to ?? url, {
           method,
           signal: change.signal ?? null,
           headers: signed,
-          ...(method === "GET" ? {} : { body: change.body ?? body })
-        })
+          ...(method === "GET" ? {} : { body: change.body ?? body, duplex: "half" })
+        } as RequestInit)
       )
       return [response.status, await response.text()] as const
     })
@@ -593,7 +720,7 @@ describe("an edge refuses", () => {
   const cases: Record<string, readonly [call: Effect.Effect<readonly [number, string]>, status: number, why: RegExp]> =
     {
       "what is no post": [post({ method: "GET" }), 405, /posts/],
-      "what is not signed": [post({ headers: { [Signature.headers.signature]: "" } }), 401, /no secret here/],
+      "what is not signed": [post({ headers: { [Signature.headers.signature]: "" } }), 401, /not signed/],
       "what has no time": [post({ headers: { [Signature.headers.time]: "" } }), 401, /not signed/],
       "what says a wrong time": [post({ headers: { [Signature.headers.time]: "soon" } }), 401, /not signed/],
       "what was signed for another time": [
@@ -610,17 +737,36 @@ describe("an edge refuses", () => {
       "what was changed on its way": [
         post({ body: Uint8Array.from(body, (byte) => (byte === 107 ? 108 : byte)) }),
         401,
+        /not the one that was signed/
+      ],
+      "what was cut on its way": [post({ body: body.slice(1) }), 401, /not the one that was signed/],
+      "what has another length than was signed": [
+        post({ headers: { [Signature.headers.length]: String(body.length - 1) } }),
+        401,
         /no secret/
       ],
-      "what was signed for another path": [post({ to: "http://edge.test/other?v=1" }), 401, /for this path/],
-      "what was signed for another query": [post({ to: "http://edge.test/edge?v=2" }), 401, /for this path/],
+      "what has another hash than was signed": [
+        post({ headers: { [Signature.headers.hash]: "0".repeat(64) } }),
+        401,
+        /no secret/
+      ],
+      "what describes no body": [post({ headers: { [Signature.headers.length]: "0x10" } }), 401, /not described/],
+      "what was signed for another host": [post({ to: "http://edge.example/edge?v=1" }), 401, /for this host/],
+      "what was signed for another port": [post({ to: "http://edge.test:81/edge?v=1" }), 401, /for this host/],
+      "what a host of an older Troupe signed": [
+        post({ headers: { [Signature.headers.protocol]: "" } }),
+        409,
+        /protocol 2 of edges; the host another/
+      ],
+      "what was signed for another path": [post({ to: "http://edge.test/other?v=1" }), 401, /and path/],
+      "what was signed for another query": [post({ to: "http://edge.test/edge?v=2" }), 401, /and path/],
       "what was signed long ago": [
         Effect.suspend(() => post({}, { at: Date.now() - 6 * minutes })),
         401,
         /its time is 3\d\d s off/
       ],
       "what is signed for later": [Effect.suspend(() => post({}, { at: Date.now() + 6 * minutes })), 401, /s off/],
-      "what is too large": [post({ body: new Uint8Array(Protocol.limit + 1) }), 413, /bytes/]
+      "what is too large": [post({ described: { length: Protocol.limit + 1 } }), 413, /bytes/]
     }
   for (const [name, [call, status, why]] of Object.entries(cases)) {
     it.live(name, () =>
@@ -631,6 +777,55 @@ describe("an edge refuses", () => {
       })
     )
   }
+
+  it.live("to read anything of a body before the head of its call is verified", () =>
+    Effect.gen(function* () {
+      const { body, counts } = endless(65_536)
+      assert.strictEqual((yield* post({ body }, { by: other }))[0], 401)
+      assert.strictEqual((yield* post({ body: endless(1).body, described: { length: Protocol.limit + 1 } }))[0], 413)
+      assert.strictEqual(counts.pulled, 0)
+    })
+  )
+
+  it.live("to read more of a body than was signed", () =>
+    Effect.gen(function* () {
+      const { body, counts } = endless(100)
+      assert.strictEqual((yield* post({ body, described: { length: 250 } }))[0], 401)
+      assert.deepStrictEqual(counts, { pulled: 3, cancelled: 1 })
+    })
+  )
+
+  it.live("bodies for which it has no memory, and takes them when others are read or took too long", () =>
+    Effect.gen(function* () {
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+      yield* Effect.addFinalizer(() => Effect.sync(() => vi.useRealTimers()))
+      const silent = () => {
+        const begun = Latch.makeUnsafe()
+        const ended = Latch.makeUnsafe()
+        const body = new ReadableStream<Uint8Array<ArrayBuffer>>(
+          { pull: () => (begun.openUnsafe(), new Promise(() => {})), cancel: () => void ended.openUnsafe() },
+          { highWaterMark: 0 }
+        )
+        return { body, begun, ended }
+      }
+      const open = Effect.gen(function* () {
+        const { begun, body, ended } = silent()
+        const call = yield* Effect.forkChild(post({ body, described: { length: Protocol.limit } }))
+        yield* begun.await
+        return { call, ended }
+      })
+      const held = [yield* open, yield* open]
+      // Of another edge of the isolate, too.
+      const there = Edge.serve([meter], { secrets: [secret] })
+      assert.deepStrictEqual(yield* post({}, { there }), [429, "it reads as many bodies as it has memory for"])
+      vi.advanceTimersByTime(15_000)
+      for (const { call, ended } of held) {
+        yield* ended.await
+        assert.strictEqual((yield* Fiber.join(call))[0], 408)
+      }
+      assert.strictEqual((yield* post({}, { there }))[0], 200)
+    }).pipe(Effect.scoped)
+  )
 
   it("to start with secrets that are none, and with two actors of one name", () => {
     assert.throws(() => Edge.serve([meter], { secrets: [undefined, ""] }), /no secret is set/)

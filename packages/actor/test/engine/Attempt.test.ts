@@ -1,6 +1,6 @@
 import { Actor, Subscriber } from "@troupe/actor"
 import { assert, describe, it } from "@effect/vitest"
-import { Envelope, type Event, Key } from "@troupe/contract"
+import { Envelope, type Event, Json, Key } from "@troupe/contract"
 import type { Db } from "@troupe/postgres"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -136,6 +136,7 @@ describe("a timer, encoded", () => {
     })
   )
 
+  const zeros = Array.from({ length: 50_000 }, () => 0)
   const wrong: Record<
     string,
     readonly [handle: (self: Self) => void, code: string, reason: RegExp, maxPayload?: number]
@@ -155,6 +156,12 @@ describe("a timer, encoded", () => {
       (self) => self.send(Bank.Safe.at("s-1").put({ cents: 0.5 }), { after: 1 }),
       "TRP0303",
       /^bank\.Safe\.put: Expected an integer/
+    ],
+    "with more JSON values than its receiver decodes": [
+      (self) =>
+        self.send({ ...put, payload: zeros, target: { ...put.target, payload: Json.make(Schema.Unknown) } } as never),
+      "TRP0303",
+      /^bank\.Safe\.put: it has more than 50000 values/
     ],
     "with a delay that is none": [(self) => self.timer("t", -1, put), "TRP0301", /-1 ms is no delay for a timer/],
     "with a name that is none": [(self) => self.cancelTimer("~x"), "TRP0301", /"~x" is no name for a timer/]

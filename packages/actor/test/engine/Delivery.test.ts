@@ -90,12 +90,17 @@ describe("a message for a subscriber", () => {
 })
 
 describe("a message is refused", () => {
+  const zeros = (count: number) => JSON.stringify({ cents: 5, more: Array.from({ length: count }, () => 0) })
   const cases: ReadonlyArray<readonly [code: string, why: string, Incoming, Consumer.Consumer]> = [
     ["TRP0201", "Expected", command({ body: '{"cents":"5"}' }), till],
     ["TRP0201", "JSON", command({ body: "{" }), till],
     ["TRP0201", "JSON", command({ body: "" }), till],
     ["TRP0201", "JSON", command({ body: '\ufeff{"cents":5}' }), till],
     ["TRP0201", "it is not UTF-8", command({ body: new Uint8Array([0x22, 0xff, 0x22]) }), till],
+    ["TRP0201", "it has more than 50000 values", command({ body: zeros(50_000) }), till],
+    ["TRP0201", "it is nested deeper than 100", command({ body: "[".repeat(101) }), till],
+    ["TRP0209", "it has more than 50000 values", event({ body: zeros(50_000) }), books],
+    ["TRP0209", "it is nested deeper than 100", event({ body: "[".repeat(101) }), books],
     ["TRP0202", "has no refund", command({ subject: "cmd.shop.3.Till.refund.t-1", type: "shop.Till.refund" }), till],
     ["TRP0202", "contract is 9", command({ subject: "cmd.shop.3.Till.x.t-1", type: "shop.Till.x", contract: 9 }), till],
     ["TRP0203", "ce-id is missing", incoming({ subject: "cmd.shop.3.Till.pay.t-1" }), till],
@@ -132,6 +137,12 @@ describe("a message is refused", () => {
       [event({ version: 2, body: "{}" }), books]
     ] as const)
       assert.isUndefined(refused(Delivery.open(consumer, message)).newer)
+  })
+
+  it("but for one that waited in Postgres, however many values it has: it was taken before there was a bound", () => {
+    const message = command({ body: zeros(50_000) })
+    const parked = { ...message, waited: { kind: "parked", key: "t-1", n: 1, attempts: 1 } } as const
+    assert.deepStrictEqual(opened(Delivery.open(till, parked)).payload, { cents: 5 })
   })
 
   it("and its caller is told, when that can be done", () => {
