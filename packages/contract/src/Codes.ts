@@ -208,6 +208,10 @@ const ofOperators = {
     what: "the stream is gone",
     todo: "nothing: it is created anew, and filled with what the outbox keeps; see who deleted it, or why its store is empty"
   },
+  TRP0325: {
+    what: "the process was ended while its host ran",
+    todo: "do not call process.exit in handlers or beside them; SIGTERM ends a host once its work is done"
+  },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
   TRP0503: { what: "the database is not migrated", todo: "run troupe migrate" },

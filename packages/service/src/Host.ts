@@ -78,6 +78,11 @@ export interface Options {
     readonly endAfterCpu?: Duration.Input
     readonly endAfter?: Duration.Input
   }
+  /**
+   * The program's own listener for `uncaughtException`: the host takes its place while it runs, and ends the process upon
+   * an exception that no handler caused. Without it the host does that only where nobody else listens.
+   */
+  readonly onUncaught?: (error: unknown) => void
 }
 
 /** One process that runs a service, and owns its share of the partitions of each consumer among all that do. */
@@ -184,7 +189,7 @@ const start = (
   { face, guard, heartbeat, id, lease }: Life
 ): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Agendas | Scope.Scope> =>
   Effect.gen(function* () {
-    yield* Uncaught.watch
+    yield* Uncaught.watch(options.onUncaught)
     for (const actor of service.actors) {
       const why = "edge" in actor ? EdgeCall.unfit(actor) : undefined
       if (why !== undefined) return yield* failure("TRP0101", `the edge of ${actor.ref.name}`, why)

@@ -13,6 +13,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { until200 } from "../dev/Probe.ts"
 import { failure, reason } from "../Failure.ts"
+import { onUncaught } from "../onUncaught.ts"
 import { Discovery, load } from "../service/index.ts"
 import * as Settings from "../Settings.ts"
 import * as address from "./address.ts"
@@ -61,7 +62,8 @@ const serviceUrl = (
 ) =>
   Effect.gen(function* () {
     const databaseUrl = yield* Settings.required("DATABASE_URL", options.databaseUrl)
-    const { health, url } = Context.get(yield* Layer.build(Host.layer(service, { ...options, databaseUrl })), Host)
+    const host = Host.layer(service, { ...options, databaseUrl, onUncaught })
+    const { health, url } = Context.get(yield* Layer.build(host), Host)
     yield* Effect.repeat(health, { until: ({ ready }) => ready, schedule: Schedule.spaced("50 millis") })
     return url
   })
