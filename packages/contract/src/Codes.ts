@@ -212,6 +212,10 @@ const ofOperators = {
     what: "the process was ended while its host ran",
     todo: "do not call process.exit in handlers or beside them; SIGTERM ends a host once its work is done"
   },
+  TRP0429: {
+    what: "JetStream does not answer",
+    todo: "see that nats-server runs and the stream has a leader; what waits for it goes on by itself"
+  },
   TRP0501: { what: "cannot connect to PostgreSQL", todo: "check DATABASE_URL and that PostgreSQL runs" },
   TRP0502: { what: "PostgreSQL is too old", todo: "use PostgreSQL 15 or newer" },
   TRP0503: { what: "the database is not migrated", todo: "run troupe migrate" },

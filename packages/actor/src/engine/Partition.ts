@@ -124,6 +124,7 @@ export const session = (
           filter: filter(p),
           headersOnly: claimed !== undefined,
           after: SetBack.readFrom(cursors[stream]),
+          setBack: setBack || SetBack.isIn(cursors[stream]),
           into: claimed === undefined ? into : yield* Unclaimed.make(progress, claimed, stream, mailbox),
           moved: Cursor.follow(progress, mailbox, stream, filter(p))
         })
