@@ -212,6 +212,22 @@ const ofOperators = {
     what: "the process was ended while its host ran",
     todo: "do not call process.exit in handlers or beside them; SIGTERM ends a host once its work is done"
   },
+  TRP0326: {
+    what: "this host cannot work, and leaves its partitions to hosts that can",
+    todo: "see that NATS runs and can be reached from here; it takes its share again by itself"
+  },
+  TRP0327: {
+    what: "this host is not among the living",
+    todo: "it joins again by itself; if that lasts, read the reason and see that PostgreSQL runs"
+  },
+  TRP0328: {
+    what: "partitions do not get on",
+    todo: "nothing if it passes within seconds: they are taken anew; else read the reason and run troupe doctor"
+  },
+  TRP0329: {
+    what: "a message ran when its host ended, and runs now while nothing else does",
+    todo: "nothing if it ends well; if its host ends again it is given up as TRP0302, and its handler has to be mended"
+  },
   TRP0429: {
     what: "JetStream does not answer",
     todo: "see that nats-server runs and the stream has a leader; what waits for it goes on by itself"

@@ -18,10 +18,7 @@ const thrower = (): never => {
 const ways: { readonly [how: string]: () => unknown } = {
   timer: () => setTimeout(thrower),
   rejection: () => void Promise.reject(new Error("rejected late")),
-  exit: () => process.exit(0),
-  stand: () => {
-    for (;;);
-  }
+  exit: () => process.exit(0)
 }
 const contract = trap(process.env["TRAP"] ?? "trap")
 const box = Actor.make(contract.Box, { state: Schema.Struct({}), initial: {} }).commands({

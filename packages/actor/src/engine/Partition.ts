@@ -223,7 +223,7 @@ const portioned = <E, R>(suspects: Suspects, portion: Portion, run: Effect.Effec
   const { condemned } = portion
   const to = suspects.nameOf(portion.now[0] as Mailbox.Incoming)
   return condemned === undefined
-    ? Effect.logWarning(`${to} ran when a host ended: it runs while nothing else does`).pipe(
+    ? Effect.logWarning(Codes.text("TRP0329", to, suspects.why(portion.now[0] as Mailbox.Incoming))).pipe(
         Effect.andThen(Alone.exclusively(Effect.tap(noted, () => suspects.note(none))))
       )
     : Effect.andThen(Effect.logError(Codes.text(condemned.code, to, condemned.reason)), noted)

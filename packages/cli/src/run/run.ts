@@ -41,24 +41,28 @@ export const run = (options: Options) =>
     const natsUrl = yield* Settings.required("NATS_URL", options.natsUrl)
     const natsCreds = Settings.natsCreds(options.natsCreds)
     const name = "service" in loaded ? loaded.service.name : loaded.gateway.name
+    yield* Effect.sync(() => {
+      // From here on to be stopped is how it ends, also while it waits for its servers.
+      process.exitCode = 0
+    })
+    const guard = { json: isJson(options) }
     const url = yield* "service" in loaded
-      ? serviceUrl(loaded.service, { natsUrl, natsCreds, http, limits: set, databaseUrl: options.databaseUrl })
+      ? serviceUrl(loaded.service, { natsUrl, natsCreds, http, limits: set, guard, databaseUrl: options.databaseUrl })
       : gatewayUrl(loaded.gateway, { natsUrl, natsCreds, http })
     yield* Console.log(
       options.json
         ? JSON.stringify({ service: name, url, pid: process.pid })
         : `${name} is ready: ${url}/readyz (process ${process.pid}; SIGTERM stops it)`
     )
-    yield* Effect.sync(() => {
-      // From here on to be stopped is how it ends.
-      process.exitCode = 0
-    })
     yield* parentGone
-  }).pipe(Effect.scoped, Effect.provide(logging.layer(options.json && !hasParent)))
+  }).pipe(Effect.scoped, Effect.provide(logging.layer(isJson(options))))
+
+/** What `troupe dev` shows is for people. */
+const isJson = ({ json }: Options): boolean => json && !hasParent
 
 const serviceUrl = (
   service: Service.Service,
-  options: Pick<HostOptions, "natsUrl" | "natsCreds" | "http" | "limits"> & Pick<Options, "databaseUrl">
+  options: Pick<HostOptions, "natsUrl" | "natsCreds" | "http" | "limits" | "guard"> & Pick<Options, "databaseUrl">
 ) =>
   Effect.gen(function* () {
     const databaseUrl = yield* Settings.required("DATABASE_URL", options.databaseUrl)
