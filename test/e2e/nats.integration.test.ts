@@ -17,6 +17,12 @@ const get = async (host: World.HostProcess, path: "livez" | "readyz") => {
   return { status: response.status, trouble }
 }
 
+const says = (host: World.HostProcess, what: RegExp) =>
+  World.until(
+    async () => host.output(),
+    (output) => what.test(output)
+  )
+
 /** A scope to close early; closed with the test's own at the latest. */
 const scope = Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
 
@@ -33,13 +39,16 @@ it.live(
         () => get(host, "readyz"),
         ({ status }) => status === 503
       )
-      assert.deepStrictEqual(gone.trouble, ["NATS: not connected"])
+      assert.match(gone.trouble.join("\n"), /^TRP0401 .* · the connection is lost, .*check NATS_URL[^\n]*$/)
+      yield* says(host, /WARN.* TRP0401 .* · the connection is lost/)
       assert.strictEqual((yield* Effect.promise(() => get(host, "livez"))).status, 200)
       yield* nats.restart
       yield* World.until(
         () => get(host, "readyz"),
         ({ status }) => status === 200
       )
+      yield* says(host, /INFO.* NATS, nats:\S+, is there again after \d+ s/)
+      assert.notInclude(host.output(), "TRP0404")
       const reply = ask(world.contract.Counter.at("k").add({ n: 1 }), { timeout: "30 seconds" })
       assert.strictEqual(yield* Effect.provide(reply, world.client), 1)
     }).pipe(Effect.scoped),

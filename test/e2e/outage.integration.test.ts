@@ -24,6 +24,15 @@ it.live(
         () => statusOf(host, "readyz"),
         (status) => status === 503
       )
+      const troubles = async (): Promise<ReadonlyArray<string>> =>
+        ((await (await fetch(`${host.url}/readyz`)).json()) as { readonly trouble: ReadonlyArray<string> }).trouble
+      const away = yield* World.until(troubles, (all) => all.some((one) => one.startsWith("TRP0501")))
+      for (const one of away) assert.match(one, /^TRP\d{4} /)
+      const said = (what: RegExp) => host.output().match(what) ?? []
+      yield* World.until(
+        async () => said(/TRP0501/g),
+        (lines) => lines.length === 1
+      )
       // Longer than a cursor may stand still while messages wait: 30 s.
       const until = performance.now() + 45_000
       const lives: Array<number> = []
@@ -39,6 +48,13 @@ it.live(
         (status) => status === 200
       )
       assert.strictEqual(yield* Effect.provide(ask(counter.add({ n: 1 })), world.client), 3)
+      assert.lengthOf(said(/TRP0501.*127\.0\.0\.1/g), 2, "at once, and after 30 s")
+      yield* World.until(
+        async () => said(/PostgreSQL, postgres:\S+, is there again after \d+ s/g),
+        (lines) => lines.length === 1
+      )
+      // What is told of a server that is away has a code.
+      for (const line of said(/.* (WARN|ERROR) .*/g)) assert.match(line, /TRP\d{4}/)
     }).pipe(Effect.scoped),
   180_000
 )
@@ -57,7 +73,11 @@ it.live(
       yield* postgres.restart
       yield* World.until(
         async () => (await fetch(`${host.url}/readyz`)).text(),
-        (text) => /PostgreSQL: .*standby/.test(text)
+        (text) => /TRP0501 [^"]*standby/.test(text)
+      )
+      yield* World.until(
+        async () => host.output(),
+        (output) => /WARN.* TRP0501 .*standby/.test(output)
       )
       assert.strictEqual(yield* Effect.promise(() => statusOf(host, "livez")), 200)
       yield* Effect.promise(() => world.sql`select pg_promote()`)

@@ -1,4 +1,4 @@
-import { jetstream } from "@nats-io/jetstream"
+import { DiscardPolicy, jetstream } from "@nats-io/jetstream"
 import { headers as natsHeaders, type NatsConnection } from "@nats-io/transport-node"
 import { assert, it } from "@effect/vitest"
 import { Nats, type Position, Reader } from "@troupe/nats"
@@ -23,17 +23,20 @@ const publish = async (nats: NatsConnection, names: ReadonlyArray<string>, lane 
 const names = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix}${i + 1}`)
 
 /** Reads lane 0 in the background; what it got, and what it was told. */
-const read = (after?: Position.Position) =>
+const read = (after?: Position.Position, setBack = false) =>
   Effect.gen(function* () {
     const got: Array<string> = []
     const at: { position: Position.Position | undefined } = { position: after }
     const findings: Array<string> = []
+    let first: Position.Position | undefined
     yield* Effect.forkScoped(
       Reader.read({
         stream,
         filter: "log.0.>",
         after,
+        setBack,
         into: (message, position) => {
+          first ??= position
           got.push(new TextDecoder().decode(message.data))
           at.position = position
           return undefined
@@ -50,7 +53,7 @@ const read = (after?: Position.Position) =>
         async () => got,
         (got) => got.includes(what)
       )
-    return { got, at, findings, has }
+    return { got, at, findings, has, first: () => first! }
   })
 
 const made = Effect.gen(function* () {
@@ -188,6 +191,38 @@ it.live("a quiet reader moves to the stream's end, so that retention leaves no g
       assert.deepStrictEqual([away.got, away.findings], [["again"], ["TRP0407"]])
       assert.deepStrictEqual([reader.got, reader.findings], [["mine", "again"], []])
     }).pipe(often)
+  )
+)
+
+it.live("where the server deletes nothing by itself, a purge is a loss only of what was known to wait", () =>
+  onBroker(() =>
+    Effect.gen(function* () {
+      const { connection, jsm } = yield* Nats
+      const config = { name: stream, subjects: lanes.subjects, discard: DiscardPolicy.New }
+      yield* Effect.promise(() => jsm.streams.add(config))
+      yield* Effect.promise(() => publish(connection, names("mine", 3)))
+      const known = (seq: number, left: number) => ({ seq, id: `mine${seq}`, ...(left === 0 ? {} : { left }) })
+      const reader = yield* read()
+      yield* reader.has("mine3")
+      assert.deepInclude(reader.first(), known(1, 2))
+      assert.deepInclude(reader.at.position, known(3, 0))
+
+      // Others' messages come, are handled, and are purged, and with them what was read here.
+      yield* Effect.promise(() => publish(connection, names("other", 5), 1))
+      yield* Effect.promise(() => jsm.streams.purge(stream, { seq: 9 }))
+      yield* Effect.promise(() => publish(connection, ["next"]))
+      const after = yield* read(known(3, 0))
+      yield* after.has("next")
+      assert.deepStrictEqual([after.got, after.findings], [["next"], []])
+
+      // One of the two that waited behind the first one is gone for a reader that has handled the first one only.
+      const behind = yield* read(known(1, 2))
+      yield* behind.has("next")
+      assert.deepStrictEqual([behind.got, behind.findings], [["next"], ["TRP0407"]])
+      const doubting = yield* read(known(3, 0), true)
+      yield* doubting.has("next")
+      assert.deepStrictEqual(doubting.findings, ["TRP0407"], "a reader that was set back cannot know what was purged")
+    })
   )
 )
 

@@ -44,6 +44,32 @@ it.live(
 )
 
 it.live(
+  "a partition without commands is not told of a loss because handled commands of others were purged",
+  () =>
+    Effect.gen(function* () {
+      const world = yield* World.make
+      const name = `CMD_${world.name}`
+      const first = yield* world.start()
+      yield* ask(world.contract.Counter.at("k").add({ n: 1 })).pipe(
+        Effect.repeat({ times: 2 }),
+        Effect.provide(world.client)
+      )
+      first.kill("SIGTERM")
+      yield* first.ended
+      // The fault: the stream begins behind the cursors of all other partitions, as after a purge by size or of an actor.
+      const filter = (yield* Effect.promise(() => world.jsm.streams.getMessage(name, { seq: 1 })))!.subject
+      assert.strictEqual((yield* Effect.promise(() => world.jsm.streams.purge(name, { filter }))).purged, 3)
+      assert.strictEqual((yield* Effect.promise(state(world))).first_seq, 4)
+
+      const second = yield* world.start()
+      const ready = yield* Effect.promise(() => fetch(`${second.url}/readyz`))
+      assert.deepInclude(yield* Effect.promise(() => ready.json()), { ok: true, trouble: [] })
+      assert.lengthOf(yield* Effect.promise(() => world.sql`select from troupe.dead`), 0)
+    }).pipe(Effect.scoped),
+  60_000
+)
+
+it.live(
   "commands that wait are told of before their stream is full, in health and in the log, and are never purged",
   () =>
     Effect.gen(function* () {

@@ -111,6 +111,8 @@ describe("a message whose handler ends the process", () => {
           }).pipe(Effect.provide(world.client))
           assert.isAtLeast(seen.ends, 1)
           assert.isAtMost(seen.ends, most)
+          if (how === "kill") assert.match(seen.output, /TRP0329 .*Counter\.harm k, id /)
+          if (how === "exit") assert.match(seen.output, /TRP0325 .*Counter\.harm k, id \S+, ended it with exit code 3/)
           yield* nothingOpen(world)
         }).pipe(Effect.scoped),
       180_000

@@ -5,7 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Command from "effect/cli/Command"
 import { troupe } from "./Commands.ts"
-import { Ended, lineOf, located } from "./Failure.ts"
+import { Ended, lineOf } from "./Failure.ts"
+import { onUncaught } from "./onUncaught.ts"
 import * as Print from "./Print.ts"
 import * as Usage from "./Usage.ts"
 import { version } from "./Version.ts"
@@ -31,10 +32,7 @@ export const start = (args: ReadonlyArray<string>): void => {
   // Nobody reads any more (`troupe dev | head`): the same as being told to stop.
   process.stdout.on("error", () => fiber.interruptUnsafe())
   process.stderr.on("error", () => {})
-  process.on("uncaughtException", (error) => {
-    Print.err(lineOf(located(error)))
-    process.exit(1)
-  })
+  process.on("uncaughtException", onUncaught)
   fiber.addObserver((exit) => {
     clearInterval(alive)
     end(exitCode(exit, signalled))

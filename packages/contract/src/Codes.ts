@@ -210,6 +210,26 @@ const ofOperators = {
     what: "refused messages were counted and not kept: there was no room for their dead letters",
     todo: "make room with troupe dead discard, and send again what is missing; the stream has the messages as long as it keeps them"
   },
+  TRP0325: {
+    what: "the process was ended while its host ran",
+    todo: "do not call process.exit in handlers or beside them; SIGTERM ends a host once its work is done"
+  },
+  TRP0326: {
+    what: "this host cannot work, and leaves its partitions to hosts that can",
+    todo: "see that NATS runs and can be reached from here; it takes its share again by itself"
+  },
+  TRP0327: {
+    what: "this host is not among the living",
+    todo: "it joins again by itself; if that lasts, read the reason and see that PostgreSQL runs"
+  },
+  TRP0328: {
+    what: "partitions do not get on",
+    todo: "nothing if it passes within seconds: they are taken anew; else read the reason and run troupe doctor"
+  },
+  TRP0329: {
+    what: "a message ran when its host ended, and runs now while nothing else does",
+    todo: "nothing if it ends well; if its host ends again it is given up as TRP0302, and its handler has to be mended"
+  },
   TRP0426: {
     what: "the certificate of NATS is not accepted",
     todo: "name the server in NATS_URL as its certificate does, and its authority by NODE_EXTRA_CA_CERTS=FILE"
@@ -217,6 +237,10 @@ const ofOperators = {
   TRP0427: {
     what: "nothing verifies that it is NATS that answers",
     todo: "give nats-server a certificate (tls), and write tls:// in NATS_URL"
+  },
+  TRP0429: {
+    what: "JetStream does not answer",
+    todo: "see that nats-server runs and the stream has a leader; what waits for it goes on by itself"
   },
   TRP0430: {
     what: "the stream is gone",

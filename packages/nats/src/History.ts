@@ -1,6 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { describe, failure, Nats, type NatsError } from "./Nats.ts"
+import { Nats, type NatsError, refused } from "./Nats.ts"
 import * as Position from "./Position.ts"
 
 /** What may be purged. */
@@ -45,7 +45,7 @@ export const forget = (places: ReadonlyArray<Place>): Effect.Effect<void, NatsEr
               if (!isGone(cause)) throw cause
             })
           },
-          catch: (cause) => failure("TRP0404", stream, describe(cause))
+          catch: (cause) => refused(stream, cause)
         }),
       { concurrency: atOnce, discard: true }
     )
@@ -72,6 +72,6 @@ export const purge = ({ cursor, filter, kept, stream, upTo }: Options): Effect.E
         const { purged } = await jsm.streams.purge(stream, { filter, seq: Math.min(first, cursor.seq) })
         return purged
       },
-      catch: (cause) => failure("TRP0404", stream, describe(cause))
+      catch: (cause) => refused(stream, cause)
     })
   })

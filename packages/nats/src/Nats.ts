@@ -29,6 +29,10 @@ export class NatsError extends Schema.TaggedError<NatsError>()("NatsError", {
 export const failure = (code: Codes.Code, to: string, why: string, cause?: unknown): NatsError =>
   new NatsError({ code, message: Codes.text(code, to, why), passes: cause !== undefined && passes(cause) })
 
+/** What JetStream refused (TRP0404), or did not answer (TRP0429), by what the client threw. */
+export const refused = (to: string, cause: unknown): NatsError =>
+  failure(passes(cause) ? "TRP0429" : "TRP0404", to, describe(cause), cause)
+
 /** JetStream of a cluster whose leader is not known yet. */
 const leaderless = new Set([10_004, 10_006, 10_008, 10_009])
 

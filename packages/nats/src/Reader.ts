@@ -7,7 +7,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Look from "./Look.ts"
 import type * as Message from "./Message.ts"
-import { describe, failure, Nats, type NatsError } from "./Nats.ts"
+import { Nats, type NatsError, refused } from "./Nats.ts"
 import * as Position from "./Position.ts"
 import * as Publisher from "./Publisher.ts"
 import { Pulls } from "./Pulls.ts"
@@ -21,6 +21,8 @@ export interface Options {
   readonly headersOnly?: boolean
   /** What was read before; nothing: the stream's first message is the next. */
   readonly after: Position.Position | undefined
+  /** What was behind that position may have been purged as handled: whoever reads was set back. Every gap is told then. */
+  readonly setBack?: boolean
   /** Takes a message, and how many more the server had; a promise says that there is no room until it resolves. */
   readonly into: (message: Message.Message, position: Position.Position, pending: number) => Promise<void> | undefined
   /**
@@ -61,7 +63,7 @@ export const read = (options: Options): Effect.Effect<never, NatsError, Nats> =>
     })
     const begin = Effect.gen(function* () {
       if (connection.info === undefined) yield* connected
-      const { finding, position } = yield* Position.locate(options.stream, filterOf(options), after)
+      const { finding, position } = yield* Position.locate(options.stream, filterOf(options), after, options.setBack)
       // The start is a position too: of a reader without one nobody could tell what it missed.
       const starts = after === undefined
       after = position
@@ -77,7 +79,7 @@ export const read = (options: Options): Effect.Effect<never, NatsError, Nats> =>
           yield* Effect.forkScoped(looks(options, reading))
           yield* Effect.tryPromise({
             try: (signal) => pump(reading, options.into, signal),
-            catch: (cause) => failure("TRP0404", options.stream, describe(cause))
+            catch: (cause) => refused(options.stream, cause)
           })
           return reading.after
         })
@@ -105,7 +107,7 @@ const pump = async (reading: Reading, into: Options["into"], signal: AbortSignal
   while (await reading.pulls.some(signal)) {
     for (let next = reading.pulls.take(); next !== undefined; next = reading.pulls.take()) {
       const { message, pending } = next
-      const position = Position.of(message, created)
+      const position = Position.of(message, created, pending)
       const room = into(message, position, pending)
       reading.after = position
       reading.pending = pending
@@ -148,12 +150,11 @@ const looks = (options: Options, reading: Reading): Effect.Effect<never, never, 
     const { api } = yield* Nats
     const look = Effect.gen(function* () {
       const before = reading.after
-      const { log, there, tip } = yield* Effect.tryPromise(async () => {
+      const { finding, tip } = yield* Effect.tryPromise(async () => {
         const { jsm } = await api(stream)
-        const look = await Look.at(jsm, stream)
-        return { ...look, there: await Position.stored(jsm, stream, before.seq, look.log) }
+        const { log, tip } = await Look.at(jsm, stream)
+        return { finding: await Position.compare(jsm, stream, filterOf(options), before, log), tip }
       })
-      const finding = Position.judge(before, log, there)
       // One that had everything when the server last sent, and has room, gets what comes at once: nothing is deleted before.
       const quiet = reading.pending === 0 && !reading.waits && !reading.pulls.behind
       if (finding !== undefined && !(finding.code === "TRP0407" && quiet)) return reading.pulls.stop()
@@ -173,7 +174,7 @@ const open = (options: Options, after: Position.Position): Effect.Effect<Reading
     const { stream } = options
     const { jsm } = yield* Effect.tryPromise({
       try: () => api(stream),
-      catch: (cause) => failure("TRP0404", stream, describe(cause))
+      catch: (cause) => refused(stream, cause)
     })
     const { consumer, pending } = yield* Effect.acquireRelease(
       Effect.tryPromise({
@@ -192,7 +193,7 @@ const open = (options: Options, after: Position.Position): Effect.Effect<Reading
           })
           return { consumer: name, pending }
         },
-        catch: (cause) => failure("TRP0404", stream, describe(cause))
+        catch: (cause) => refused(stream, cause)
       }),
       ({ consumer }) => Effect.promise(() => deadline(jsm.consumers.delete(stream, consumer), 1_000).catch(() => {}))
     )

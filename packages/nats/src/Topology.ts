@@ -2,7 +2,7 @@ import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig, type St
 import { Subject } from "@troupe/contract"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { describe, failure, Nats, type NatsError } from "./Nats.ts"
+import { describe, failure, Nats, type NatsError, refused } from "./Nats.ts"
 
 /** How a service's own two streams are made. What exists keeps its limits, unless others are set; its shape must be this one. */
 export interface Limits {
@@ -178,7 +178,7 @@ const add = (config: Partial<StreamConfig> & { readonly name: string }): Effect.
   Effect.flatMap(Nats, ({ jsm }) =>
     Effect.tryPromise({
       try: () => jsm.streams.add(config),
-      catch: (cause) => failure("TRP0404", config.name, describe(cause), cause)
+      catch: (cause) => refused(config.name, cause)
     })
   )
 
@@ -193,7 +193,7 @@ export const all: Effect.Effect<ReadonlyArray<Info>, NatsError, Nats> = Effect.f
       for await (const info of jsm.streams.list()) if (isOurs(info.config)) found.push(info)
       return found.sort((a, b) => (a.config.name < b.config.name ? -1 : 1))
     },
-    catch: (cause) => failure("TRP0404", "$JS.API.STREAM.LIST", describe(cause))
+    catch: (cause) => refused("$JS.API.STREAM.LIST", cause)
   })
 )
 
@@ -235,7 +235,7 @@ export const find = (name: string): Effect.Effect<StreamInfo | undefined, NatsEr
           throw cause
         })
       },
-      catch: (cause) => failure("TRP0404", name, describe(cause), cause)
+      catch: (cause) => refused(name, cause)
     })
   )
 

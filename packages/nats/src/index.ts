@@ -1,5 +1,5 @@
 export * as History from "./History.ts"
-export { type Capabilities, credentials, describe, Nats, NatsError } from "./Nats.ts"
+export { type Capabilities, credentials, describe, Nats, NatsError, redactedUrl } from "./Nats.ts"
 export * as Mark from "./Mark.ts"
 export * as Position from "./Position.ts"
 export * as Message from "./Message.ts"

@@ -23,6 +23,8 @@ export interface Cursor {
   readonly at?: number
   /** When the stream was created, ms since 1970. Not in marks of older code. */
   readonly created?: number
+  /** How many more messages of the partition the stream had when this one was read. Not in marks of older code. */
+  readonly left?: number
   /**
    * By actor that a subscriber listens to: the position in its lane of the last event that was read. Not in marks of older
    * code, nor before the first one.

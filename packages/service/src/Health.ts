@@ -1,4 +1,4 @@
-import { Codes, Reason } from "@troupe/contract"
+import { Codes } from "@troupe/contract"
 import { DeadLetters, type Partition } from "@troupe/actor/engine"
 import { Nats, Publisher } from "@troupe/nats"
 import type { Sql } from "@troupe/postgres"
@@ -10,6 +10,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Membership } from "./Membership.ts"
 import * as Outboxes from "./Outboxes.ts"
+import * as Servers from "./Servers.ts"
 
 /** Health is progress: a process that answers but whose cursors stand still while messages wait is not alive. */
 export interface Health {
@@ -42,6 +43,7 @@ export interface Options {
   readonly partitions: ReadonlyArray<Partition.Progress>
   /** None until the host has begun to join. */
   readonly membership: () => Pick<Membership, "out" | "orphans"> | undefined
+  readonly where: Servers.Where
   /** How long, in ms, cursors and watermarks may stand still while messages wait. Default 30 s. */
   readonly patience?: number
   /** Between looks. Default 5 s. */
@@ -75,8 +77,9 @@ const look = (one: Watched, seen: string, works: boolean, now: number): void => 
 /** Compares, every 5 s, each partition's cursor with what its streams hold, and each watermark with its outbox. */
 export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, never, Nats | Sql | Scope.Scope> =>
   Effect.gen(function* () {
-    const { partitions, patience = 30_000 } = options
+    const { partitions, patience = 30_000, where } = options
     const nats = yield* Nats
+    const gone = () => Servers.natsAway(nats, where.nats)
     const cursors = partitions.map((progress): Cursor => ({ progress, seen: "", since: undefined }))
     const outboxes = new Map<string, Outbox>()
     const own = (consumer: number, p: number) =>
@@ -87,8 +90,8 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
 
     const lookAtOutboxes = Effect.gen(function* () {
       const found = yield* Outboxes.waiting.pipe(Effect.timeout(bound), Effect.result)
-      database = found._tag === "Success" ? undefined : `PostgreSQL: ${Reason.chain(found.failure)}`
-      const judged = away(nats) === undefined && silent.length === 0
+      database = found._tag === "Success" ? undefined : Servers.databaseAway(where.database, found.failure)
+      const judged = gone() === undefined && silent.length === 0
       const rows = found._tag === "Success" && judged ? found.success : []
       const before = new Map(outboxes)
       outboxes.clear()
@@ -105,7 +108,7 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
     const lookAtCursors = Effect.gen(function* () {
       // Who is not asked in time is not judged.
       const answers = cursors.map((): Answer => ({ behind: false, silent: [] }))
-      if (away(nats) === undefined) {
+      if (gone() === undefined) {
         yield* Effect.forEach(
           cursors,
           ({ progress }, i) =>
@@ -114,7 +117,7 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
         ).pipe(Effect.timeoutOption(bound))
         silent = [...new Set(answers.flatMap((answer) => answer.silent))]
       } else silent = []
-      const judged = away(nats) === undefined && database === undefined
+      const judged = gone() === undefined && database === undefined
       const now = yield* millis
       for (const [i, one] of cursors.entries()) {
         const { away, cursors } = one.progress
@@ -133,20 +136,22 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
       const assigned = cursors.filter(({ progress }) => progress.assigned)
       const waiting = assigned.filter(({ progress }) => !progress.ready)
       const membership = options.membership()
-      const out = membership === undefined ? "the host is about to start" : membership.out()
-      const gone = away(nats)
+      const out = membership === undefined ? Codes.text("TRP0327", "this host", "it starts") : membership.out()
+      const away = gone()
       const trouble = new Set([
-        ...(gone === undefined ? [] : [gone]),
+        ...(away === undefined ? [] : [away]),
         ...(database === undefined ? [] : [database]),
         ...(out === undefined ? [] : [out]),
-        ...silent.map((stream) => Codes.text("TRP0404", stream, "it does not answer")),
-        ...waiting.map(({ progress }) => `${progress.consumer.name}: ${progress.trouble}`),
+        ...silent.map((stream) => Codes.text("TRP0429", stream, "it does not answer")),
+        ...waiting.map(({ progress: { consumer, trouble } }) => Codes.text("TRP0328", consumer.name, trouble ?? "")),
         ...assigned.flatMap(({ progress }) => progress.notice ?? []),
         ...[...Map.groupBy(partitions, ({ consumer }) => consumer.name)].flatMap(
           ([name, all]) => DeadLetters.complaint(name, all) ?? []
         ),
-        ...stuck.map(({ name, stream }) => `outbox of ${name} to ${stream} does not move`),
-        ...still.map(({ progress }) => `${progress.consumer.name}, partition ${progress.p}: its cursor stands still`),
+        ...stuck.map(({ name, stream }) => Codes.text("TRP0328", name, `its outbox to ${stream} does not move`)),
+        ...still.map(({ progress: { consumer, p } }) =>
+          Codes.text("TRP0328", `${consumer.name}, partition ${p}`, "its cursor stands still")
+        ),
         ...(membership?.orphans() ?? [])
       ])
       const consumers = [...Map.groupBy(assigned, ({ progress }) => progress.consumer.name)].map(([name, all]) => ({
@@ -156,8 +161,8 @@ export const watch = (options: Options): Effect.Effect<Effect.Effect<Health>, ne
         behind: all.filter(({ progress, since }) => progress.away || since !== undefined).length
       }))
       return {
-        ready: [...waiting, ...silent].length === 0 && [out, database, gone].every((why) => why === undefined),
-        live: still.length === 0 && !stuck.some(({ stream }) => isOfOwnEvents(stream)) && gone !== closed,
+        ready: [...waiting, ...silent].length === 0 && [out, database, away].every((why) => why === undefined),
+        live: still.length === 0 && !stuck.some(({ stream }) => isOfOwnEvents(stream)) && !Servers.isClosed(nats),
         consumers,
         trouble: [...trouble].slice(0, 20)
       }
@@ -171,12 +176,6 @@ const isOfOwnEvents = (stream: string): boolean => stream.startsWith("EVT_")
 
 /** Whoever has a partition answers for it until it is given back, and then the host that it is assigned to. */
 const isOwn = ({ assigned, held }: Partition.Progress): boolean => held === "here" || (assigned && held !== "elsewhere")
-
-const closed = "NATS: the connection is closed for good, only a new process opens another"
-
-/** What is the matter with the connection to NATS. It comes back by itself, unless NATS refused it: that closes it. */
-const away = ({ connection }: Nats["Service"]): string | undefined =>
-  connection.isClosed() ? closed : connection.info === undefined ? "NATS: not connected" : undefined
 
 interface Answer {
   /** A stream has more than the cursor says. */

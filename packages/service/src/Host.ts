@@ -13,7 +13,7 @@ import {
   Partition
 } from "@troupe/actor/engine"
 import { Codes } from "@troupe/contract"
-import { type Capabilities, Mark, Nats, type NatsError, Topology } from "@troupe/nats"
+import { type Capabilities, Mark, Nats, type NatsError, redactedUrl as redactedNats, Topology } from "@troupe/nats"
 import { Adopter, Pruner } from "@troupe/outbox"
 import { Db, Migrations, type PostgresError, Sql } from "@troupe/postgres"
 import { failure, Lease, Ownership, redactedUrl, Session, unreached } from "@troupe/postgres/internal"
@@ -35,6 +35,7 @@ import * as Identity from "./Identity.ts"
 import * as Membership from "./Membership.ts"
 import * as Metrics from "./Metrics.ts"
 import { unproven } from "./patterns.ts"
+import * as Servers from "./Servers.ts"
 import * as Starting from "./Starting.ts"
 import * as Streams from "./Streams.ts"
 import * as Tracing from "./Tracing.ts"
@@ -81,7 +82,14 @@ export interface Options {
     readonly noteAfter?: Duration.Input
     readonly endAfterCpu?: Duration.Input
     readonly endAfter?: Duration.Input
+    /** The line that says so is JSON: it cannot pass through a logger. Default false. */
+    readonly json?: boolean
   }
+  /**
+   * The program's own listener for `uncaughtException`: the host takes its place while it runs, and ends the process upon
+   * an exception that no handler caused. Without it the host does that only where nobody else listens.
+   */
+  readonly onUncaught?: (error: unknown) => void
 }
 
 /** One process that runs a service, and owns its share of the partitions of each consumer among all that do. */
@@ -130,7 +138,8 @@ export class Host extends Context.Service<
           databaseUrl: options.databaseUrl,
           heartbeat,
           lease,
-          bounds
+          bounds,
+          json: options.guard?.json ?? false
         })
         const started = Layer.effect(Host, start(service, options, { id, heartbeat, lease, guard, face })).pipe(
           Layer.provide(
@@ -191,7 +200,7 @@ const start = (
   { face, guard, heartbeat, id, lease }: Life
 ): Effect.Effect<Host["Service"], HostError, Sql | Db | Nats | Committer | Loader | Agendas | Scope.Scope> =>
   Effect.gen(function* () {
-    yield* Uncaught.watch
+    yield* Uncaught.watch(options.onUncaught)
     for (const actor of service.actors) {
       const why = "edge" in actor ? EdgeCall.unfit(actor) : undefined
       if (why !== undefined) return yield* failure("TRP0101", `the edge of ${actor.ref.name}`, why)
@@ -205,6 +214,8 @@ const start = (
     const sql = yield* Sql
     const { connection } = yield* Nats
     const where = redactedUrl(options.databaseUrl)
+    const servers = { nats: redactedNats(options.natsUrl), database: where }
+    yield* Servers.watch(servers)
     yield* Migrations.check(sql, where)
     yield* Session.check({ url: options.databaseUrl, applicationName: Ownership.applicationName(id) })
     yield* tellRisk(where)
@@ -248,7 +259,7 @@ const start = (
     const adopting = partitionsOf(outbox)
     const partitions = [...running.flatMap(({ partitions }) => partitions), ...adopting]
     const life: { ending: boolean; membership?: Membership.Membership; lost?: string } = { ending: false }
-    const watched = yield* Health.watch({ partitions, membership: () => life.membership })
+    const watched = yield* Health.watch({ partitions, membership: () => life.membership, where: servers })
     const owned = running.flatMap(({ partitions }) => partitions)
     const { commandsKept } = limits
     const streams = yield* Streams.keep({ service: service.name, partitions: owned, commandsKept, ensure })

@@ -1,5 +1,5 @@
 import type { Partition } from "@troupe/actor/engine"
-import { Reason } from "@troupe/contract"
+import { Codes, Reason } from "@troupe/contract"
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -24,6 +24,13 @@ export const lost = (progress: Partition.Progress, cause: Cause.Cause<unknown>):
     const at = [...before.at.filter((loss) => loss > now - 60_000), now]
     const tell = at.length >= 3 && before.told < now - 60_000
     losses.set(progress, { at, told: tell ? now : before.told })
-    if (tell) yield* Effect.logWarning(`lost ${at.length} times within a minute, and taken anew`, progress.trouble)
+    if (tell)
+      yield* Effect.logWarning(
+        Codes.text(
+          "TRP0328",
+          `${progress.consumer.name}, partition ${progress.p}`,
+          `it was lost ${at.length} times within a minute, and is taken anew: ${progress.trouble}`
+        )
+      )
     yield* Effect.sleep(Math.min(5_000, 50 * 2 ** progress.failures) * (0.5 + Math.random() / 2))
   })

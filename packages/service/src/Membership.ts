@@ -1,5 +1,5 @@
 import type { Partition } from "@troupe/actor/engine"
-import { Reason } from "@troupe/contract"
+import { Codes, Reason } from "@troupe/contract"
 import { Sql } from "@troupe/postgres"
 import { Connection, Ownership } from "@troupe/postgres/internal"
 import * as Cause from "effect/Cause"
@@ -62,7 +62,8 @@ export interface Membership {
   readonly wake: () => void
 }
 
-const notLiving = "this host is not among the living, and joins again"
+/** What is told of this host, and not of one of its partitions. */
+const thisHost = "this host"
 
 /** Between looks at who lives and who owns what, when nobody tells of a change. */
 const interval = "200 millis"
@@ -93,6 +94,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
   Effect.gen(function* () {
     const { guard, host, shared } = options
     const { lease } = guard
+    const names = new Map(shared.map(({ id, partitions }) => [id, partitions[0]!.consumer.name]))
     const sql = yield* Sql
     const hint = Latch.makeUnsafe(false)
     const wake = () => void hint.openUnsafe()
@@ -100,7 +102,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
     const complaints = Complaints.make()
     /** What runs here. */
     const sessions = new Map<Partition.Progress, { readonly fiber: Fiber.Fiber<void>; readonly token: string }>()
-    let out: string | undefined = "it has not joined the living hosts yet"
+    let out: string | undefined = Codes.text("TRP0327", thisHost, "it has not joined yet")
     let orphans: ReadonlyArray<string> = []
     const end = { is: false }
 
@@ -203,9 +205,9 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
       able = without < host.lease + 2 * options.heartbeat
       if (was && !able)
         yield* Effect.logWarning(
-          "the broker is away for longer than the lease: this host leaves its partitions to hosts that have it"
+          Codes.text("TRP0326", thisHost, `it has no connection to NATS for longer than its lease of ${host.lease} ms`)
         )
-      if (!was && able) yield* Effect.logInfo("the broker is back")
+      if (!was && able) yield* Effect.logInfo("this host can work again, and takes its share of the partitions")
     })
 
     const since = new Map<Partition.Progress, number>()
@@ -249,14 +251,16 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
             if (now - (since.get(progress) ?? now) > orphanedAfter) {
               const why =
                 to === undefined ? `newer code, of contract ${row.contract}, had it` : `host ${to} does not take it`
-              unowned.push(`${progress.consumer.name}, partition ${row.p}: nobody owns it, ${why}`)
+              unowned.push(
+                Codes.text("TRP0328", `${progress.consumer.name}, partition ${row.p}`, `nobody owns it, ${why}`)
+              )
             }
           }
           if (free.length > 0) {
             const { name } = one.partitions[0]!.consumer
             const failed = (error: unknown) => {
               for (const { p } of free) one.partitions[p]!.trouble = `it cannot be taken: ${Reason.chain(error)}`
-              return complaints.tell(`partitions of ${name} cannot be taken`, error)
+              return complaints.tell("TRP0328", name, error)
             }
             wanted.push(Effect.catch(take(one, free), (error) => Effect.as(failed(error), [])))
           }
@@ -277,8 +281,8 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
         patience,
         onNotify: (channel) => (channel === Ownership.channels.enqueued ? options.onEnqueued() : wake())
       })
-      yield* guard.join(host)
-      complaints.settle(notLiving)
+      yield* guard.join(host, names)
+      complaints.settle("TRP0327", thisHost)
       yield* Effect.addFinalizer(() => Effect.sync(lease.end))
       // Before the lease is given up, and before this host joins again.
       yield* Effect.addFinalizer(() => Fiber.interruptAll([...sessions.values()].map(({ fiber }) => fiber)))
@@ -294,7 +298,7 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
         if (end.is && !retired)
           retired = yield* Effect.isSuccess(asked(control, (sql) => Ownership.retire(sql, host.id)))
         const busy = yield* Effect.catch(look(control), (error) =>
-          Effect.as(complaints.tell("this host cannot look at who owns what", error), true)
+          Effect.as(complaints.tell("TRP0328", "all that this host looks after", error), true)
         )
         // A row that stays is forgotten an hour later.
         if (retired && !busy) return yield* Effect.ignore(asked(control, (sql) => Ownership.leave(sql, host.id)))
@@ -307,8 +311,8 @@ export const make = <R>(options: Options<R>): Effect.Effect<Membership, never, R
       while (!end.is) {
         const exit = yield* Effect.exit(Effect.scoped(tenure))
         if (exit._tag === "Success") return
-        out = `this host is not among the living: ${Reason.chain(exit.cause)}`
-        yield* complaints.tell(notLiving, exit.cause)
+        out = Complaints.coded("TRP0327", thisHost, Reason.chain(exit.cause))
+        yield* complaints.tell("TRP0327", thisHost, exit.cause)
         hint.closeUnsafe()
         yield* Effect.timeoutOption(hint.await, interval)
       }

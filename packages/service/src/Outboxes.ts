@@ -12,6 +12,8 @@ export interface Waiting {
   readonly newest: number
 }
 
+export const standby = "it is a standby, and takes no writes until it is promoted"
+
 /**
  * All outboxes with rows above their watermark. Reads two index entries per partition and stream, whatever the outbox
  * holds; PostgreSQL ends it after 2 s. Fails on a standby, which answers and takes no writes.
@@ -43,7 +45,7 @@ export const waiting: Effect.Effect<ReadonlyArray<Waiting>, unknown, Sql> = Effe
       ReadonlyArray<{ readonly standby: boolean }>,
       ReadonlyArray<Record<keyof Waiting, unknown>>
     ]
-    if (state?.standby === true) throw new Error("it is a standby, and takes no writes until it is promoted")
+    if (state?.standby === true) throw new Error(standby)
     return rows.map((row) => ({
       consumer: Number(row.consumer),
       p: Number(row.p),

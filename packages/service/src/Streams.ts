@@ -1,6 +1,6 @@
 import type { Consumer, Partition } from "@troupe/actor/engine"
 import { Codes, Subject } from "@troupe/contract"
-import { History, type Nats, type NatsError, Topology } from "@troupe/nats"
+import { History, Nats, type NatsError, Topology } from "@troupe/nats"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -51,6 +51,7 @@ const patience = { usual: 60_000, steady: 3_600_000 }
  */
 export const keep = (options: Options): Effect.Effect<Streams, never, Nats | Scope.Scope> =>
   Effect.gen(function* () {
+    const { connection } = yield* Nats
     let sizes: ReadonlyArray<Size> = []
     let trouble: ReadonlyArray<string> = []
     const told = new Map<string, number>()
@@ -92,9 +93,10 @@ export const keep = (options: Options): Effect.Effect<Streams, never, Nats | Sco
     })
     const failed = ({ message }: NatsError) => {
       const now = performance.now()
-      if (now - (told.get("look") ?? -Infinity) < patience.usual) return Effect.void
+      // While the broker is away that is told already.
+      if (connection.info === undefined || now - (told.get("look") ?? -Infinity) < patience.usual) return Effect.void
       told.set("look", now)
-      return Effect.logWarning("could not look at the streams", message)
+      return Effect.logWarning(message)
     }
     yield* Effect.catch(look, failed).pipe(
       Effect.repeat(Schedule.spaced(options.interval ?? "5 seconds")),

@@ -1,4 +1,5 @@
 import { assert, it } from "@effect/vitest"
+import { Codes } from "@troupe/contract"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as TestClock from "effect/testing/TestClock"
@@ -15,21 +16,24 @@ it.effect(
         cause: new Error("connect ECONNREFUSED")
       })
       for (let second = 0; second < 125; second++) {
-        yield* tell("the host cannot join", refused)
+        yield* tell("TRP0327", "a", refused)
         yield* TestClock.adjust("1 second")
       }
-      assert.deepStrictEqual(lines, Array(3).fill("the host cannot join: connect ECONNREFUSED"))
+      assert.deepStrictEqual(lines, Array(3).fill(Codes.text("TRP0327", "a", "connect ECONNREFUSED")))
       lines.length = 0
-      yield* tell("the host cannot join", new Error("no such role"))
-      yield* tell("it cannot look", new Error("no such role"))
-      assert.deepStrictEqual(lines, ["the host cannot join: no such role", "it cannot look: no such role"])
+      yield* tell("TRP0327", "a", new Error("no such role"))
+      yield* tell("TRP0328", "b", new Error("no such role"))
+      assert.deepStrictEqual(lines, [
+        Codes.text("TRP0327", "a", "no such role"),
+        Codes.text("TRP0328", "b", "no such role")
+      ])
       for (let i = 0; i < 20; i++) {
-        yield* tell("the host cannot join", new Error(`${i}`))
+        yield* tell("TRP0327", "a", new Error(`${i}`))
         yield* TestClock.adjust("100 millis")
       }
       assert.lengthOf(lines, 3, "reasons that differ each time are told once a second")
-      settle("it cannot look")
-      yield* tell("it cannot look", new Error("no such role"))
+      settle("TRP0328", "b")
+      yield* tell("TRP0328", "b", new Error("no such role"))
       assert.lengthOf(lines, 4)
     }).pipe(Effect.provide(Logger.layer([logger])))
   }

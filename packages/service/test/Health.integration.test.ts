@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import type { Partition } from "@troupe/actor/engine"
+import { Codes } from "@troupe/contract"
 import { Nats } from "@troupe/nats"
 import { Migrations, Sql } from "@troupe/postgres"
 import * as Context from "effect/Context"
@@ -76,7 +77,13 @@ const until = (health: Effect.Effect<Health.Health>, wanted: (health: Health.Hea
   )
 
 const membership = () => ({ out: () => undefined, orphans: () => [] })
-const hasty = { patience: 300, interval: "50 millis", membership } as const
+const hasty = {
+  patience: 300,
+  interval: "50 millis",
+  membership,
+  where: { nats: "nats", database: "database" }
+} as const
+const stands = (partition: string) => Codes.text("TRP0328", partition, "its cursor stands still")
 /** The consumer 1, of which only the outbox is looked at here. */
 const sender: Partition.Progress = {
   ...partition("a.Sender", "", 3),
@@ -97,9 +104,9 @@ it.live("a stream that cannot be asked hides no other partition, and is trouble 
       assert.isTrue((yield* health).live, "nobody is judged at once")
       const { consumers, trouble } = yield* until(health, ({ live }) => !live)
       assert.deepStrictEqual(trouble, [
-        "a.Waits: waits",
-        "a.Lost, partition 0: its cursor stands still",
-        "a.Stalled, partition 0: its cursor stands still"
+        Codes.text("TRP0328", "a.Waits", "waits"),
+        stands("a.Lost, partition 0"),
+        stands("a.Stalled, partition 0")
       ])
       assert.deepStrictEqual(
         consumers.map(({ behind }) => behind),
@@ -124,11 +131,11 @@ it.live("a partition whose edge is away is trouble, and no reason to start its h
       const partitions = [waiting, partition("a.Stalled", name, 1)]
       const health = yield* Health.watch({ partitions, ...hasty })
       const { consumers, ready, trouble } = yield* until(health, ({ live }) => !live)
-      assert.deepStrictEqual(trouble, ["a.Remote: waits", "a.Stalled, partition 1: its cursor stands still"])
+      assert.deepStrictEqual(trouble, [Codes.text("TRP0328", "a.Remote", "waits"), stands("a.Stalled, partition 1")])
       assert.deepStrictEqual([ready, consumers.map(({ behind }) => behind)], [false, [1, 1]])
       // Its edge is back, and it stands still all the same.
       Object.assign(waiting, { ready: true, away: false })
-      yield* until(health, ({ trouble }) => trouble.includes("a.Remote, partition 0: its cursor stands still"))
+      yield* until(health, ({ trouble }) => trouble.includes(stands("a.Remote, partition 0")))
     })
   )
 )
@@ -144,13 +151,11 @@ it.live(
         const health = yield* Health.watch({ partitions: [waits, has], ...hasty })
         const { ready, trouble } = yield* until(health, ({ live }) => !live)
         assert.isFalse(ready)
-        assert.deepStrictEqual(trouble, ["a.Waits: waits", "a.Has, partition 0: its cursor stands still"])
+        assert.deepStrictEqual(trouble, [Codes.text("TRP0328", "a.Waits", "waits"), stands("a.Has, partition 0")])
         // Now it is given back, and nobody takes it.
         waits.held = undefined
         has.held = undefined
-        const stalled = yield* until(health, ({ trouble }) =>
-          trouble.join().includes("a.Waits, partition 0: its cursor")
-        )
+        const stalled = yield* until(health, ({ trouble }) => trouble.includes(stands("a.Waits, partition 0")))
         assert.isFalse(stalled.live)
         assert.notInclude(stalled.trouble.join(), "a.Has")
       })
@@ -173,7 +178,7 @@ it.live("a nats-server that never answers is asked again, holds up no look, and 
       const { live, trouble } = yield* until(health, ({ ready }) => !ready && asked > 16)
       assert.isAbove(asked, 16, "the first look was given up")
       assert.isTrue(live, "a restart would not make it answer")
-      assert.match(trouble.join(), /TRP0404.*CMD_a.*does not answer/)
+      assert.match(trouble.join(), /TRP0429.*CMD_a.*does not answer/)
     })
   )
 )
@@ -193,7 +198,8 @@ const watermark = (pos: number) =>
     )
   )
 const stuck = (health: Effect.Effect<Health.Health>) => until(health, ({ live }) => !live)
-const still = "outbox of a.Sender to EVT_here does not move"
+const unmoved = (stream: string) => Codes.text("TRP0328", "a.Sender", `its outbox to ${stream} does not move`)
+const still = unmoved("EVT_here")
 
 it.live("an outbox that gets rid of nothing is trouble, with a watermark and without", () =>
   withServers(
@@ -216,7 +222,7 @@ it.live("an outbox whose commands another service does not take is trouble, and 
       const health = yield* Health.watch({ partitions: [sender], ...hasty })
       yield* insert(10, "CMD_elsewhere")
       const { live, trouble } = yield* until(health, ({ trouble }) => trouble.length > 0)
-      assert.deepStrictEqual(trouble, ["outbox of a.Sender to CMD_elsewhere does not move"])
+      assert.deepStrictEqual(trouble, [unmoved("CMD_elsewhere")])
       assert.isTrue(live)
     })
   )
@@ -261,7 +267,7 @@ it.live("a database that does not answer in time makes it unready, and health go
       const locked = sql.unsafe("begin; lock table troupe.outbox in access exclusive mode; select pg_sleep(4); commit")
       const holder = yield* Effect.forkChild(Effect.promise(() => locked))
       const { trouble } = yield* until(health, ({ ready }) => !ready)
-      assert.match(trouble[0] ?? "", /PostgreSQL: .*statement timeout/)
+      assert.match(trouble[0] ?? "", /^TRP0501 .* · database · .*statement timeout/)
       yield* Fiber.join(holder)
       yield* until(health, ({ ready }) => ready)
     })

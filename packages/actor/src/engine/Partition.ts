@@ -137,6 +137,7 @@ export const session = (
           filter: filter(p),
           headersOnly: claimed !== undefined,
           after: SetBack.readFrom(cursors[stream]),
+          setBack: setBack || SetBack.isIn(cursors[stream]),
           into: claimed === undefined ? into : yield* Unclaimed.make(progress, claimed, stream, mailbox),
           moved: Cursor.follow(progress, mailbox, stream, filter(p))
         })
@@ -237,7 +238,7 @@ const portioned = <E, R>(suspects: Suspects, portion: Portion, run: Effect.Effec
   const { condemned } = portion
   const to = suspects.nameOf(portion.now[0] as Mailbox.Incoming)
   return condemned === undefined
-    ? Effect.logWarning(`${to} ran when a host ended: it runs while nothing else does`).pipe(
+    ? Effect.logWarning(Codes.text("TRP0329", to, suspects.why(portion.now[0] as Mailbox.Incoming))).pipe(
         Effect.andThen(Alone.exclusively(Effect.tap(noted, () => suspects.note(none))))
       )
     : Effect.andThen(Effect.logError(Codes.text(condemned.code, to, condemned.reason)), noted)

@@ -77,6 +77,9 @@ export const marked = (cursors: Commit.Cursors, ends: Ends): Commit.Cursors => (
 export const readFrom = (cursor: Commit.Cursor | undefined): Commit.Cursor | undefined =>
   cursor?.seq === 0 && cursor.created === undefined ? undefined : cursor
 
+/** Whether messages are read again that may have been handled before the database was set back. */
+export const isIn = (cursor: Commit.Cursor | undefined): boolean => (cursor?.redo ?? 0) > (cursor?.seq ?? 0)
+
 /** A commit of the cursors alone: the next owner knows what this one has found. */
 export const noted = ({ cursors, fence, left, pos }: Memory): Handled => ({
   work: { fence, pos, cursors, inbox: [], states: [], outbox: [], more: {}, bytes: 1_000 },
@@ -137,7 +140,7 @@ export const hold = (
     const { consumer, p } = progress
     let awaited: Ends | undefined = found
     const { cursors } = known()
-    const proven = Object.values(cursors).some(({ redo = 0, seq }) => redo > seq)
+    const proven = Object.values(cursors).some(isIn)
     const before = progress.notice
     let notice: string | undefined
     const release = (): void => {

@@ -120,10 +120,18 @@ export class Suspects {
     return `${what}, id ${id}`
   }
 
+  /** Why it is suspected. */
+  why(incoming: Incoming): string {
+    const times = this.found.get(Culprit.idOf(incoming)) ?? 0
+    return times === 0 ? "it was one of those that ran" : alone(times)
+  }
+
   private verdict(id: string): Failure | undefined {
     const times = this.found.get(id) ?? 0
-    return times < strikes
-      ? undefined
-      : { code: "TRP0302", reason: `${times} hosts ended while it ran, and nothing else ran there` }
+    return times < strikes ? undefined : { code: "TRP0302", reason: alone(times) }
   }
 }
+
+/** Strikes are no hosts: the watch of the event loop may give two at once. */
+const alone = (times: number): string =>
+  `its host ended while it alone ran: ${times} ${times === 1 ? "strike" : "strikes"}, and an end by the watch of the event loop may count as two`

@@ -13,6 +13,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { until200 } from "../dev/Probe.ts"
 import { failure, reason } from "../Failure.ts"
+import { onUncaught } from "../onUncaught.ts"
 import { Discovery, load } from "../service/index.ts"
 import * as Settings from "../Settings.ts"
 import * as address from "./address.ts"
@@ -41,6 +42,11 @@ export const run = (options: Options) =>
     const natsUrl = yield* Settings.required("NATS_URL", options.natsUrl)
     const natsCreds = Settings.natsCreds(options.natsCreds)
     const name = "service" in loaded ? loaded.service.name : loaded.gateway.name
+    yield* Effect.sync(() => {
+      // From here on to be stopped is how it ends, also while it waits for its servers.
+      process.exitCode = 0
+    })
+    const guard = { json: isJson(options) }
     const url = yield* "service" in loaded
       ? serviceUrl(loaded.service, {
           natsUrl,
@@ -48,6 +54,7 @@ export const run = (options: Options) =>
           http,
           limits: set,
           deadLetters,
+          guard,
           databaseUrl: options.databaseUrl
         })
       : gatewayUrl(loaded.gateway, { natsUrl, natsCreds, http })
@@ -56,20 +63,21 @@ export const run = (options: Options) =>
         ? JSON.stringify({ service: name, url, pid: process.pid })
         : `${name} is ready: ${url}/readyz (process ${process.pid}; SIGTERM stops it)`
     )
-    yield* Effect.sync(() => {
-      // From here on to be stopped is how it ends.
-      process.exitCode = 0
-    })
     yield* parentGone
-  }).pipe(Effect.scoped, Effect.provide(logging.layer(options.json && !hasParent)))
+  }).pipe(Effect.scoped, Effect.provide(logging.layer(isJson(options))))
+
+/** What `troupe dev` shows is for people. */
+const isJson = ({ json }: Options): boolean => json && !hasParent
 
 const serviceUrl = (
   service: Service.Service,
-  options: Pick<HostOptions, "natsUrl" | "natsCreds" | "http" | "limits" | "deadLetters"> & Pick<Options, "databaseUrl">
+  options: Pick<HostOptions, "natsUrl" | "natsCreds" | "http" | "limits" | "deadLetters" | "guard"> &
+    Pick<Options, "databaseUrl">
 ) =>
   Effect.gen(function* () {
     const databaseUrl = yield* Settings.required("DATABASE_URL", options.databaseUrl)
-    const { health, url } = Context.get(yield* Layer.build(Host.layer(service, { ...options, databaseUrl })), Host)
+    const host = Host.layer(service, { ...options, databaseUrl, onUncaught })
+    const { health, url } = Context.get(yield* Layer.build(host), Host)
     yield* Effect.repeat(health, { until: ({ ready }) => ready, schedule: Schedule.spaced("50 millis") })
     return url
   })

@@ -13,10 +13,15 @@ export interface Given {
   readonly bounds: Bounds
   /** What is written to stderr when the process is ended, with a NUL for the reason. */
   readonly line: string
+  /** That line is JSON, as the log of the process is. */
+  readonly json: boolean
 }
 
+/** The names of consumers by id. */
+export type Names = ReadonlyMap<number, string>
+
 /** What it is told. Each join has a number, and ends what went on before. */
-export type Told = { readonly join: number; readonly host: Host } | { readonly end: true }
+export type Told = { readonly join: number; readonly host: Host; readonly names: Names } | { readonly end: true }
 
 /** What it says: of which join. */
 export type Said =

@@ -6,15 +6,16 @@ import * as Ownership from "../Ownership.ts"
 import * as Life from "./Life.ts"
 import * as Memory from "./Memory.ts"
 import type { Message, Shown } from "./Slots.ts"
-import type { Given, Said, Told } from "./Thread.ts"
+import type { Given, Names, Said, Told } from "./Thread.ts"
 import * as Watch from "./Watch.ts"
 
-const { bounds, heartbeat, line, memory, url } = workerData as Given
+const { bounds, heartbeat, json, line, memory, url } = workerData as Given
 
 const turns = Memory.turns(memory)
 const board = Memory.board(memory)
 const able = Memory.able(memory)
 let life: { readonly host: Ownership.Host; readonly now: Life.Life } | undefined
+let names: Names = new Map()
 /** What is noted because the loop stands. */
 let noted: ReadonlyArray<Message> = []
 
@@ -75,13 +76,17 @@ const shownAtMost = 20
 const shown = (messages: ReadonlyArray<Message>): string => {
   const some = messages
     .slice(0, shownAtMost)
-    .map(({ consumer, p, what }) => `${what} (consumer ${consumer}, partition ${p})`)
+    .map(({ consumer, p, what }) => `${what} (consumer ${names.get(consumer) ?? consumer}, partition ${p})`)
   const more = messages.length - some.length
   if (more > 0) some.push(`and ${more} more`)
   return messages.length === 0
     ? "no message ran"
     : `while ${messages.length === 1 ? "this ran" : "one of these ran"}: ${some.join("; ")}`
 }
+
+/** The line as Effect's JSON logger has it. */
+const asJson = (message: string): string =>
+  JSON.stringify({ message, level: "FATAL", timestamp: new Date().toISOString(), annotations: {}, spans: {} })
 
 /** Twice a host's end: the message that it ran alone, from its beginning on, need not end another one. */
 const certain = 2
@@ -92,7 +97,8 @@ const endProcess = async (stood: string): Promise<void> => {
   clearInterval(looking)
   const messages = board.shown()
   try {
-    writeSync(2, line.replace("{messages}", () => `it stood for ${stood}, ${shown(messages)}`) + "\n")
+    const message = line.replace("{messages}", () => `it stood for ${stood}, ${shown(messages)}`)
+    writeSync(2, `${json ? asJson(message) : message}\n`)
   } catch {
     // Nobody reads what this process says: it ends all the same.
   }
@@ -129,7 +135,10 @@ const look = (): void => {
 const looking = setInterval(look, Watch.interval)
 
 port.on("message", (told: Told) => {
-  if ("join" in told) return void join(told.join, told.host)
+  if ("join" in told) {
+    names = told.names
+    return void join(told.join, told.host)
+  }
   clearInterval(looking)
   void (async () => {
     await life?.now.end(1).catch(() => {})

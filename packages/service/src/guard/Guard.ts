@@ -24,6 +24,8 @@ export interface Options {
   /** How long a heartbeat counts, in ms. */
   readonly lease: number
   readonly bounds: Beside.Bounds
+  /** The line that tells of the end is JSON. */
+  readonly json?: boolean
 }
 
 /**
@@ -34,8 +36,8 @@ export interface Guard {
   readonly lease: Beside.Memory.Lease
   readonly board: Board
   readonly lastWords: Context.Service.Shape<typeof LastWords>
-  /** Joins the living, or joins again: the lease begins. What the thread held before is over. */
-  readonly join: (host: Ownership.Host) => Effect.Effect<void, NotLiving>
+  /** Joins the living, or joins again: the lease begins. What the thread held before is over. `names`: of its consumers. */
+  readonly join: (host: Ownership.Host, names?: Beside.Thread.Names) => Effect.Effect<void, NotLiving>
   /** Tells the other hosts whether this one can work, with the next heartbeat. */
   readonly able: (able: boolean) => void
   /** Why the lease is over, if the thread ended it. */
@@ -58,7 +60,8 @@ export const make = (options: Options): Effect.Effect<Guard, never, Scope.Scope>
       url: Redacted.value(options.databaseUrl),
       heartbeat: options.heartbeat,
       bounds: options.bounds,
-      line: Codes.text("TRP0312", options.name, "{messages}")
+      line: Codes.text("TRP0312", options.name, "{messages}"),
+      json: options.json ?? false
     }
     let worker: Worker | undefined
     let why: string | undefined
@@ -112,7 +115,7 @@ export const make = (options: Options): Effect.Effect<Guard, never, Scope.Scope>
         return Effect.andThen(Effect.timeoutOption(gone, "2 seconds"), stop(thread))
       })
     )
-    const join = (host: Ownership.Host) =>
+    const join: Guard["join"] = (host, names = new Map()) =>
       Effect.callback<void, NotLiving>((resume) => {
         const n = ++joins
         why = undefined
@@ -125,7 +128,7 @@ export const make = (options: Options): Effect.Effect<Guard, never, Scope.Scope>
           worker ??= start()
           // So that the thread knows this loop's clock well when it begins the lease.
           turn()
-          Beside.Thread.tell(worker, { join: n, host })
+          Beside.Thread.tell(worker, { join: n, host, names })
         } catch (error) {
           answer(Codes.text("TRP0313", options.name, Reason.chain(error)))
         }

@@ -31,7 +31,7 @@ const database = Effect.gen(function* () {
 })
 
 /** A process that stands still beside a database. */
-const world = Effect.fnUntraced(function* (settings: Pick<Settings, "running" | "then">) {
+const world = Effect.fnUntraced(function* (settings: Pick<Settings, "running" | "then" | "json">) {
   const { consumer, sql, url } = yield* database
   const host = crypto.randomUUID()
   const child = yield* Effect.acquireRelease(
@@ -105,14 +105,15 @@ it.live("a loop that computes for longer than the lease keeps it, and what ran i
 
 it.live("a loop that never goes on ends its process, and what ran alone there is named and given up for good", () =>
   Effect.gen(function* () {
-    const { consumer, ended, said, suspects } = yield* world({ running: ["a"], then: { compute: 60_000 } })
+    const { ended, said, suspects } = yield* world({ running: ["a"], json: true, then: { compute: 60_000 } })
     assert.strictEqual(yield* ended, "SIGKILL")
+    const { level, message, timestamp } = JSON.parse(said.err)
     assert.match(
-      said.err,
-      new RegExp(
-        `^TRP0312 [^·]* · the host · it stood for \\d+\\.\\d s \\(\\d+\\.\\d s of CPU\\), while this ran: x\\.X\\.burn a, id a \\(consumer ${consumer}, partition 0\\) · [^\\n]*\\n$`
-      )
+      message,
+      /^TRP0312 [^·]* · the host · it stood for \d+\.\d s \(\d+\.\d s of CPU\), while this ran: x\.X\.burn a, id a \(consumer x\.X, partition 0\) · /
     )
+    assert.strictEqual(level, "FATAL")
+    assert.isBelow(Math.abs(Date.parse(timestamp) - Date.now()), 60_000)
     assert.notInclude(said.out, "stood")
     assert.deepStrictEqual(yield* Effect.promise(suspects), [noted("a", true, 2)])
   }).pipe(Effect.scoped)

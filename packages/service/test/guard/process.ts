@@ -14,11 +14,13 @@ export interface Settings {
   readonly consumer: number
   /** Ids of messages that run. */
   readonly running: ReadonlyArray<string>
+  /** What it says when it is ended is JSON. */
+  readonly json?: boolean
   /** What it does then: computes for some ms; blocks for some ms without computing; or ends with last words. */
   readonly then: { readonly compute: number } | { readonly block: number } | "end"
 }
 
-const { consumer, host: id, running, then, url }: Settings = JSON.parse(process.argv[2]!)
+const { consumer, host: id, json = false, running, then, url }: Settings = JSON.parse(process.argv[2]!)
 const databaseUrl = Redacted.make(url)
 const host: Ownership.Host = { id, name: "test", contract: 1, consumers: [consumer], lease: 1_000 }
 const messages = running.map((id) => ({ consumer, p: 0, id, what: `x.X.burn ${id}, id ${id}` }))
@@ -37,10 +39,11 @@ await Effect.runPromise(
         databaseUrl,
         heartbeat: 100,
         lease: host.lease,
-        bounds: { noteAfter: 500, endAfterCpu: 3_000, endAfter: 6_000 }
+        bounds: { noteAfter: 500, endAfterCpu: 3_000, endAfter: 6_000 },
+        json
       })
       const sql = Context.get(yield* Layer.build(Sql.layer({ url: databaseUrl, max: 1 })), Sql)
-      yield* guard.join(host)
+      yield* guard.join(host, new Map([[consumer, "x.X"]]))
       const taken = yield* Effect.promise(() => Ownership.take(sql, consumer, [0], host))
       writeSync(1, `joined ${taken.length}\n`)
       const places = messages.map(guard.board.begin)
