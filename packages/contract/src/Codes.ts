@@ -196,6 +196,22 @@ const ofOperators = {
   TRP0105: { what: "a service ended", todo: "read its last lines above" },
   TRP0106: { what: "a service did not become ready", todo: "read its lines above, or run troupe doctor" },
   TRP0107: { what: "the health port is taken", todo: "set TROUPE_HTTP_PORT to another port, or 0 for any" },
+  TRP0219: {
+    what: "the ids of requests could be computed by others",
+    todo: "give all gateways in front of the same services one TROUPE_ID_SECRET, or idSecret, of 32 bytes or more"
+  },
+  TRP0422: {
+    what: "the stream keeps consumers that nobody uses",
+    todo: "run troupe streams set as a NATS user who may change the stream: idle consumers are deleted from then on"
+  },
+  TRP0423: {
+    what: "the stream has consumers that Troupe did not make",
+    todo: "find out who made them, and delete them; see docs/permissions.md for who may make consumers"
+  },
+  TRP0424: {
+    what: "the stream has room for few more consumers",
+    todo: "see what makes so many of them: without room no new reader of the stream starts"
+  },
   TRP0430: {
     what: "the stream is gone",
     todo: "nothing: it is created anew, and filled with what the outbox keeps; see who deleted it, or why its store is empty"

@@ -18,6 +18,7 @@ import { Events } from "./Events.ts"
 import * as eventSource from "./eventSource.ts"
 import type { Gateway } from "./Gateway.ts"
 import type { GatewayError } from "./GatewayError.ts"
+import * as Id from "./Id.ts"
 import * as Measures from "./Measures.ts"
 import * as permits from "./permits.ts"
 import * as Problem from "./Problem.ts"
@@ -37,15 +38,15 @@ export class Handler extends Context.Service<
     readonly end: Effect.Effect<void>
   }
 >()("@troupe/gateway/Handler") {
-  /** Over a client. Fails with TRP0711 when nobody says whose tokens are taken. */
-  static readonly layer = (gateway: Gateway, auth = gateway.auth): Layer.Layer<Handler, GatewayError, Client> =>
-    Layer.effect(Handler, make(gateway, auth))
+  /** Over a client. Fails with TRP0711 when nobody says whose tokens are taken, with TRP0219 without a secret for ids. */
+  static readonly layer = (gateway: Gateway): Layer.Layer<Handler, GatewayError, Client> =>
+    Layer.effect(Handler, make(gateway))
 }
 
 /**
  * A gateway as a `fetch` handler: for Deno, Bun, Workers, and tests. `client` is a layer of `@troupe/client`, whose user is
  * the gateway's own. It starts with the first request; while the client cannot, requests are answered with 503 and the next
- * one tries again. `fetch` rejects with TRP0711 when nobody says whose tokens are taken. `dispose` ends it.
+ * one tries again. `fetch` rejects with TRP0711 when nobody says whose tokens are taken, with TRP0219 without a secret for ids. `dispose` ends it.
  */
 export const toWebHandler = (
   gateway: Gateway,
@@ -75,15 +76,14 @@ export const toWebHandler = (
   }
 }
 
-const make = (
-  gateway: Gateway,
-  auth: Gateway["auth"]
-): Effect.Effect<Handler["Service"], GatewayError, Client | Scope.Scope> =>
+const make = (gateway: Gateway): Effect.Effect<Handler["Service"], GatewayError, Client | Scope.Scope> =>
   Effect.gen(function* () {
-    const { limits, origins } = gateway
+    const { auth, limits, origins } = gateway
     const client = yield* Client
     const check = yield* Auth.make(auth)
+    const idOf = yield* Id.make(gateway.idSecret, auth)
     const commands = Routes.commands(gateway.contracts)
+    const sending = { commands, limits, idOf }
     const rates = new Rates(limits.rate)
     const events = new Events(gateway.contracts, limits, yield* Effect.scope)
     const documents = new Documents(gateway, auth === "none" ? "none" : "jwt")
@@ -130,7 +130,7 @@ const make = (
       return yield* Effect.ensuring(
         Effect.gen(function* () {
           if (route.kind === "events") return yield* events.answer(request, route.service, principal)
-          if (route.kind !== "metrics") return yield* Command.answer(request, route, principal, commands, limits)
+          if (route.kind !== "metrics") return yield* Command.answer(request, route, principal, sending)
           if (!scopes.includes("metrics")) return yield* Effect.fail(permits.refused("metrics"))
           return new Response(yield* PrometheusMetrics.format(), { headers: { "content-type": prometheus } })
         }),

@@ -28,7 +28,7 @@ export interface Options {
 /**
  * Serves until the scope ends, and answers the url. Then it takes nothing new, ends event streams, answers what is under way,
  * and closes. Fails with TRP0711 when nothing says whose tokens it takes, or when it would take everybody's from elsewhere
- * than this machine; with TRP0107 when it cannot listen.
+ * than this machine; with TRP0219 without a secret for the ids of requests; with TRP0107 when it cannot listen.
  */
 export const serve = (
   gateway: Gateway,
@@ -38,7 +38,8 @@ export const serve = (
     const auth = gateway.auth ?? environment.auth(process.env)
     if (auth === "none" && !/^(localhost|127\.0\.0\.1|::1)$/.test(host))
       return yield* failure("TRP0711", host, "without tokens it listens on loopback only")
-    const built = yield* Layer.build(Handler.layer(gateway, auth).pipe(Layer.provide(client)))
+    const idSecret = gateway.idSecret ?? environment.idSecret(process.env)
+    const built = yield* Layer.build(Handler.layer({ ...gateway, auth, idSecret }).pipe(Layer.provide(client)))
     const handler = Context.get(built, Handler)
     const run = Effect.runPromiseExitWith(yield* Effect.context())
     let ending = false

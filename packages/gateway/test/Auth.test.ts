@@ -5,7 +5,7 @@ import { assert, beforeAll, describe, it, vi } from "@effect/vitest"
 import { Gateway, toWebHandler, type Auth } from "@troupe/gateway"
 import * as Effect from "effect/Effect"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
-import { auth, client, gateway, Shop, token } from "./shop.ts"
+import { auth, client, gateway, idSecret, Shop, token } from "./shop.ts"
 
 beforeAll(() => void vi.spyOn(console, "log").mockReturnValue())
 
@@ -121,7 +121,7 @@ describe("a token", () => {
 describe("keys", () => {
   const status = async (keys: Auth, bearer: string) => {
     const { dispose, fetch } = toWebHandler(
-      Gateway.make({ contracts: [Shop], auth: keys }),
+      Gateway.make({ contracts: [Shop], auth: keys, idSecret }),
       client([], () => Effect.succeed({ cents: 7 }))
     )
     const headers = { authorization: `Bearer ${bearer}`, "content-type": "application/json" }
@@ -160,7 +160,7 @@ describe("keys", () => {
     }).listen(0, "127.0.0.1")
     await once(server, "listening")
     const jwksUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`
-    await using shop = await gateway({ auth: { jwksUrl } })
+    await using shop = await gateway({ auth: { jwksUrl }, idSecret })
     const send = async (pair: number, kid: string) => {
       const bearer = await signed("RS256", pairs[pair]!.privateKey, kid)
       return (await shop.post(place, order, { authorization: `Bearer ${bearer}` })).status
@@ -195,7 +195,8 @@ describe("keys", () => {
     }).listen(0, "127.0.0.1")
     await once(server, "listening")
     await using shop = await gateway({
-      auth: { jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json` }
+      auth: { jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json` },
+      idSecret
     })
     const clock = vi.spyOn(performance, "now")
     const bearer = await signed("ES256", privateKey)
@@ -221,7 +222,8 @@ describe("keys", () => {
     }).listen(0, "127.0.0.1")
     await once(server, "listening")
     await using shop = await gateway({
-      auth: { jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json` }
+      auth: { jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json` },
+      idSecret
     })
     const clock = vi.spyOn(performance, "now")
     const send = async (key: 0 | 1, ms: number) => {
