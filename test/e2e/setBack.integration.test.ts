@@ -344,7 +344,7 @@ for (const [seed, how] of [
 
           // What is answered from here on will be forgotten.
           const answers = new Map<string, readonly [() => Effect.Effect<string, never, Client>, string]>()
-          const say = (id: string, key: string, what: number, timeout: "2 seconds" | "30 seconds" | "50 millis") => {
+          const say = (id: string, key: string, what: number, timeout: "4 seconds" | "30 seconds" | "50 millis") => {
             const at = counter(key)
             const options = { id, timeout }
             if (what === 0) return heard(ask(at.spread({ to: [keys[chance(keys.length)]!, key] }), options))
@@ -364,7 +364,7 @@ for (const [seed, how] of [
               Array.from({ length: count }, (_, i) => from + i),
               (i) => {
                 const [key, what] = [keys[chance(keys.length)]!, chance(8)]
-                return Effect.map(say(`ask-${i}`, key, what, "2 seconds"), (answer) =>
+                return Effect.map(say(`ask-${i}`, key, what, "4 seconds"), (answer) =>
                   remember(`ask-${i}`, key, what, answer)
                 )
               },
@@ -372,11 +372,11 @@ for (const [seed, how] of [
             )
           // Nothing is heard of these: only other partitions show that they were set back, until their next owner has noted it.
           for (const [i, key] of (twice ? [] : [...silent, ...silent]).entries())
-            remember(`silent-${i}`, key, 3 + i, yield* say(`silent-${i}`, key, 3 + i, "2 seconds"))
+            remember(`silent-${i}`, key, 3 + i, yield* say(`silent-${i}`, key, 3 + i, "4 seconds"))
           yield* round(0, 30)
           for (const [i, key] of keys.entries()) {
-            remember(`cancel-${i}`, key, 2, yield* say(`cancel-${i}`, key, 2, "2 seconds"))
-            remember(`one-${i}`, key, 3, yield* say(`one-${i}`, key, 3, "2 seconds"))
+            remember(`cancel-${i}`, key, 2, yield* say(`cancel-${i}`, key, 2, "4 seconds"))
+            remember(`one-${i}`, key, 3, yield* say(`one-${i}`, key, 3, "4 seconds"))
           }
           // Some are too late: their host is away.
           host.kill("SIGTERM")
@@ -480,7 +480,7 @@ it.live(
 
         // What is answered from here on is forgotten by the database, whose cursors are beyond the ends of the streams.
         host = yield* start
-        const say = (timeout: "2 seconds" | "30 seconds") =>
+        const say = (timeout: "4 seconds" | "30 seconds") =>
           Effect.forEach(
             keys,
             (key) =>
@@ -492,7 +492,7 @@ it.live(
               ]),
             { concurrency: 4 }
           )
-        const answers = yield* say("2 seconds")
+        const answers = yield* say("4 seconds")
         yield* World.settled(world)
         const before = yield* Effect.promise(() => totals(world))
         yield* stop(host)

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Accounts from "./src/accounts.ts"
+import { areForgotten } from "./src/durables.ts"
 import * as Guarded from "./src/guarded.ts"
 import { type Program, publishes, subscribes } from "./src/rows.ts"
 
@@ -44,7 +45,8 @@ const world = Layer.effect(
       orders: yield* Accounts.login(accounts, "orders"),
       payments: yield* Accounts.login(accounts, "payments"),
       shipping: yield* Accounts.login(accounts, "shipping"),
-      customers: yield* Accounts.login(accounts, "customers")
+      customers: yield* Accounts.login(accounts, "customers"),
+      gateway: yield* Accounts.login(accounts, "gateway")
     })
   })
 )
@@ -135,6 +137,16 @@ describe("the accounts of the committed policy", () => {
             assert.deepStrictEqual(await Guarded.refusals(nc, hear), [`subscription ${subject}`])
           }
         })
+      )
+    }
+
+    for (const [user, stream, filter] of [
+      ["gateway", "EVT_orders", "evt.orders.*.Order.>"],
+      ["shipping", "EVT_payments", "evt.payments.*.Payment.>"]
+    ] as const) {
+      it.effect(
+        ...test(`a durable consumer that ${user} makes on ${stream} is deleted after 5 minutes without use`, (users) =>
+          areForgotten(users[user], { prefix: Account.api(user, stream), stream, filter }))
       )
     }
 

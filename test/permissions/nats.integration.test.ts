@@ -7,7 +7,9 @@ import { until } from "@troupe/test-world"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
+import { areForgotten } from "./src/durables.ts"
 import * as Guarded from "./src/guarded.ts"
 import { publishes, subscribes } from "./src/rows.ts"
 
@@ -17,6 +19,9 @@ interface Users {
   readonly payments: NatsConnection
   readonly shipping: NatsConnection
   readonly customers: NatsConnection
+  readonly gateway: NatsConnection
+  /** As `Topology` and `Nats` use it. */
+  readonly asShipping: Parameters<typeof Nats.layer>[0]
 }
 class World extends Context.Service<World, Users>()("test/World") {}
 
@@ -38,7 +43,9 @@ const world = Layer.effect(
       orders: yield* Guarded.login(server, "orders"),
       payments: yield* Guarded.login(server, "payments"),
       shipping: yield* Guarded.login(server, "shipping"),
-      customers: yield* Guarded.login(server, "customers")
+      customers: yield* Guarded.login(server, "customers"),
+      gateway: yield* Guarded.login(server, "gateway"),
+      asShipping: { url: Redacted.make(Guarded.urlOf(server, "shipping")), inboxPrefix: "_INBOX.shipping" }
     })
   })
 )
@@ -102,6 +109,35 @@ describe("the users of the committed policy", () => {
         })
       )
     }
+
+    for (const [user, stream, filter] of [
+      ["gateway", "EVT_orders", "evt.orders.*.Order.>"],
+      ["shipping", "EVT_payments", "evt.payments.*.Payment.>"]
+    ] as const) {
+      it.effect(
+        ...test(`a durable consumer that ${user} makes on ${stream} is deleted after 5 minutes without use`, (users) =>
+          areForgotten(users[user], { prefix: "$JS.API", stream, filter }))
+      )
+    }
+
+    it.effect(
+      ...test("a service that may not change its stream says that the stream keeps idle consumers", async (users) => {
+        const name = "EVT_shipping"
+        const { consumer_limits: limits } = (await users.operator.streams.info(name)).config
+        await users.operator.streams.update(name, { consumer_limits: {} })
+        const lines: Array<string> = []
+        const logger = Logger.make(({ message }) => void lines.push(String(message)))
+        const layers = Layer.mergeAll(Nats.layer(users.asShipping), Logger.layer([logger]))
+        await Effect.runPromise(
+          Effect.provide(Topology.ensure("evt", "shipping", { ...Topology.limits, maxBytes: 1024 ** 2 }), layers)
+        )
+        assert.isTrue(
+          lines.some((line) => line.startsWith("TRP0422 ") && line.includes(name)),
+          lines.join("\n")
+        )
+        await users.operator.streams.update(name, { consumer_limits: limits ?? {} })
+      })
+    )
 
     it.effect(
       ...test("a stream that is there keeps its shape, whatever its service asks for", async (users) => {

@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs"
+import { headers } from "@nats-io/nats-core"
 import { assert, it } from "@effect/vitest"
 import { OrderId, Orders } from "@shop/orders"
-import { after, askWithToken } from "@troupe/client"
+import { after, ask, askWithToken } from "@troupe/client"
 import { layer as client } from "@troupe/client/node"
+import { Envelope } from "@troupe/contract"
+import type { NatsServer } from "@troupe/embedded"
 import { connected, until } from "@troupe/test-world"
 import * as Effect from "effect/Effect"
 import * as Guarded from "./src/guarded.ts"
@@ -72,6 +75,33 @@ const denied: ReadonlyArray<string> = [
   "comment on table troupe.state is ''"
 ]
 
+/** A caller cannot aim the reply to its command at the inbox of a program that may not ask the service. */
+const aimedElsewhere = Effect.fnUntraced(function* (nats: NatsServer.NatsServer) {
+  const customers = yield* Guarded.login(nats, "customers")
+  const operator = yield* Guarded.login(nats, "OPERATOR")
+  const heard: Array<string> = []
+  operator.subscribe("_INBOX.*.aimed.*", { callback: (_, { subject }) => void heard.push(subject) })
+  yield* Effect.promise(() => operator.flush())
+  for (const user of ["payments", "orders", "nobody", "customers"]) {
+    const said = headers()
+    const id = crypto.randomUUID()
+    const replyTo = `_INBOX.${user}.aimed.1`
+    const envelope = { id, type: "orders.Order.place", source: "eve", key: "o-1", contract: 1, replyTo }
+    for (const [name, value] of Object.entries(Envelope.toHeaders(envelope))) said.set(name, value)
+    customers.publish("cmd.orders.Order.place.o-1", "{}", { headers: said })
+  }
+  // Messages of one key are answered in order: the last one's answer comes after those that were refused.
+  yield* until(
+    async () => heard,
+    (heard) => heard.length > 0
+  )
+  assert.deepStrictEqual(heard, ["_INBOX.customers.aimed.1"])
+  yield* until(
+    async () => readFileSync(nats.log, "utf8").match(/Publish Violation.*?_INBOX\.\w+\.aimed\.1/g) ?? [],
+    (refused) => refused.length === 3
+  )
+})
+
 it.live(
   "the shop runs under the committed users and roles, nothing of it is refused, and its roles can do no more",
   () =>
@@ -122,6 +152,14 @@ it.live(
       // But not everybody may ask: it is told so at once.
       const { reason } = yield* Effect.flip(after(token, "orders.overview").pipe(as("customers")))
       assert.strictEqual(reason._tag, "NotAllowed")
+
+      yield* aimedElsewhere(nats)
+      // What no mode of NATS prevents: who may send a command chooses its id, and the first one under an id settles it.
+      const under = { id: crypto.randomUUID(), timeout: "20 seconds" } as const
+      const placed = (customer: string) => ask(Orders.Order.at(OrderId.make("o-3")).place({ customer, lines }), under)
+      yield* placed("eve").pipe(as("customers"))
+      const settled = yield* Effect.flip(placed("ada").pipe(as("OPERATOR")))
+      assert.include(String(settled), "TRP0206")
 
       const ungranted = yield* Effect.promise(() =>
         orders.owner.unsafe(

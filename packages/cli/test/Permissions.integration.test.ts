@@ -41,10 +41,10 @@ describe("troupe permissions", () => {
       assert.deepInclude(yield* troupe(["permissions", "--check"], {}, cwd), { code: 0, err: "" })
 
       const file = join(cwd, "infra/policy/nats.conf")
-      writeFileSync(file, readFileSync(file, "utf8").replace('"_INBOX.*.>"', '">"'))
+      writeFileSync(file, readFileSync(file, "utf8").replace('"_INBOX.*.*"', '">"'))
       const changed = yield* troupe(["permissions", "--check"], {}, cwd)
       assert.strictEqual(changed.code, 1)
-      assert.match(changed.out, /^nats\.conf\n- +">"\n\+ +"_INBOX\.\*\.>"\n$/)
+      assert.match(changed.out, /^nats\.conf\n- +">"\n\+ +"_INBOX\.\*\.\*"\n$/)
       const json = yield* troupe(["permissions", "--check", "--json"], {}, cwd)
       assert.deepInclude(JSON.parse(json.out), { ok: false })
       assert.strictEqual(json.code, 1)

@@ -202,6 +202,10 @@ const ofOperators = {
     what: "a pattern is not known to take linear time",
     todo: "let no repetition match the same text in two ways, anchor it with ^ and $; or check the length and the pattern in a filter of your own"
   },
+  TRP0219: {
+    what: "the ids of requests could be computed by others",
+    todo: "give all gateways in front of the same services one TROUPE_ID_SECRET, or idSecret, of 32 bytes or more"
+  },
   TRP0322: {
     what: "the edge is called too much at once",
     todo: "run more instances of it, or keep states smaller; the partition goes on by itself"
@@ -229,6 +233,18 @@ const ofOperators = {
   TRP0329: {
     what: "a message ran when its host ended, and runs now while nothing else does",
     todo: "nothing if it ends well; if its host ends again it is given up as TRP0302, and its handler has to be mended"
+  },
+  TRP0422: {
+    what: "the stream keeps consumers that nobody uses",
+    todo: "run troupe streams set as a NATS user who may change the stream: idle consumers are deleted from then on"
+  },
+  TRP0423: {
+    what: "the stream has consumers that Troupe did not make",
+    todo: "find out who made them, and delete them; see docs/permissions.md for who may make consumers"
+  },
+  TRP0424: {
+    what: "the stream has room for few more consumers",
+    todo: "see what makes so many of them: without room no new reader of the stream starts"
   },
   TRP0426: {
     what: "the certificate of NATS is not accepted",

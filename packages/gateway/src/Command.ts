@@ -7,7 +7,7 @@ import * as Tracer from "effect/Tracer"
 import type { Principal } from "./Auth.ts"
 import { mediaType, read, unsupported } from "./body.ts"
 import * as CloudEvent from "./CloudEvent.ts"
-import * as Id from "./Id.ts"
+import type * as Id from "./Id.ts"
 import type { Limits } from "./Limits.ts"
 import * as permits from "./permits.ts"
 import { idempotencyKey, preferences } from "./preferences.ts"
@@ -24,6 +24,13 @@ interface Asked {
   readonly isEvent: boolean
 }
 
+/** What a gateway sends commands with. */
+export interface Sending {
+  readonly commands: ReadonlyMap<string, Command>
+  readonly limits: Limits
+  readonly idOf: Id.OfRequest
+}
+
 type Requested = Extract<Route, { kind: "command" | "cloudevent" }>
 
 /** Sends the command that a request names, and answers with its reply. */
@@ -31,8 +38,7 @@ export const answer = (
   request: Request,
   route: Requested,
   principal: Principal,
-  commands: ReadonlyMap<string, Command>,
-  limits: Limits
+  { commands, idOf, limits }: Sending
 ): Effect.Effect<Response, Problem.Problem, Client> =>
   Effect.gen(function* () {
     const asked = yield* route.kind === "command"
@@ -47,7 +53,7 @@ export const answer = (
     const id =
       name === undefined
         ? SecureRandom.uuidV7Unsafe()
-        : yield* Effect.promise(() => Id.ofRequest(principal.name, command.type, key, name))
+        : yield* Effect.promise(() => idOf({ principal: principal.name, type: command.type, key, name }))
     const { applied, async, wait } = preferences(request.headers.get("prefer"), limits.maxWait)
     const headers = {
       "troupe-message-id": id,

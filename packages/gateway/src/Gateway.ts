@@ -21,6 +21,8 @@ export interface Gateway {
   readonly documents: boolean
   /** A command that a newcomer can try: `troupe dev` shows it as a `curl`. */
   readonly example: Message | undefined
+  /** What the ids of requests are made from, so that no one else can compute them. */
+  readonly idSecret: string | undefined
 }
 
 /**
@@ -40,6 +42,11 @@ export const make = (options: {
   /** Default: true. They need no token. */
   readonly documents?: boolean
   readonly example?: Message
+  /**
+   * 32 bytes or more, the same in all gateways in front of the same services: an `Idempotency-Key` has another message id where
+   * it differs, also after it was changed. Default: `TROUPE_ID_SECRET`, else the secret of `auth`. Tokens of public keys need it.
+   */
+  readonly idSecret?: string
 }): Gateway => {
   const name = options.name ?? "gateway"
   if (!/^[a-z][a-z0-9-]{0,39}$/.test(name)) throw new TypeError(`"${name}" is no name for a gateway`)
@@ -63,7 +70,8 @@ export const make = (options: {
     origins,
     url: options.url,
     documents: options.documents ?? true,
-    example: options.example
+    example: options.example,
+    idSecret: options.idSecret
   }
 }
 

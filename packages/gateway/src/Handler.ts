@@ -20,6 +20,7 @@ import { Events } from "./Events.ts"
 import * as eventSource from "./eventSource.ts"
 import type { Gateway } from "./Gateway.ts"
 import { failure, type GatewayError } from "./GatewayError.ts"
+import * as Id from "./Id.ts"
 import * as Measures from "./Measures.ts"
 import * as permits from "./permits.ts"
 import * as Problem from "./Problem.ts"
@@ -40,21 +41,18 @@ export class Handler extends Context.Service<
   }
 >()("@troupe/gateway/Handler") {
   /**
-   * Over a client. Fails with TRP0711 when nobody says whose tokens are taken, and with TRP0108 for a contract with a
-   * pattern that could stop the gateway. `url` answers where the gateway is reached: it
-   * is asked when the page is first rendered.
+   * Over a client. Fails with TRP0711 when nobody says whose tokens are taken, with TRP0219 without a secret for ids, and with
+   * TRP0108 for a contract with a pattern that could stop the gateway. `url` answers where the gateway is reached: it is asked
+   * when the page is first rendered.
    */
-  static readonly layer = (
-    gateway: Gateway,
-    auth = gateway.auth,
-    url = () => gateway.url
-  ): Layer.Layer<Handler, GatewayError, Client> => Layer.effect(Handler, make(gateway, auth, url))
+  static readonly layer = (gateway: Gateway, url = () => gateway.url): Layer.Layer<Handler, GatewayError, Client> =>
+    Layer.effect(Handler, make(gateway, url))
 }
 
 /**
  * A gateway as a `fetch` handler: for Deno, Bun, Workers, and tests. `client` is a layer of `@troupe/client`, whose user is
  * the gateway's own. It starts with the first request; while the client cannot, requests are answered with 503 and the next
- * one tries again. `fetch` rejects with TRP0711 when nobody says whose tokens are taken. `dispose` ends it.
+ * one tries again. `fetch` rejects with TRP0711 when nobody says whose tokens are taken, with TRP0219 without a secret for ids. `dispose` ends it.
  */
 export const toWebHandler = (
   gateway: Gateway,
@@ -86,16 +84,17 @@ export const toWebHandler = (
 
 const make = (
   gateway: Gateway,
-  auth: Gateway["auth"],
   url: () => string | undefined
 ): Effect.Effect<Handler["Service"], GatewayError, Client | Scope.Scope> =>
   Effect.gen(function* () {
-    const { limits, origins } = gateway
+    const { auth, limits, origins } = gateway
     const slow = Patterns.unproven(gateway.contracts.flatMap(Patterns.places))
     if (slow !== undefined) return yield* failure("TRP0108", slow.at, slow.pattern)
     const client = yield* Client
     const check = yield* Auth.make(auth)
+    const idOf = yield* Id.make(gateway.idSecret, auth)
     const commands = Routes.commands(gateway.contracts)
+    const sending = { commands, limits, idOf }
     const rates = new Rates(limits.rate)
     const events = new Events(gateway.contracts, limits, yield* Effect.scope)
     const documents = yield* Documents.make(gateway, { auth: auth === "none" ? "none" : "jwt", url })
@@ -152,7 +151,7 @@ const make = (
       return yield* Effect.ensuring(
         Effect.gen(function* () {
           if (route.kind === "events") return yield* events.answer(request, route.service, principal)
-          if (route.kind !== "metrics") return yield* Command.answer(request, route, principal, commands, limits)
+          if (route.kind !== "metrics") return yield* Command.answer(request, route, principal, sending)
           if (!scopes.includes("metrics")) return yield* Effect.fail(permits.refused("metrics"))
           return new Response(yield* PrometheusMetrics.format(), { headers: { "content-type": prometheus } })
         }),

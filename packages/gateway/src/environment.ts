@@ -13,3 +13,7 @@ export const auth = (environment: { readonly [name: string]: string | undefined 
   if (secret !== undefined) return { secret, ...checks }
   return environment["TROUPE_AUTH"] === "none" ? "none" : undefined
 }
+
+/** What the ids of requests are made from, for a gateway that does not say so itself: `TROUPE_ID_SECRET`. Empty is not set. */
+export const idSecret = (environment: { readonly [name: string]: string | undefined }): string | undefined =>
+  environment["TROUPE_ID_SECRET"] || undefined

@@ -29,7 +29,7 @@ export interface Options {
 /**
  * Serves until the scope ends, and answers the url. Then it takes nothing new, ends event streams, answers what is under way,
  * and closes. Fails with TRP0711 when nothing says whose tokens it takes, or when it would take everybody's from elsewhere
- * than this machine; with TRP0107 when it cannot listen.
+ * than this machine; with TRP0219 without a secret for the ids of requests; with TRP0107 when it cannot listen.
  */
 export const serve = (
   gateway: Gateway,
@@ -39,9 +39,10 @@ export const serve = (
     const auth = gateway.auth ?? environment.auth(process.env)
     if (auth === "none" && !isLoopback(host))
       return yield* failure("TRP0711", host, "without tokens it listens on loopback only")
+    const idSecret = gateway.idSecret ?? environment.idSecret(process.env)
     let listening: string | undefined
     const at = () => gateway.url ?? listening
-    const built = yield* Layer.build(Handler.layer(gateway, auth, at).pipe(Layer.provide(client)))
+    const built = yield* Layer.build(Handler.layer({ ...gateway, auth, idSecret }, at).pipe(Layer.provide(client)))
     const handler = Context.get(built, Handler)
     const run = Effect.runPromiseExitWith(yield* Effect.context())
     let ending = false

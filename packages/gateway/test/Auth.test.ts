@@ -6,7 +6,7 @@ import { Gateway, toWebHandler, type Auth } from "@troupe/gateway"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
-import { auth, client, gateway, Shop, token } from "./shop.ts"
+import { auth, client, gateway, idSecret, Shop, token } from "./shop.ts"
 
 beforeAll(() => void vi.spyOn(console, "log").mockReturnValue())
 
@@ -136,7 +136,7 @@ describe("a token", () => {
 describe("keys", () => {
   const status = async (keys: Auth, bearer: string) => {
     const { dispose, fetch } = toWebHandler(
-      Gateway.make({ contracts: [Shop], auth: keys }),
+      Gateway.make({ contracts: [Shop], auth: keys, idSecret }),
       client([], () => Effect.succeed({ cents: 7 }))
     )
     const headers = { authorization: `Bearer ${bearer}`, "content-type": "application/json" }
@@ -175,7 +175,7 @@ describe("keys", () => {
     }).listen(0, "127.0.0.1")
     await once(server, "listening")
     const jwksUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`
-    await using shop = await gateway({ auth: { jwksUrl } })
+    await using shop = await gateway({ auth: { jwksUrl }, idSecret })
     const send = async (pair: number, kid: string) => {
       const bearer = await signed("RS256", pairs[pair]!.privateKey, kid)
       return (await shop.post(place, order, { authorization: `Bearer ${bearer}` })).status
@@ -210,7 +210,8 @@ describe("keys", () => {
     }).listen(0, "127.0.0.1")
     await once(server, "listening")
     await using shop = await gateway({
-      auth: { jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json` }
+      auth: { jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json` },
+      idSecret
     })
     const clock = vi.spyOn(performance, "now")
     const bearer = await signed("ES256", privateKey)
@@ -254,7 +255,7 @@ describe("keys", () => {
     }).listen(0, "127.0.0.1")
     await once(server, "listening")
     const jwksUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json?code=secret`
-    await using shop = await gateway({ auth: { jwksUrl } })
+    await using shop = await gateway({ auth: { jwksUrl }, idSecret })
     const clock = vi.spyOn(performance, "now")
     const bearer = await signed("ES256", privateKey)
     const send = async (ms: number) => {
@@ -283,7 +284,8 @@ describe("keys", () => {
     }).listen(0, "127.0.0.1")
     await once(server, "listening")
     await using shop = await gateway({
-      auth: { jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json` }
+      auth: { jwksUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json` },
+      idSecret
     })
     const clock = vi.spyOn(performance, "now")
     const send = async (key: 0 | 1, ms: number) => {

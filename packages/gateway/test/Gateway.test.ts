@@ -1,13 +1,13 @@
 import { assert, beforeAll, describe, it, vi } from "@effect/vitest"
 import { Client, ClientError, NotConnected, type Reason, Rejected, StreamFull, TooLarge } from "@troupe/client"
+import { Contract, Id } from "@troupe/contract"
 import { Gateway, toWebHandler } from "@troupe/gateway"
-import { Contract } from "@troupe/contract"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { auth, client, gateway, late, OutOfStock, Shop, token } from "./shop.ts"
+import { auth, client, gateway, idSecret, late, OutOfStock, Shop, token } from "./shop.ts"
 
 const place = "/v1/shop/Order/o-1/place"
 const order = JSON.stringify({ cents: 7 })
@@ -146,6 +146,26 @@ describe("a command over HTTP", () => {
 })
 
 describe("an idempotency key", () => {
+  it("gives one message id in all gateways of one secret, which nobody without the secret can compute", async () => {
+    const idOf = async (options: Parameters<typeof gateway>[0]) => {
+      await using shop = await gateway(options)
+      assert.strictEqual((await shop.post(place, order, { "idempotency-key": "k-1" })).status, 200)
+      return shop.asked[0]?.id ?? ""
+    }
+    const id = await idOf({ idSecret })
+    assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+    assert.strictEqual(await idOf({ idSecret }), id, "another gateway")
+    assert.notStrictEqual(await idOf({ idSecret: `${idSecret}.` }), id)
+    // By default it is the secret of the tokens.
+    const usual = await idOf({})
+    assert.strictEqual(await idOf({ idSecret: auth.secret }), usual)
+    // All that names the request is known to others.
+    const said = JSON.stringify(["ada", "shop.Order.place", "o-1", "k-1"])
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(said)))
+    const known = Id.version8(Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join(""))
+    assert.notInclude([id, usual], known)
+  })
+
   it("is the message's id, together with who sends it and where to", async () => {
     await using shop = await gateway()
     const sent = async (path: string, key: string, sub = "ada") => {
@@ -595,6 +615,22 @@ describe("a gateway itself", () => {
     assert.deepStrictEqual([(await get()).status, (await get()).status, starts], [200, 200, 3])
     await dispose()
     assert.strictEqual(ends, 3)
+  })
+
+  it("does not start without a secret for the ids of requests, or with a short one", async () => {
+    const jwks = { keys: [] }
+    for (const [auth, options, why] of [
+      [{ jwks }, {}, "there is none"],
+      [{ jwks }, { idSecret: "short" }, "it has 5 bytes"],
+      ["none", { idSecret: "short" }, "it has 5 bytes"]
+    ] as const) {
+      const { fetch } = toWebHandler(
+        Gateway.make({ contracts: [Shop], auth: auth as never, ...options }),
+        client([], () => Effect.void)
+      )
+      const error = await fetch(new Request("http://h/livez")).catch((error: unknown) => error)
+      assert.match(String((error as Error).message), new RegExp(`^TRP0219 .* · idSecret · ${why} · `))
+    }
   })
 
   it("does not start when nothing says whose tokens it takes", async () => {

@@ -80,6 +80,8 @@ const tokenOf = ({ key, to }: Message) => (to === "shop.Order.clear" ? "" : `sho
 export const late = (to: string) => Effect.fail(new ClientError({ to, reason: new TimedOut({ after: "1s" }) }))
 
 const secret = "a secret of thirty-two bytes, it is"
+/** For gateways whose tokens have public keys. */
+export const idSecret = "a secret of ids that has thirty-two bytes"
 export const auth = { secret, issuer: "https://id.example", audience: "shop" }
 
 /** A token for `sub`; `change` makes a wrong one of it. */

@@ -5,6 +5,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Consumers from "./Consumers.ts"
 import * as Look from "./Look.ts"
 import type * as Message from "./Message.ts"
 import { Nats, type NatsError, refused } from "./Nats.ts"
@@ -189,7 +190,7 @@ const open = (options: Options, after: Position.Position): Effect.Effect<Reading
             max_deliver: 1,
             mem_storage: true,
             num_replicas: 1,
-            inactive_threshold: forgotten
+            inactive_threshold: Consumers.idle
           })
           return { consumer: name, pending }
         },
@@ -207,6 +208,3 @@ const open = (options: Options, after: Position.Position): Effect.Effect<Reading
     )
     return { pulls, after, pending, waits: false }
   })
-
-/** When the server drops a consumer that nobody pulls: 5 minutes, in ns. */
-const forgotten = 300_000_000_000

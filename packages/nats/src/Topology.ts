@@ -2,6 +2,7 @@ import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig, type St
 import { Subject } from "@troupe/contract"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Consumers from "./Consumers.ts"
 import { describe, failure, Nats, type NatsError, refused } from "./Nats.ts"
 
 /** How a service's own two streams are made. What exists keeps its limits, unless others are set; its shape must be this one. */
@@ -36,7 +37,8 @@ interface Marked {
 
 /**
  * Creates the stream of a service, with `metadata`, or checks the one that is there and gives it the limits that are set: `set`
- * has no defaults, so that what somebody gave the stream by hand stays.
+ * has no defaults, so that what somebody gave the stream by hand stays. In both cases the stream deletes idle consumers; where
+ * the user may not change a stream that does not yet, that is logged (TRP0422).
  */
 export const ensure = (
   kind: Subject.Kind,
@@ -51,7 +53,7 @@ export const ensure = (
     if (found !== undefined) {
       const wrong = differences(found.config, kind, service, limits.partitions)
       if (wrong.length > 0) return yield* failure("TRP0403", name, wrong.join("; "))
-      return yield* apply(found, configOf(kind, set))
+      return yield* apply(yield* bounded(found), configOf(kind, set))
     }
     const config = {
       name,
@@ -66,7 +68,8 @@ export const ensure = (
       discard: kind === "cmd" ? DiscardPolicy.New : DiscardPolicy.Old,
       max_age: 0,
       ...configOf(kind, limits),
-      max_consumers: 10_000,
+      max_consumers: Consumers.most,
+      consumer_limits: Consumers.limits,
       metadata: { ...metadata },
       ...(capabilities.atomicBatch ? { allow_atomic: true } : {}),
       ...(capabilities.fastIngest ? { allow_batched: true } : {})
@@ -74,10 +77,13 @@ export const ensure = (
     // Another host, or another environment, may have made it meanwhile.
     return yield* Effect.catch(add(config), (error) =>
       Effect.flatMap(find(name), (made) =>
-        made === undefined ? Effect.fail(error) : ensure(kind, service, limits, metadata)
+        made === undefined ? Effect.fail(error) : ensure(kind, service, limits, { metadata, set })
       )
     )
   })
+
+const bounded = (found: StreamInfo): Effect.Effect<StreamInfo, never, Nats> =>
+  Effect.catch(Consumers.bound(found), (error) => Effect.as(Effect.logWarning(error.message), found))
 
 /** What places may take together, bytes: about 50,000 of them. */
 const placesBytes = 16 * 1024 ** 2

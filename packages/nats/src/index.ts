@@ -1,3 +1,4 @@
+export * as Consumers from "./Consumers.ts"
 export * as History from "./History.ts"
 export { type Capabilities, credentials, describe, Nats, NatsError, redactedUrl } from "./Nats.ts"
 export * as Mark from "./Mark.ts"

@@ -47,13 +47,14 @@ export const ofService = (service: Service.Service): Policy => {
       publish: [
         ...sorted(events),
         ...sorted(commands),
-        "_INBOX.*.>",
+        anyInbox,
         "$JS.API.INFO",
         `$JS.API.STREAM.CREATE.${places(own)}`,
         `$JS.API.STREAM.INFO.${places(own)}`,
         ...(["cmd", "evt"] as const).flatMap((kind) => {
           const stream = Subject.stream(kind, own)
-          return [`$JS.API.STREAM.CREATE.${stream}`, ...looks(stream)]
+          // All consumers of its own streams: it tells of those that Troupe did not make.
+          return [`$JS.API.STREAM.CREATE.${stream}`, ...looks(stream), `$JS.API.CONSUMER.LIST.${stream}`]
         }),
         `$JS.API.STREAM.PURGE.${Subject.stream("cmd", own)}`,
         // For commands to actors that it does not have: the headers of all.
@@ -100,14 +101,34 @@ export const ofCaller = (caller: Caller): Policy => ({
   }
 })
 
+/** Where answers to a program arrive, and to no other. */
+export const inboxOf = (name: string): string => `_INBOX.${name}`
+
+/** To answer whoever asks, where it is not known who may. */
+const anyInbox = "_INBOX.*.>"
+
+/** Users that may do everything hear at the first without an inbox prefix, at the second with that of their name. */
+const ofOperators = ["_INBOX.*.*", `${inboxOf("OPERATOR")}.>`]
+
+/**
+ * The policies of all programs of one NATS. Who may ask a service is known then, so a service may answer to the inboxes of those
+ * callers and of operators only: a caller cannot aim the reply to its command at the inbox of a service, or of a caller of other
+ * services.
+ */
+export const together = (policies: ReadonlyArray<Policy>): ReadonlyArray<Policy> =>
+  policies.map((policy) => {
+    const asks = new RegExp(`^(?:cmd|svc)\\.${policy.name}\\.`)
+    const callers = policies.filter(({ kind, nats }) => kind === "caller" && nats.publish.some((one) => asks.test(one)))
+    const inboxes = [...ofOperators, ...sorted(callers.map(({ name }) => `${inboxOf(name)}.>`))]
+    const publish = policy.nats.publish.flatMap((one) => (one === anyInbox ? inboxes : [one]))
+    return { ...policy, nats: { ...policy.nats, publish } }
+  })
+
 const places = (service: string): string => Subject.stream("place", service)
 
 /** Where who waits for subscribers asks their owners. */
 const awaited = (subscribers: ReadonlyArray<string>): ReadonlyArray<string> =>
   sorted(subscribers.flatMap((subscriber) => Consistency.subject(subscriber, "*") ?? []))
-
-/** Where answers to a program arrive, and to no other. */
-export const inboxOf = (name: string): string => `_INBOX.${name}`
 
 /** Of `orders.Order.placed`, for every key. */
 const said = (kind: Subject.Kind, type: string): string => {

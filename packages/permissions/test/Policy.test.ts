@@ -138,6 +138,30 @@ describe("the policy of a caller", () => {
   })
 })
 
+describe("policies of one NATS", () => {
+  it("let a service answer those callers that may ask it or wait for it, and nobody else", () => {
+    const Lone = Contract.make("lone", { Desk })
+    const desk = Actor.make(Lone.Desk, { state: Schema.Void, initial: undefined }).commands({ call: () => {} })
+    const all = [
+      Policy.ofService(Service.make(Shop, { actors: [cart] })),
+      Policy.ofService(Service.make(Lone, { actors: [desk] })),
+      Policy.ofCaller(Caller.make("web", { sends: [Shop.Cart.commands.fill], hears: [Lone] })),
+      Policy.ofCaller(Caller.make("ear", { hears: [Shop, Lone] })),
+      Policy.ofCaller(Caller.make("board", { awaits: ["shop.list"] }))
+    ]
+    const inboxes = (policies: ReadonlyArray<Policy.Policy>) =>
+      policies.map(({ nats }) => nats.publish.filter((subject) => subject.startsWith("_INBOX.")))
+    assert.deepStrictEqual(inboxes(all), [["_INBOX.*.>"], ["_INBOX.*.>"], [], [], []])
+    assert.deepStrictEqual(inboxes(Policy.together(all)), [
+      ["_INBOX.*.*", "_INBOX.OPERATOR.>", "_INBOX.board.>", "_INBOX.web.>"],
+      ["_INBOX.*.*", "_INBOX.OPERATOR.>"],
+      [],
+      [],
+      []
+    ])
+  })
+})
+
 describe("formats", () => {
   const policy = Policy.ofCaller(Caller.make("web-app", { sends: [Shop.Cart.commands.fill] }))
   it("nats: passwords are variables, a name with a dash too", () => {

@@ -107,11 +107,17 @@ export const text = (options: Options): Effect.Effect<Effect.Effect<string>, nev
     const ofStreams = Effect.suspend(() =>
       Effect.forEach(
         options.streams(),
-        ({ bytes, limit, stream }) =>
-          Effect.andThen(
+        ({ bytes, consumers, limit, stream }) =>
+          Effect.all([
             set("troupe_stream_bytes", "What a stream of the service holds, as of the last 5 s", { stream }, bytes),
-            set("troupe_stream_limit_bytes", "What it may hold", { stream }, limit)
-          ),
+            set("troupe_stream_limit_bytes", "What it may hold", { stream }, limit),
+            set(
+              "troupe_stream_consumers",
+              "Readers of the stream that the server has, of any origin",
+              { stream },
+              consumers
+            )
+          ]),
         { discard: true }
       )
     )

@@ -1,6 +1,6 @@
 import type { Consumer, Partition } from "@troupe/actor/engine"
 import { Codes, Subject } from "@troupe/contract"
-import { History, Nats, type NatsError, Topology } from "@troupe/nats"
+import { Consumers, History, Nats, type NatsError, Topology } from "@troupe/nats"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -16,6 +16,8 @@ export interface Options {
   readonly ensure: Effect.Effect<void, NatsError, Nats>
   /** Between looks. Default 5 seconds. */
   readonly interval?: Duration.Input
+  /** Between looks at all consumers. Default 1 minute. */
+  readonly listing?: Duration.Input
 }
 
 /** The service's own streams, as they were at the last look. */
@@ -30,6 +32,7 @@ export interface Size {
   readonly bytes: number
   /** 0: none. */
   readonly limit: number
+  readonly consumers: number
 }
 
 /** From this part of its bytes on, handled commands are purged whatever their age, down to `roomy`. */
@@ -48,6 +51,8 @@ const patience = { usual: 60_000, steady: 3_600_000 }
  * that it owns. Unhandled commands are never purged: from 80 % on they are trouble (TRP0406), before senders are refused.
  * A stream that is gone is created anew (TRP0430); one that was changed so that it loses messages is trouble (TRP0403).
  * Of events it tells which ones retention deletes too early (TRP0415), and whose subscriber it is about to pass (TRP0416).
+ * Once a minute it looks at the consumers: it tells those that Troupe did not make (TRP0423), and when there are nearly as many
+ * as the stream may have (TRP0424).
  */
 export const keep = (options: Options): Effect.Effect<Streams, never, Nats | Scope.Scope> =>
   Effect.gen(function* () {
@@ -64,6 +69,8 @@ export const keep = (options: Options): Effect.Effect<Streams, never, Nats | Sco
         return Effect.as(Effect.logWarning(text), text)
       })
 
+    /** Consumers of other origin, by stream. */
+    const strangers = new Map<string, string>()
     const look = Effect.gen(function* () {
       const found: Array<string> = []
       const commands = yield* purged(options, tell)
@@ -89,7 +96,21 @@ export const keep = (options: Options): Effect.Effect<Streams, never, Nats | Sco
       }
       for (const { consumer, stream, why } of yield* overtaken(options, events))
         found.push(yield* tell("TRP0416", `${stream}, read by ${consumer}`, why))
+      for (const info of [commands, events]) {
+        const scarce = info === undefined ? undefined : Consumers.scarce(info)
+        if (info !== undefined && scarce !== undefined) found.push(yield* tell("TRP0424", info.config.name, scarce))
+      }
+      for (const [stream, why] of strangers) found.push(yield* tell("TRP0423", stream, why, patience.steady))
       trouble = found
+    })
+    // A user of an older policy may not list them: that is told by TRP0413.
+    const list = Effect.forEach(["cmd", "evt"] as const, (kind) => {
+      const stream = Subject.stream(kind, options.service)
+      const seen = Effect.map(Consumers.look(stream), (seen) => {
+        if (seen.foreign > 0) strangers.set(stream, Consumers.says(seen))
+        else strangers.delete(stream)
+      })
+      return Effect.ignore(seen)
     })
     const failed = ({ message }: NatsError) => {
       const now = performance.now()
@@ -98,6 +119,7 @@ export const keep = (options: Options): Effect.Effect<Streams, never, Nats | Sco
       told.set("look", now)
       return Effect.logWarning(message)
     }
+    yield* list.pipe(Effect.repeat(Schedule.spaced(options.listing ?? "1 minute")), Effect.forkScoped)
     yield* Effect.catch(look, failed).pipe(
       Effect.repeat(Schedule.spaced(options.interval ?? "5 seconds")),
       Effect.forkScoped
@@ -219,7 +241,8 @@ const holdsFor = (info: Topology.Info) =>
 const sizeOf = ({ config, state }: Topology.Info): Size => ({
   stream: config.name,
   bytes: state.bytes,
-  limit: Math.max(0, config.max_bytes)
+  limit: Math.max(0, config.max_bytes),
+  consumers: state.consumer_count
 })
 const used = (info: Topology.Info): number => (info.config.max_bytes > 0 ? info.state.bytes / info.config.max_bytes : 0)
 const percent = (info: Topology.Info): string => `${Math.round(100 * used(info))} %`

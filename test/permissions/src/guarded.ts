@@ -13,7 +13,7 @@ export const root = fileURLToPath(new URL("../../../", import.meta.url))
 /** A file of the policy that is committed. */
 export const committed = (name: string): string => readFileSync(`${root}infra/policy/${name}`, "utf8")
 
-export type User = "OPERATOR" | "orders" | "payments" | "shipping" | "customers"
+export type User = "OPERATOR" | "orders" | "payments" | "shipping" | "customers" | "gateway"
 
 /** A nats-server with the committed users; each one's password is `secret-` and its name. */
 export const server = Effect.suspend(() => serverOf(committed("nats.conf")))

@@ -65,6 +65,31 @@ export const publishes: ReadonlyArray<
     ["$JS.API.CONSUMER.PAUSE.EVT_payments.c", "$JS.API.CONSUMER.LIST.EVT_payments", "$JS.ACK.EVT_payments.c.1.1.1.1.1"]
   ],
   [
+    "looking at the consumers of its streams",
+    "orders",
+    "$JS.API.CONSUMER.LIST.EVT_orders",
+    [
+      "$JS.API.CONSUMER.LIST.CMD_payments",
+      "$JS.API.CONSUMER.NAMES.EVT_orders",
+      "$JS.API.CONSUMER.DURABLE.CREATE.EVT_orders.c"
+    ]
+  ],
+  [
+    "hearing a service",
+    "gateway",
+    "$JS.API.CONSUMER.CREATE.EVT_orders.c",
+    [
+      "$JS.API.CONSUMER.CREATE.EVT_orders",
+      "$JS.API.CONSUMER.DURABLE.CREATE.EVT_orders.c",
+      "$JS.API.CONSUMER.LIST.EVT_orders",
+      "$JS.API.CONSUMER.NAMES.EVT_orders",
+      "$JS.API.CONSUMER.PAUSE.EVT_orders.c",
+      "$JS.API.STREAM.UPDATE.EVT_orders",
+      "$JS.API.CONSUMER.CREATE.CMD_orders.c",
+      "$JS.ACK.EVT_orders.c.1.1.1.1.1"
+    ]
+  ],
+  [
     "keeping its streams",
     "orders",
     "$JS.API.STREAM.PURGE.CMD_orders",
@@ -83,7 +108,25 @@ export const publishes: ReadonlyArray<
     "$JS.API.STREAM.MSG.DELETE.CMD_orders",
     ["$JS.API.STREAM.MSG.DELETE.EVT_orders", "$JS.API.STREAM.MSG.DELETE.CMD_payments"]
   ],
-  ["replies", "orders", "_INBOX.customers.a.b", ["_INBOX.customers", "svc.orders.ask", "svc.orders.caught.overview.3"]],
+  [
+    "replies to whoever may ask it",
+    "orders",
+    "_INBOX.customers.a.b",
+    [
+      "_INBOX.customers",
+      "_INBOX.payments.a.b",
+      "_INBOX.orders.a.b",
+      "_INBOX.nobody.a.b",
+      "svc.orders.ask",
+      "svc.orders.caught.overview.3"
+    ]
+  ],
+  [
+    "no replies to callers of others",
+    "payments",
+    "_INBOX.gateway.a.b",
+    ["_INBOX.customers.a.b", "_INBOX.orders.a.b", "_INBOX.shipping.a.b"]
+  ],
   ["waiting for a subscriber", "customers", undefined, ["svc.orders.caught.overview.3", "svc.orders.ask"]],
   ["replies of a caller", "customers", undefined, ["_INBOX.orders.a.b"]],
   [

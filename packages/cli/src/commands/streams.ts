@@ -33,7 +33,8 @@ const set = Command.make(
 ).pipe(
   Command.withDescription(
     "Change limits of the streams of services while they are in use, by flags alone; says what changed. " +
-      "A service that is started with other settings changes them again. Exits with 1 when the server refuses one."
+      "A service that is started with other settings changes them again. Without a limit it has streams of older code " +
+      "delete consumers that nobody uses (TRP0422). Exits with 1 when the server refuses one."
   ),
   Command.withShortDescription("Change limits of streams"),
   Command.withExamples([

@@ -1,5 +1,5 @@
-import { Subject } from "@troupe/contract"
-import { type Nats, Topology } from "@troupe/nats"
+import { Codes, Subject } from "@troupe/contract"
+import { Consumers, type Nats, Topology } from "@troupe/nats"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,7 +8,7 @@ import * as limits from "../run/limits.ts"
 import { outlook, shown, size } from "../streams/outlook.ts"
 import { fail, failed, type Finding, ok, warn } from "./Finding.ts"
 
-/** The two streams of each service, and the server's clock, which it says with a stream. */
+/** The two streams of each service, their consumers, and the server's clock, which it says with a stream. */
 export const streams = (services: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Finding>, never, Nats> =>
   Effect.gen(function* () {
     const looked = yield* Effect.forEach(services, (service) =>
@@ -16,7 +16,7 @@ export const streams = (services: ReadonlyArray<string>): Effect.Effect<Readonly
     )
     const all = looked.flat()
     const clocks = all.flatMap(({ clock }) => (clock === undefined ? [] : [clock]))
-    return [...all.map(({ finding }) => finding), ...clocks.slice(0, 1)]
+    return [...all.flatMap(({ findings }) => findings), ...clocks.slice(0, 1)]
   })
 
 const look = (kind: Subject.Kind, service: string) =>
@@ -28,22 +28,40 @@ const look = (kind: Subject.Kind, service: string) =>
     const after = yield* Clock.currentTimeMillis
     if (found === undefined) {
       return {
-        finding: warn(check, "it is not there", `start ${service} once: it creates its streams`),
+        findings: [warn(check, "it is not there", `start ${service} once: it creates its streams`)],
         clock: undefined
       }
     }
     const partitions = Topology.partitionsOf(found.config)
     const wrong = Topology.differences(found.config, kind, service, partitions ?? Topology.limits.partitions)
     const now = found.ts === undefined ? after : Date.parse(found.ts)
+    const shape = wrong.length > 0 ? fail(check, wrong.join("; "), mend) : yield* fill(kind, found, now)
     return {
-      finding: wrong.length > 0 ? fail(check, wrong.join("; "), mend) : yield* fill(kind, found, now),
+      findings: [shape, ...(yield* consumersOf(found))],
       clock: found.ts === undefined ? undefined : clock("nats clock", Date.parse(found.ts), before, after)
     }
   }).pipe(
     Effect.catch((error) =>
-      Effect.succeed({ finding: failed(`stream ${Subject.stream(kind, service)}`, error), clock: undefined })
+      Effect.succeed({ findings: [failed(`stream ${Subject.stream(kind, service)}`, error)], clock: undefined })
     )
   )
+
+/** Whether idle consumers are deleted, which ones Troupe did not make, and whether there is room for more. */
+const consumersOf = (found: Topology.Info) =>
+  Effect.gen(function* () {
+    const { name } = found.config
+    const check = `consumers of ${name}`
+    const told = (code: "TRP0422" | "TRP0423" | "TRP0424", why: string): Finding =>
+      warn(check, `${code} ${Codes.codes[code].what}: ${why}`, Codes.codes[code].todo)
+    const seen = yield* Consumers.look(name)
+    const scarce = Consumers.scarce(found)
+    const findings = [
+      ...(Consumers.isBounded(found.config) ? [] : [told("TRP0422", "it has no limit of 5 minutes or more for them")]),
+      ...(seen.foreign > 0 ? [told("TRP0423", Consumers.says(seen))] : []),
+      ...(scarce === undefined ? [] : [told("TRP0424", scarce)])
+    ]
+    return findings.length > 0 ? findings : [ok(check, `${seen.count}, of at most ${found.config.max_consumers}`)]
+  })
 
 const mend = "mend or delete the stream; a partition count is fixed for good"
 

@@ -15,7 +15,8 @@ export const policies = (named: ReadonlyArray<string>): Effect.Effect<ReadonlyAr
     if (files.length === 0) return yield* failure("TRP0104", process.cwd(), "it has no services/*/src/main.ts")
     const found = yield* Effect.forEach(files, compile)
     const twice = found.findIndex(({ name }, i) => found.findIndex((other) => other.name === name) < i)
-    if (twice < 0) return found
+    // Of some that are named nobody knows who else may ask them.
+    if (twice < 0) return named.length > 0 ? found : Policy.together(found)
     // They would share a user.
     return yield* failure("TRP0102", shown(files[twice] ?? ""), `another file is named ${found[twice]?.name} too`)
   })

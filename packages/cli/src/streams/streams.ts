@@ -1,6 +1,6 @@
 import * as Print from "../Print.ts"
 import { Text } from "@troupe/contract"
-import { Nats, Topology } from "@troupe/nats"
+import { Consumers, Nats, Topology } from "@troupe/nats"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -32,18 +32,22 @@ export const list = (options: Options) =>
     })
   )
 
-/** Changes what the flags say, and prints what each stream has then. */
+/**
+ * Changes what the flags say, and prints what each stream has then. Without a flag it has streams of older code delete idle
+ * consumers, which a host may not be allowed to change.
+ */
 export const set = (options: Options & Omit<limits.Flags, "commandsKept" | "deadLetters" | "deadLettersMaxBytes">) =>
   connected(
     options,
     Effect.gen(function* () {
       // By flags alone: what the environment says is for services.
       const chosen = yield* limits.of({ ...limits.unset, ...options, commandsKept: Option.none() }, {})
-      if (Object.keys(chosen).length === 0)
-        return yield* failure("TRP0101", "troupe streams set", "no limit is given, for example --replicas 3")
       const results = yield* Effect.forEach(yield* wanted(options.service), (info) => {
         const { name } = info.config
-        return Topology.change(info, Topology.changes(name, chosen)).pipe(
+        // No reader of Troupe has a consumer on a stream of places.
+        const bounded = name.startsWith("PLACE_") ? Effect.succeed(info) : Consumers.bound(info)
+        return bounded.pipe(
+          Effect.flatMap((info) => Topology.change(info, Topology.changes(name, chosen))),
           Effect.map((after) => ({ stream: name, ...limitsOf(after), error: null })),
           Effect.catch((error) => Effect.succeed({ stream: name, ...limitsOf(info), error: error.message }))
         )
