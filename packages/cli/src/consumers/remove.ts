@@ -27,7 +27,7 @@ export const remove = (options: Options & { readonly name: string; readonly yes:
       const handled = Math.max(0, (yield* held(servers.nats, service, name)) - commands)
       const counts = yield* asked(servers.where, () => Consumers.counts(servers.sql, one.id))
       if (!yes) {
-        const what = `${listed(counts)}; and ${commands} unread commands and ${handled} handled ones of its history`
+        const what = `${listed(counts)}; and ${commands + handled} commands (${commands} unread, ${handled} handled)`
         return yield* failure("TRP0612", name, `--yes is not said; it would delete ${what}`)
       }
       const rows = yield* asked(servers.where, () => Consumers.remove(servers.sql, one.id))
@@ -44,14 +44,16 @@ export const remove = (options: Options & { readonly name: string; readonly yes:
       yield* Print.out(
         json
           ? JSON.stringify({ removed: name, rows, commands: purged, unread: commands })
-          : `removed ${Text.line(name)}: ${listed(rows)}; and ${purged} commands (${commands} unread, the rest handled)`
+          : `removed ${Text.line(name)}: ${listed(rows)}; and ${purged} commands (${commands} unread, ${Math.max(0, purged - commands)} handled)`
       )
     })
   )
 
 /** `3 timer rows, 1 outbox row` */
 const listed = (rows: Consumers.Removed): string => {
-  const some = Object.entries(rows).filter(([, n]) => n > 0)
+  const some = Object.entries(rows)
+    .filter(([, n]) => n > 0)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
   return some.length === 0
     ? "no rows"
     : some.map(([table, n]) => `${n} ${table} ${n === 1 ? "row" : "rows"}`).join(", ")
