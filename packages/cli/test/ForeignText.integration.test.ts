@@ -38,6 +38,9 @@ interface Shown {
 /** It looks at services below the working directory. */
 const doctor: Shown = { args: ["doctor"], json: true, shows: /31mred/ }
 
+/** Its database is of that service. */
+const migrate: Shown = { args: ["migrate", "bad/src/main.ts"], shows: /^TRP0505 .*31mred/ }
+
 /** Each other command that shows what others wrote; `json` where it has the text in JSON too. */
 const commands: ReadonlyArray<{ readonly args: ReadonlyArray<string>; readonly json?: true; readonly shows: RegExp }> =
   [
@@ -46,14 +49,13 @@ const commands: ReadonlyArray<{ readonly args: ReadonlyArray<string>; readonly j
     { args: ["dead", "redrive", "1", "--timeout", "1", "--by", hostile], shows: /^TRP0605/ },
     { args: ["dead", "discard", "--all", "--consumer", hostile], shows: /TRP06|no dead letters/ },
     { args: ["consumers", "list"], json: true, shows: /31mred/ },
-    { args: ["consumers", "remove", hostile], shows: /^TRP0612 .*31mred/ },
+    { args: ["consumers", "remove", hostile], shows: /^TRP0420 .*31mred/ },
     { args: ["identity", "show"], json: true, shows: /31mred/ },
     { args: ["identity", "move", "--service", "SERVICE"], shows: /^TRP0609 .*31mred/ },
     { args: ["streams", "list", "--service", hostile], shows: /^TRP0608 .*31mred/ },
     { args: ["contract", "diff", "old.json", "new.json"], json: true, shows: /31mred/ },
     { args: ["contract", "export", "new.json"], json: true, shows: /31mred/ },
     { args: ["permissions", "--check", "services/alpha/src/main.ts"], json: true, shows: /31mred/ },
-    { args: ["migrate", "bad/src/main.ts"], shows: /^TRP0505 .*31mred/ },
     { args: ["run", "thrower.ts"], shows: /^TRP0103 .*31mred/ }
   ]
 
@@ -112,6 +114,8 @@ it.live(
         await sql`insert into troupe.consumer (name, partitions) values (${`cli-alpha.${hostile}`}, 16)`
       })
       wrong.push(...(yield* wrongOf([doctor])))
+      yield* Effect.promise(() => sql`update troupe.identity set service = 'bad'`)
+      wrong.push(...(yield* wrongOf([migrate])))
       assert.deepStrictEqual(wrong.flat(), [])
     }).pipe(Effect.scoped),
   120_000

@@ -35,6 +35,7 @@ describe("limits of streams", () => {
         Effect.map(Effect.flip(limits.of(limits.unset, environment)), ({ message }) => message)
       assert.match(yield* refused({ TROUPE_STREAM_MAX_BYTES: "much" }), /^TRP0101 .*TROUPE_STREAM_MAX_BYTES/)
       assert.match(yield* refused({ TROUPE_REPLICAS: "7" }), /^TRP0101 .*TROUPE_REPLICAS/)
+      assert.match(yield* refused({ TROUPE_REPLICAS: "2" }), /^TRP0101 .*TROUPE_REPLICAS.*1, 3 or 5/)
       // What the outbox publishes again must find its ids forgotten by the stream, and remembered by the receiver.
       assert.match(yield* refused({ TROUPE_DUPLICATE_WINDOW: "1h" }), /duplicate window/)
       const flags = { ...limits.unset, eventsKept: Option.some("soon") }
@@ -61,17 +62,24 @@ describe("limits of dead letters", () => {
 
 describe("the outlook of a stream", () => {
   const now = Date.UTC(2026, 0, 10)
-  const info = (over: { bytes: number; limit: number }) =>
+  const info = (over: { bytes: number; limit: number; name?: string; first?: string }) =>
     ({
-      config: { max_bytes: over.limit },
-      state: { messages: 1_000, bytes: over.bytes, first_seq: 1, last_seq: 1_000, first_ts: "2026-01-09T00:00:00Z" }
+      config: { name: over.name ?? "EVT_orders", max_bytes: over.limit },
+      state: {
+        messages: 1_000,
+        bytes: over.bytes,
+        first_seq: 1,
+        last_seq: 1_000,
+        first_ts: over.first ?? "2026-01-09T00:00:00Z"
+      }
     }) as unknown as Topology.Info
 
   it("names the day on which it is full", () => {
     // A tenth of it in a day: nine tenths are free.
     const { fullOn, says } = outlook(info({ bytes: 100, limit: 1_000 }), "30 days", now)
     assert.strictEqual(fullOn, "2026-01-19")
-    assert.include(says, "full on 2026-01-19")
+    assert.include(says, "full on 2026-01-19: from then on its oldest messages are deleted")
+    assert.include(says, "over the last 24 hours")
   })
 
   it("names none when what is kept fits", () => {
@@ -79,5 +87,22 @@ describe("the outlook of a stream", () => {
     assert.strictEqual(fullOn, undefined)
     assert.approximately(settles, 0.3, 0.01)
     assert.include(says, "will not be full")
+  })
+
+  it("takes no rate from a burst, unless the stream is small or the burst has filled much of it", () => {
+    const first = "2026-01-09T23:59:59.763Z"
+    const burst = outlook(info({ bytes: 30_000, limit: 1024 ** 3, first }), "30 days", now)
+    assert.strictEqual(burst.fullOn, undefined)
+    assert.strictEqual(burst.rate, undefined)
+    assert.include(burst.says, "too short a time for a rate")
+    const small = outlook(info({ bytes: 30_000, limit: 1024 ** 2, first }), "30 days", now)
+    assert.strictEqual(small.fullOn, "2026-01-10")
+    assert.strictEqual(outlook(info({ bytes: 2e8, limit: 1024 ** 3, first }), "30 days", now).fullOn, "2026-01-10")
+  })
+
+  it("says of commands that handled ones make room before senders are refused", () => {
+    const { fullOn, says } = outlook(info({ bytes: 100, limit: 1_000, name: "CMD_orders" }), "30 days", now)
+    assert.strictEqual(fullOn, "2026-01-19")
+    assert.match(says, /from half full on handled commands are, .*senders are refused only when/)
   })
 })

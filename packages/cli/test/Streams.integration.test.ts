@@ -70,7 +70,10 @@ it.live(
       assert.match(small.out, /TRP0417 .*EVT_cli-alpha/)
       const copies = yield* troupe(["streams", "set", "--replicas", "3"], env)
       assert.strictEqual(copies.code, 1)
-      assert.include(copies.out, "TRP0417")
+      assert.match(copies.out, /TRP0617 .*EVT_cli-alpha.* 3 replicas need a cluster of 3 servers/)
+      assert.match((yield* troupe(["streams", "set", "--replicas", "2"], env)).err, /^TRP0101 .*--replicas.* 1, 3 or 5/)
+      const listed = yield* troupe(["streams", "list"], env)
+      assert.match(listed.out, /^EVT_cli-alpha: 50 messages, .*\/s over the last \d+ seconds; full on /m)
       assert.match((yield* troupe(["streams", "list", "--service", "none"], env)).err, /^TRP0608 /)
     }).pipe(Effect.scoped),
   120_000

@@ -215,6 +215,18 @@ describe("troupe migrate", () => {
     })
   )
 
+  it.live("refuses the database of another service, and applies nothing to it", () =>
+    Effect.gen(function* () {
+      const { url } = yield* database
+      yield* Migrations.run({ url })
+      yield* query(url, "update troupe.identity set service = 'hello'")
+      const refused = yield* troupe(["migrate", "services/alpha/src/main.ts"], { DATABASE_URL: Redacted.value(url) })
+      failedWith(refused, /^TRP0512 .*it is of hello, and this is cli-alpha/)
+      const [row] = yield* query(url, "select to_regclass('app.greeting') as greeting")
+      assert.isNull(row?.["greeting"])
+    })
+  )
+
   it.live("takes the flag before the environment", () =>
     Effect.gen(function* () {
       const { url } = yield* database
@@ -385,6 +397,13 @@ describe("troupe dead", () => {
       const list = (path: string) =>
         troupe(["dead", "list", "--service", "orders"], { DATABASE_URL: Redacted.value(of(path)) })
       for (const path of [name, `${name}_orders`]) assert.strictEqual((yield* list(path)).out, "no dead letters\n")
+      yield* query(of(`${name}_orders`), "update troupe.identity set service = 'hello'")
+      failedWith(yield* list(name), /^TRP0512 .*it is of hello, and this is orders/)
+      // The database of a service need not be named after it.
+      const hello = troupe(["dead", "list", "--service", "hello"], {
+        DATABASE_URL: Redacted.value(of(`${name}_orders`))
+      })
+      assert.strictEqual((yield* hello).out, "no dead letters\n")
     })
   )
 })
@@ -393,7 +412,11 @@ describe("troupe doctor", () => {
   it.live("finds nothing wrong with servers that are fine, and says what is not there yet", () =>
     Effect.gen(function* () {
       const { name, url } = yield* database
-      const { code, out } = yield* troupe(["doctor", "--json"], { DATABASE_URL: Redacted.value(url) })
+      const nats = yield* NatsServer.start()
+      const { code, out } = yield* troupe(["doctor", "--json"], {
+        DATABASE_URL: Redacted.value(url),
+        NATS_URL: nats.url
+      })
       const { findings, ok } = JSON.parse(out)
       const status = Object.fromEntries(
         (findings as Array<{ check: string; status: string }>).map(({ check, status }) => [check, status])

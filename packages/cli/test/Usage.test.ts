@@ -73,4 +73,20 @@ describe("a command line", () => {
       }
     })
   )
+
+  it.effect("says of streams set that flags alone count, and of identity move what becomes of hosts", () =>
+    Effect.gen(function* () {
+      const set = yield* shown("streams", "set", "--help")
+      assert.strictEqual(set?._tag, "Help")
+      if (set?._tag === "Help") {
+        const limits =
+          set.helpDoc.flags?.filter(({ name }) => /^(stream-max|events|replicas|duplicate)/.test(name)) ?? []
+        assert.strictEqual(limits.length, 4)
+        for (const { description } of limits) assert.notInclude(String(description), "TROUPE_")
+      }
+      const move = yield* shown("identity", "move", "--help")
+      assert.strictEqual(move?._tag, "Help")
+      if (move?._tag === "Help") assert.match(move.helpDoc.description, /stay alive.*TRP0420.*503/)
+    })
+  )
 })

@@ -362,6 +362,10 @@ const ofOperators = {
     what: "the path is a symbolic link",
     todo: "name the place itself, or put a folder or file there instead of the link"
   },
+  TRP0617: {
+    what: "there are too few servers for the replicas",
+    todo: "run a cluster of at least as many nats-servers as replicas, each with room for the stream, or ask for fewer replicas"
+  },
   TRP0701: { what: "there is nothing at this path", todo: "see the contract for its services, actors and commands" },
   TRP0702: { what: "the method is not allowed here", todo: "use one that the header Allow names" },
   TRP0703: { what: "the body is of no type that is taken", todo: "send application/json, in UTF-8 and not compressed" },

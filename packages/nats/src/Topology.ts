@@ -1,4 +1,11 @@
-import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig, type StreamInfo } from "@nats-io/jetstream"
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo
+} from "@nats-io/jetstream"
 import { Subject } from "@troupe/contract"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -142,7 +149,7 @@ export type Changes = Partial<Pick<StreamConfig, "max_bytes" | "max_age" | "dupl
 
 /**
  * Changes the limits of a stream and logs what was changed. What the stream does not fit into, or the server refuses
- * (too few servers for the replicas), is logged as TRP0417, and the stream stays as it is.
+ * is logged as TRP0417 (TRP0617: too few servers for the replicas), and the stream stays as it is.
  */
 export const apply = (found: StreamInfo, changes: Changes): Effect.Effect<StreamInfo, never, Nats> =>
   change(found, changes).pipe(
@@ -160,7 +167,7 @@ const changed = ({ config }: StreamInfo, changes: Changes): ReadonlyArray<string
     .filter((key) => changes[key] !== config[key])
     .map((key) => `${key} from ${config[key]} to ${changes[key]}`)
 
-/** The same, but fails with TRP0417, and logs nothing. */
+/** The same, but fails with TRP0417 or TRP0617, and logs nothing. */
 export const change = (found: StreamInfo, changes: Changes): Effect.Effect<StreamInfo, NatsError, Nats> =>
   Effect.gen(function* () {
     const { api } = yield* Nats
@@ -176,7 +183,8 @@ export const change = (found: StreamInfo, changes: Changes): Effect.Effect<Strea
         const { jsm } = await api(name)
         return await jsm.streams.update(name, { ...config, ...changes })
       },
-      catch: (cause) => failure("TRP0417", name, `${says}: ${describe(cause)}`)
+      catch: (cause) =>
+        tooFew({ ...config, ...changes }, cause) ?? failure("TRP0417", name, `${says}: ${describe(cause)}`)
     })
   })
 
@@ -184,9 +192,18 @@ const add = (config: Partial<StreamConfig> & { readonly name: string }): Effect.
   Effect.flatMap(Nats, ({ jsm }) =>
     Effect.tryPromise({
       try: () => jsm.streams.add(config),
-      catch: (cause) => refused(config.name, cause)
+      catch: (cause) => tooFew(config, cause) ?? refused(config.name, cause)
     })
   )
+
+/** Names a refusal that only more servers mend: 10074 of a single server, 10005 of a cluster that has too few. */
+const tooFew = (
+  { name, num_replicas: replicas }: Pick<StreamConfig, "name"> & Partial<Pick<StreamConfig, "num_replicas">>,
+  cause: unknown
+): NatsError | undefined =>
+  cause instanceof JetStreamApiError && (cause.code === 10_074 || cause.code === 10_005)
+    ? failure("TRP0617", name, `${replicas} replicas need a cluster of ${replicas} servers: ${describe(cause)}`)
+    : undefined
 
 /** What a server says of a stream. */
 export type Info = StreamInfo
@@ -223,9 +240,8 @@ export const mistake = ({
   if (!(Duration.toMillis(eventsKept) >= window)) return "events are kept for less than the duplicate window"
   if (!(Duration.toMillis(commandsKept) >= 0)) return "commandsKept is no time"
   if (!(Number.isSafeInteger(maxBytes) && maxBytes > 0)) return `maxBytes is ${maxBytes}`
-  return Number.isInteger(replicas) && replicas >= 1 && replicas <= 5
-    ? undefined
-    : `${replicas} replicas: nats-server keeps 1 to 5`
+  // An even number survives no more servers than the odd one below it.
+  return [1, 3, 5].includes(replicas) ? undefined : `${replicas} replicas: not 1, 3 or 5`
 }
 /** What the relay publishes again within this time must be dropped by its id, ms: see the pruner of the outbox. */
 const outboxKept = 3_600_000

@@ -51,6 +51,32 @@ export const list = async (sql: postgres.Sql, commands: string): Promise<Readonl
 /** What was deleted of a consumer, by table. */
 export type Removed = Readonly<Record<string, number>>
 
+/** Tables that have rows of a consumer, as `troupe.remove_consumer_v1` deletes them. */
+const tables = [
+  "wish",
+  "dead",
+  "parked",
+  "timer",
+  "suspect",
+  "state",
+  "inbox",
+  "outbox",
+  "watermark",
+  "mark",
+  "partition"
+] as const
+
+/** What `remove` would delete. */
+export const counts = async (sql: postgres.Sql, id: number): Promise<Removed> => {
+  const found = await sql.unsafe(
+    tables
+      .map((table) => `select '${table}' as name, count(*)::int as n from troupe.${table} where consumer = $1`)
+      .join(" union all "),
+    [id]
+  )
+  return Object.fromEntries(found.map((row) => [row["name"], row["n"]]))
+}
+
 /** Deletes all of a consumer, unless a living host runs it: then nothing, and `undefined`. */
 export const remove = async (sql: postgres.Sql, id: number): Promise<Removed | undefined> => {
   const [row] = await sql`select troupe.remove_consumer_v1(${id}) as removed`

@@ -8,6 +8,7 @@ import * as Schedule from "effect/Schedule"
 import postgres from "postgres"
 import { security } from "./client.ts"
 import { sqlState } from "./Db.ts"
+import * as Identity from "./Identity.ts"
 import * as Settings from "./Settings.ts"
 import * as Session from "./Session.ts"
 import { describe, failure, type PostgresError, redactedUrl, unreached } from "./Sql.ts"
@@ -26,6 +27,8 @@ export interface Options {
   readonly url: Redacted.Redacted
   /** A service's own migrations, applied to the schema `app`. None: only `troupe`. */
   readonly folder?: string | undefined
+  /** The service whose database it should be: one that belongs to another service is left as it is. */
+  readonly service?: string | undefined
   readonly onApplied?: (name: string) => void
 }
 
@@ -33,7 +36,7 @@ export interface Options {
  * Brings a service's database up to date: schema `troupe`, then the service's own tables in schema `app`. Each file runs
  * in a transaction of its own, under an advisory lock, so that two callers apply each once. Who waits for a lock of a table
  * keeps all out who come later: after 2 s, or the `lock_timeout` that the file sets, it gives way to them for 2 s and is
- * tried again, 30 times. Answers what was applied.
+ * tried again, 30 times. Answers what was applied. Fails with TRP0512 on the database of another service.
  */
 export const run = (options: Options): Effect.Effect<ReadonlyArray<string>, PostgresError> =>
   Effect.scoped(
@@ -51,6 +54,9 @@ export const run = (options: Options): Effect.Effect<ReadonlyArray<string>, Post
       const fault = yield* step(where, "TRP0501", () => Session.ofDatabase(sql))
       if (fault !== undefined) return yield* failure(fault.code, where, fault.why)
       yield* step(where, "TRP0501", () => prepare(sql))
+      const owner = (yield* step(where, "TRP0501", () => Identity.read(sql)))?.service
+      if (options.service !== undefined && owner !== undefined && owner !== options.service)
+        return yield* failure("TRP0512", where, `it is of ${owner}, and this is ${options.service}`)
       const applied: Array<string> = []
       for (const [schema, folder] of [
         ["troupe", own],

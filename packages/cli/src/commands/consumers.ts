@@ -38,8 +38,8 @@ const remove = Command.make(
     )
 ).pipe(
   Command.withDescription(
-    "Delete an actor or subscriber that was removed from the code, for good: its states, timers, parked and dead messages, and the " +
-      "commands of the actor that nobody read. Refused while a living host runs it."
+    "Delete an actor or subscriber that was removed from the code, for good: its states, timers, parked and dead messages, what of " +
+      "its outbox is left, and all commands of the actor, handled or not. Refused while a living host runs it."
   ),
   Command.withShortDescription("Delete what a removed actor or subscriber left"),
   Command.withExamples([{ command: "troupe consumers remove orders.Coupon --yes" }])

@@ -23,7 +23,8 @@ const show = Command.make(
     )
 ).pipe(
   Command.withDescription(
-    "Show which service a database belongs to, and which database the streams of the service do."
+    "Show which service a database belongs to, and which database the streams of the service do. Exits with 1 when they do not belong " +
+      "together."
   ),
   Command.withExamples([{ command: "troupe identity show", description: "Of DATABASE_URL and NATS_URL" }])
 )
@@ -52,7 +53,8 @@ const move = Command.make(
 ).pipe(
   Command.withDescription(
     "Give the database that DATABASE_URL names to a service, and the streams of the service to that database. Hosts that still run on " +
-      "another database end within seconds. A database without the cursors of these streams reads them from the beginning."
+      "another database stop handling within seconds: they stay alive, say TRP0420 or TRP0512, and answer 503 at /readyz until they " +
+      "are started with the right pair. A database without the cursors of these streams reads them from the beginning."
   ),
   Command.withShortDescription("Join a database and streams on purpose"),
   Command.withExamples([{ command: "troupe identity move --service orders --yes" }])

@@ -2,9 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { json, natsCreds, natsUrl } from "./flags.ts"
-import { limits } from "./limits.ts"
-
-const { duplicateWindow, eventsKept, replicas, streamMaxBytes } = limits
+import { changes } from "./limits.ts"
 
 const service = Flag.String("service").pipe(
   Flag.withDescription("Only the streams of this service. Default: of all"),
@@ -22,17 +20,14 @@ const list = Command.make("list", { service, natsUrl, natsCreds, json }, (option
   Command.withExamples([{ command: "troupe streams list --json", description: "For a program" }])
 )
 
-const set = Command.make(
-  "set",
-  { service, streamMaxBytes, eventsKept, replicas, duplicateWindow, natsUrl, natsCreds, json },
-  (options) =>
-    Effect.flatMap(
-      Effect.promise(() => import("../streams/streams.ts")),
-      ({ set }) => set(options)
-    )
+const set = Command.make("set", { service, ...changes, natsUrl, natsCreds, json }, (options) =>
+  Effect.flatMap(
+    Effect.promise(() => import("../streams/streams.ts")),
+    ({ set }) => set(options)
+  )
 ).pipe(
   Command.withDescription(
-    "Change limits of the streams of services while they are in use, by flags alone; says what changed. " +
+    "Change limits of the streams of services while they are in use, by flags alone (variables are for services); says what changed. " +
       "A service that is started with other settings changes them again. Without a limit it has streams of older code " +
       "delete consumers that nobody uses (TRP0422). Exits with 1 when the server refuses one."
   ),

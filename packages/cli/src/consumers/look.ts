@@ -31,7 +31,7 @@ export const look = (servers: Servers, service: string) =>
 export const commandsOf = (service: string, consumer: string, p: number | "*"): string =>
   `cmd.${service}.${p}.${consumer.slice(service.length + 1)}.>`
 
-/** Counted by the server: a consumer that is never read from says how much is behind its start. */
+/** Commands behind the cursors of a consumer. */
 const unread = (nats: Context.Context<Nats>, service: string, { cursors, name, partitions }: Consumers.Consumer) =>
   Effect.tryPromise({
     try: async () => {
@@ -42,22 +42,36 @@ const unread = (nats: Context.Context<Nats>, service: string, { cursors, name, p
         const filter = commandsOf(service, name, p)
         const seq = cursors.get(p) ?? 0
         const last = await jsm.streams.getMessage(stream, { last_by_subj: filter })
-        if (last === null || last.seq <= seq) continue
-        const made = await jsm.consumers.add(stream, {
-          filter_subject: filter,
-          ack_policy: "none",
-          deliver_policy: "by_start_sequence",
-          opt_start_seq: seq + 1,
-          inactive_threshold: 5_000_000_000,
-          mem_storage: true
-        })
-        sum += made.num_pending
-        await jsm.consumers.delete(stream, made.name)
+        if (last !== null && last.seq > seq) sum += await count(jsm, stream, filter, seq + 1)
       }
       return sum
     },
     catch: (cause) => failure("TRP0404", Subject.stream("cmd", service), reason(cause))
   })
+
+/** All commands of a consumer that the stream has, handled or not. */
+export const held = (nats: Context.Context<Nats>, service: string, name: string) =>
+  Effect.tryPromise({
+    try: async () => {
+      const { jsm } = await Context.get(nats, Nats).api(Subject.stream("cmd", service))
+      return await count(jsm, Subject.stream("cmd", service), commandsOf(service, name, "*"), 1)
+    },
+    catch: (cause) => failure("TRP0404", Subject.stream("cmd", service), reason(cause))
+  })
+
+/** Counted by the server: a consumer that is never read from says how much is behind its start. */
+const count = async (jsm: Nats["Service"]["jsm"], stream: string, filter: string, from: number): Promise<number> => {
+  const made = await jsm.consumers.add(stream, {
+    filter_subject: filter,
+    ack_policy: "none",
+    deliver_policy: "by_start_sequence",
+    opt_start_seq: from,
+    inactive_threshold: 5_000_000_000,
+    mem_storage: true
+  })
+  await jsm.consumers.delete(stream, made.name)
+  return made.num_pending
+}
 
 /** Without its internals, for programs. */
 export const row = ({ commands, dead, hosts, name, parked, partitions, timers }: Seen) => ({

@@ -1,12 +1,12 @@
 import * as Print from "../Print.ts"
 import { Subject, Text } from "@troupe/contract"
-import { Nats } from "@troupe/nats"
+import { Mark, Nats } from "@troupe/nats"
 import { Consumers } from "@troupe/postgres/internal"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { failure, reason } from "../Failure.ts"
 import { asked, open, type Options } from "../identity/open.ts"
-import { commandsOf, look, row, serviceOf } from "./look.ts"
+import { commandsOf, held, look, row, serviceOf } from "./look.ts"
 
 /** Deletes what a consumer left, in Postgres and of its commands. */
 export const remove = (options: Options & { readonly name: string; readonly yes: boolean }) =>
@@ -20,9 +20,16 @@ export const remove = (options: Options & { readonly name: string; readonly yes:
       if (name === `${service}.outbox` || name === `${service}.unclaimed`)
         return yield* failure("TRP0612", name, "every service has one")
       if (one.hosts > 0) return yield* failure("TRP0612", name, `${one.hosts} living hosts run it`)
-      const { commands, dead, parked, timers } = row(one)
-      const what = `${timers} timers, ${parked} parked messages, ${dead} dead letters, ${commands} unread commands`
-      if (!yes) return yield* failure("TRP0612", name, `--yes is not said; it would delete ${what}`)
+      // Another environment's streams have its commands, which are not ours to delete.
+      const theirs = Mark.foreign(yield* Effect.provideContext(Mark.read(service), servers.nats), servers.database.id)
+      if (theirs !== undefined) return yield* theirs
+      const { commands } = row(one)
+      const handled = Math.max(0, (yield* held(servers.nats, service, name)) - commands)
+      const counts = yield* asked(servers.where, () => Consumers.counts(servers.sql, one.id))
+      if (!yes) {
+        const what = `${listed(counts)}; and ${commands + handled} commands (${commands} unread, ${handled} handled)`
+        return yield* failure("TRP0612", name, `--yes is not said; it would delete ${what}`)
+      }
       const rows = yield* asked(servers.where, () => Consumers.remove(servers.sql, one.id))
       if (rows === undefined) return yield* failure("TRP0612", name, "a living host runs it by now")
       // Commands that were read stay as the history of the service until they are purged; the actor is gone, so all go.
@@ -36,11 +43,18 @@ export const remove = (options: Options & { readonly name: string; readonly yes:
       })
       yield* Print.out(
         json
-          ? JSON.stringify({ removed: name, rows, commands: purged })
-          : `removed ${Text.line(name)}: ${Object.entries(rows)
-              .filter(([, n]) => n > 0)
-              .map(([table, n]) => `${n} of ${table}`)
-              .join(", ")}, and ${purged} commands of its lanes`
+          ? JSON.stringify({ removed: name, rows, commands: purged, unread: commands })
+          : `removed ${Text.line(name)}: ${listed(rows)}; and ${purged} commands (${commands} unread, ${Math.max(0, purged - commands)} handled)`
       )
     })
   )
+
+/** `3 timer rows, 1 outbox row` */
+const listed = (rows: Consumers.Removed): string => {
+  const some = Object.entries(rows)
+    .filter(([, n]) => n > 0)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  return some.length === 0
+    ? "no rows"
+    : some.map(([table, n]) => `${n} ${table} ${n === 1 ? "row" : "rows"}`).join(", ")
+}

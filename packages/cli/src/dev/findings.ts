@@ -18,7 +18,8 @@ export const findings = (
   Effect.gen(function* () {
     const { diagnose } = yield* Effect.promise(() => import("../doctor/diagnose.ts"))
     const { lines } = yield* Effect.promise(() => import("../doctor/report.ts"))
-    const found = yield* diagnose({ ...servers, services: loaded.map(({ service }) => service.name) })
+    const { known } = yield* Effect.promise(() => import("../doctor/services.ts"))
+    const found = yield* diagnose({ ...servers, known: loaded.map(known), only: true })
     const line = lineOf(error)
     const faults = found.filter(({ says, status }) => status === "fail" && !line.startsWith(says))
     if (faults.length === 0) return

@@ -1,47 +1,46 @@
-import { Codes } from "@troupe/contract"
-import { Migrations, Sql } from "@troupe/postgres"
-import { Session } from "@troupe/postgres/internal"
+import { Sql } from "@troupe/postgres"
+import { Identity, Session } from "@troupe/postgres/internal"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import { type Failure, failure, reason } from "../Failure.ts"
-import * as ServiceDatabase from "../ServiceDatabase.ts"
+import type { Failure } from "../Failure.ts"
+import { asked } from "../identity/open.ts"
 import * as Settings from "../Settings.ts"
 import { clock } from "./clock.ts"
 import { failed, type Finding, ok, warn } from "./Finding.ts"
 import { postgresTls } from "./tls.ts"
 
-/** The server, then the databases of the services. */
-export const postgres = (
-  url: Redacted.Redacted,
-  services: ReadonlyArray<string>
-): Effect.Effect<ReadonlyArray<Finding>> =>
-  Effect.gen(function* () {
-    const server = yield* connected(url, (sql) =>
-      Effect.gen(function* () {
-        const before = yield* Clock.currentTimeMillis
-        const row = yield* asked(sql, facts)
-        const after = yield* Clock.currentTimeMillis
-        const found = [
-          ok("postgres", `PostgreSQL ${row["version"]} at ${Settings.redacted(url)}`),
-          ...postgresTls(url),
-          ...settings(row),
-          clock("postgres clock", Number(row["now"]), before, after),
-          yield* sessions(url)
-        ]
-        const migrated = yield* asked(sql, "select to_regclass('troupe.migration') is not null as yes")
-        if (migrated["yes"] === true) return { found: [...found, yield* upToDate(sql, url)], others: [] }
-        if (services.length === 0) return { found: [...found, missing(url)], others: [] }
-        const { names } = yield* asked(sql, "select array_agg(datname::text) as names from pg_database")
-        return { found, others: services.map((service) => own(url, service, names as ReadonlyArray<string>)) }
-      })
-    )
-    return [...server.found, ...(yield* Effect.all(server.others))]
-  }).pipe(
-    Effect.timeout("20 seconds"),
-    Effect.catch((error) => Effect.succeed([failed("postgres", error)]))
+/** A PostgreSQL server that answers, and the database of it that the url names. */
+export interface Server {
+  readonly url: Redacted.Redacted
+  readonly migrated: boolean
+  readonly identity: Identity.Identity | undefined
+  /** Databases that the server has. */
+  readonly names: ReadonlyArray<string>
+}
+
+/** The server, and what it says of its databases. */
+export const postgres = (url: Redacted.Redacted) =>
+  connected(url, (sql) =>
+    Effect.gen(function* () {
+      const before = yield* Clock.currentTimeMillis
+      const row = yield* ask(sql, facts)
+      const after = yield* Clock.currentTimeMillis
+      const findings: ReadonlyArray<Finding> = [
+        ok("postgres", `PostgreSQL ${row["version"]} at ${Settings.redacted(url)}`),
+        ...postgresTls(url),
+        ...settings(row),
+        clock("postgres clock", Number(row["now"]), before, after),
+        yield* sessions(url)
+      ]
+      const { migrated } = yield* ask(sql, "select to_regclass('troupe.migration') is not null as migrated")
+      const { names } = yield* ask(sql, "select array_agg(datname::text) as names from pg_database")
+      const identity = yield* asked(Settings.redacted(url), () => Identity.read(sql))
+      const server: Server = { url, migrated: migrated === true, identity, names: names as ReadonlyArray<string> }
+      return [server, findings] as const
+    })
   )
 
 const facts = `select current_setting('server_version') as version, rolsuper or (rolcreatedb and rolcreaterole) as may,
@@ -68,19 +67,6 @@ const settings = (row: Row): ReadonlyArray<Finding> => [
       )
 ]
 
-/** The database that `troupe dev` makes for a service. */
-const own = (url: Redacted.Redacted, service: string, names: ReadonlyArray<string>): Effect.Effect<Finding> => {
-  const database = ServiceDatabase.fromEnvironment(service) ?? ServiceDatabase.ofService(url, service)
-  const name = ServiceDatabase.databaseOf(database)
-  if (!names.includes(name)) {
-    const todo = `troupe dev makes it; else create it, and run troupe migrate with ${ServiceDatabase.variableOf(service)}`
-    return Effect.succeed(warn(`database ${name}`, "it is not there", todo))
-  }
-  return connected(database, (sql) => upToDate(sql, database)).pipe(
-    Effect.catch((error) => Effect.succeed(failed(`database ${name}`, error)))
-  )
-}
-
 /** Whether a pooler or a setting is in the way. */
 const sessions = (url: Redacted.Redacted): Effect.Effect<Finding> =>
   Session.check({ url, applicationName: "troupe doctor" }).pipe(
@@ -88,40 +74,13 @@ const sessions = (url: Redacted.Redacted): Effect.Effect<Finding> =>
     Effect.catch((error) => Effect.succeed(failed("postgres sessions", error)))
   )
 
-const upToDate = (sql: Sql["Service"], url: Redacted.Redacted): Effect.Effect<Finding> => {
-  const check = `database ${ServiceDatabase.databaseOf(url)}`
-  return Migrations.check(sql, Settings.redacted(url)).pipe(
-    Effect.andThen(
-      Effect.tryPromise({
-        try: () => Session.risk(sql),
-        catch: (cause) => failure("TRP0501", Settings.redacted(url), reason(cause))
-      })
-    ),
-    Effect.map((risk) =>
-      risk === undefined
-        ? ok(check, "the schema troupe is up to date")
-        : warn(check, `the schema troupe is up to date; ${risk}`, Codes.codes.TRP0518.todo)
-    ),
-    Effect.catch((error) => Effect.succeed(failed(check, error)))
-  )
-}
-
-const missing = (url: Redacted.Redacted): Finding =>
-  warn(
-    `database ${ServiceDatabase.databaseOf(url)}`,
-    "it has no schema troupe",
-    "run troupe migrate; troupe dev does so by itself"
-  )
-
-const connected = <A, E>(url: Redacted.Redacted, use: (sql: Sql["Service"]) => Effect.Effect<A, E>) =>
+/** Gives `use` a connection, and ends it. */
+export const connected = <A, E>(url: Redacted.Redacted, use: (sql: Sql["Service"]) => Effect.Effect<A, E>) =>
   Effect.scoped(
     Effect.flatMap(Layer.build(Sql.layer({ url, max: 1, applicationName: "troupe doctor" })), (context) =>
       use(Context.get(context, Sql))
     )
   )
 
-const asked = (sql: Sql["Service"], text: string): Effect.Effect<Row, Failure> =>
-  Effect.tryPromise({
-    try: async () => (await sql.unsafe(text))[0] ?? {},
-    catch: (cause) => failure("TRP0501", "postgres", reason(cause))
-  })
+const ask = (sql: Sql["Service"], text: string): Effect.Effect<Row, Failure> =>
+  asked("postgres", async () => (await sql.unsafe(text))[0] ?? {})

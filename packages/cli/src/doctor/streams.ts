@@ -3,48 +3,32 @@ import { Consumers, type Nats, Topology } from "@troupe/nats"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { clock } from "./clock.ts"
 import * as limits from "../run/limits.ts"
 import { outlook, shown, size } from "../streams/outlook.ts"
 import { fail, failed, type Finding, ok, warn } from "./Finding.ts"
 
-/** The two streams of each service, their consumers, and the server's clock, which it says with a stream. */
+/** The two streams of each service, and their consumers. */
 export const streams = (services: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Finding>, never, Nats> =>
-  Effect.gen(function* () {
-    const looked = yield* Effect.forEach(services, (service) =>
-      Effect.forEach(["evt", "cmd"] as const, (kind) => look(kind, service))
-    )
-    const all = looked.flat()
-    const clocks = all.flatMap(({ clock }) => (clock === undefined ? [] : [clock]))
-    return [...all.flatMap(({ findings }) => findings), ...clocks.slice(0, 1)]
-  })
+  Effect.map(
+    Effect.forEach(
+      services.flatMap((service) => (["evt", "cmd"] as const).map((kind) => [kind, service] as const)),
+      ([kind, service]) => look(kind, service)
+    ),
+    (all) => all.flat()
+  )
 
 const look = (kind: Subject.Kind, service: string) =>
   Effect.gen(function* () {
     const name = Subject.stream(kind, service)
     const check = `stream ${name}`
-    const before = yield* Clock.currentTimeMillis
     const found = yield* Topology.find(name)
-    const after = yield* Clock.currentTimeMillis
-    if (found === undefined) {
-      return {
-        findings: [warn(check, "it is not there", `start ${service} once: it creates its streams`)],
-        clock: undefined
-      }
-    }
+    if (found === undefined) return [warn(check, "it is not there", `start ${service} once: it creates its streams`)]
     const partitions = Topology.partitionsOf(found.config)
     const wrong = Topology.differences(found.config, kind, service, partitions ?? Topology.limits.partitions)
-    const now = found.ts === undefined ? after : Date.parse(found.ts)
+    const now = found.ts === undefined ? yield* Clock.currentTimeMillis : Date.parse(found.ts)
     const shape = wrong.length > 0 ? fail(check, wrong.join("; "), mend) : yield* fill(kind, found, now)
-    return {
-      findings: [shape, ...(yield* consumersOf(found))],
-      clock: found.ts === undefined ? undefined : clock("nats clock", Date.parse(found.ts), before, after)
-    }
-  }).pipe(
-    Effect.catch((error) =>
-      Effect.succeed({ findings: [failed(`stream ${Subject.stream(kind, service)}`, error)], clock: undefined })
-    )
-  )
+    return [shape, ...(yield* consumersOf(found))]
+  }).pipe(Effect.catch((error) => Effect.succeed([failed(`stream ${Subject.stream(kind, service)}`, error)])))
 
 /** Whether idle consumers are deleted, which ones Troupe did not make, and whether there is room for more. */
 const consumersOf = (found: Topology.Info) =>

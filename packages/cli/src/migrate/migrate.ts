@@ -29,6 +29,6 @@ export const migrate = (options: Options) =>
     if (options.json) yield* Print.out(JSON.stringify({ databases: done }))
   })
 
-/** Answers the names of the migrations that were applied. */
+/** Answers the names of the migrations that were applied; fails with TRP0512 on the database of another service. */
 export const apply = (target: Target, onApplied?: (name: string) => void) =>
-  Migrations.run({ url: target.url, folder: target.folder, ...(onApplied === undefined ? {} : { onApplied }) })
+  Migrations.run({ ...target, ...(onApplied === undefined ? {} : { onApplied }) })

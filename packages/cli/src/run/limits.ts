@@ -133,5 +133,5 @@ export const duration = (text: string): Duration.Duration | undefined => {
 
 const whole = (text: string): number | undefined => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined)
 
-/** nats-server keeps five at most. */
-export const copies = (text: string): number | undefined => (/^[1-5]$/.test(text) ? Number(text) : undefined)
+/** An even number survives no more servers than the odd one below it; nats-server keeps five at most. */
+export const copies = (text: string): number | undefined => (/^[135]$/.test(text) ? Number(text) : undefined)

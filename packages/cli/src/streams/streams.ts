@@ -9,7 +9,7 @@ import type * as Redacted from "effect/Redacted"
 import { Ended, failure } from "../Failure.ts"
 import * as limits from "../run/limits.ts"
 import * as Settings from "../Settings.ts"
-import { outlook, shown, size } from "./outlook.ts"
+import { outlook, pace, shown, size, whenFull } from "./outlook.ts"
 
 /** Whose streams, and where. */
 export interface Options {
@@ -89,12 +89,13 @@ const limitsOf = ({ config }: Topology.Info) => ({
 const row = (info: Topology.Info, commandsKept: Duration.Input, now: number) => {
   const { config, state } = info
   const age = config.max_age > 0 ? Duration.millis(config.max_age / 1e6) : commandsKept
-  const { fullOn, rate } = outlook(info, age, now)
+  const { fullOn, rate, spanMs } = outlook(info, age, now)
   return {
     stream: config.name,
     messages: state.messages,
     bytes: state.bytes,
-    bytesPerSecond: Math.round(rate),
+    bytesPerSecond: rate === undefined ? null : Math.round(rate),
+    rateSpanMs: Math.round(spanMs),
     fullOn: config.name.startsWith("PLACE_") ? null : (fullOn ?? null),
     ...limitsOf(info)
   }
@@ -111,7 +112,9 @@ const says = (one: ReturnType<typeof limitsOf>): string =>
 const table = (rows: ReadonlyArray<ReturnType<typeof row>>): string =>
   rows
     .map((one) => {
-      const full = one.fullOn === null ? "" : `; full on ${one.fullOn}`
-      return `${Text.line(one.stream)}: ${one.messages} messages, ${size(one.bytes)}${full}; ${says(one)}`
+      const { bytes, bytesPerSecond, fullOn, messages, rateSpanMs, stream } = one
+      const rate = bytesPerSecond === null || messages === 0 ? "" : `; ${pace(bytesPerSecond, rateSpanMs)}`
+      const full = fullOn === null ? "" : `; ${whenFull(stream, fullOn)}`
+      return `${Text.line(stream)}: ${messages} messages, ${size(bytes)}${rate}${full}; ${says(one)}`
     })
     .join("\n")
