@@ -51,7 +51,7 @@ export const ofMessages = {
   },
   TRP0301: { what: "the handler failed", todo: "read the cause; mend the handler" },
   TRP0302: {
-    what: "the handler took too long, or ended its host",
+    what: "the handler took too long, or ended its host or its connection to PostgreSQL",
     todo: "let it do less; do outside I/O elsewhere; redrive the message once that is deployed"
   },
   TRP0303: {
@@ -231,8 +231,12 @@ const ofOperators = {
     todo: "nothing if it passes within seconds: they are taken anew; else read the reason and run troupe doctor"
   },
   TRP0329: {
-    what: "a message ran when its host ended, and runs now while nothing else does",
-    todo: "nothing if it ends well; if its host ends again it is given up as TRP0302, and its handler has to be mended"
+    what: "a message ran when its host or its connection to PostgreSQL ended, and runs now while nothing else does",
+    todo: "nothing if it ends well; if that ends again it is given up as TRP0302, and its handler has to be mended"
+  },
+  TRP0330: {
+    what: "the connection to PostgreSQL ended in a statement of the handler",
+    todo: "see what that statement does; the message is given up when it does so again and again while it runs alone"
   },
   TRP0422: {
     what: "the stream keeps consumers that nobody uses",
@@ -323,6 +327,10 @@ const ofOperators = {
   TRP0522: {
     what: "nothing verifies that it is PostgreSQL that answers",
     todo: "use sslmode=verify-full, with sslrootcert=FILE where the authority is your own"
+  },
+  TRP0523: {
+    what: "PostgreSQL does not run a statement of Troupe's own",
+    todo: "give back the right, the table or the disk space that is missing; the partition goes on by itself"
   },
   TRP0601: { what: "no such dead letter", todo: "list them with troupe dead list" },
   TRP0602: { what: "the command line cannot be read", todo: "see it with --help" },

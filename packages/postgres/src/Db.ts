@@ -49,6 +49,9 @@ export const passes = (cause: unknown): boolean => {
   return code !== undefined && (connection.test(code) || refused.test(code) || (code.length === 5 && server.test(code)))
 }
 
+/** Whether the transaction itself is lost with its connection: see `TransactionLost`. */
+export const isLost = (error: DbError): boolean => Reason.is(error.cause, Transactions.TransactionLost)
+
 /** Of the error that the driver threw. Not by `instanceof`: an error that was sent or logged has lost its class. */
 const innermost = (e: unknown): string => Reason.text(causes(e).at(-1))
 

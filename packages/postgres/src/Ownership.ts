@@ -169,6 +169,20 @@ export const suspectsOf = async (
   return row?.["ours"] === true
 }
 
+/**
+ * Notes that the connection was lost in the turn of a message, and answers how often it, `alone`, ended a host or a
+ * connection. Whoever takes the partition next knows.
+ */
+export const lost = async (
+  sql: postgres.Sql,
+  { consumer, p }: Fence,
+  { id, what }: { readonly id: string; readonly what: string },
+  alone: boolean
+): Promise<number> => {
+  const [row] = await sql`select troupe.lost_v1(${consumer}::int, ${p}::int, ${id}, ${what}, ${alone}) as strikes`
+  return Number(row?.["strikes"])
+}
+
 /** Forgets what the watch of a host noted, once that has ended well. */
 export const unsuspect = async (sql: postgres.Sql, { by, host, messages }: Suspects): Promise<void> => {
   await sql`select troupe.unsuspect_v1(${host}::uuid, ${by}, ${messages.map(numbered)}::int[],

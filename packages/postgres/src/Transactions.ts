@@ -64,8 +64,17 @@ const database = (sql: postgres.Sql): Handle => {
   ) as unknown as Handle
 }
 
-const lost = () =>
-  Object.assign(new Error("the connection of this transaction was lost"), { code: "CONNECTION_CLOSED" })
+/**
+ * Nothing more can be done in the transaction, nor in a savepoint of it: its connection is gone. An error that only says so,
+ * such as one that a statement raised with a SQLSTATE of that class, is none.
+ */
+export class TransactionLost extends Error {
+  override readonly name = "TransactionLost"
+  readonly code = "CONNECTION_CLOSED"
+  constructor(cause?: unknown) {
+    super("the connection of this transaction was lost", { cause })
+  }
+}
 
 const transaction = async <A>(connection: Connection.Connection, run: (tx: Statements) => Promise<A>): Promise<A> => {
   const losses = connection.losses()
@@ -79,7 +88,7 @@ const transaction = async <A>(connection: Connection.Connection, run: (tx: State
       Connection.lazy((values) => {
         const sent = last.then(() => {
           if (isOver()) throw new Error("the transaction of this statement is over")
-          if (connection.losses() !== losses) throw lost()
+          if (connection.losses() !== losses) throw new TransactionLost()
           return connection.ask<unknown>((sql) => {
             const pending = sql.unsafe(query, parameters, options)
             return values ? pending.values() : pending
@@ -102,6 +111,7 @@ const transaction = async <A>(connection: Connection.Connection, run: (tx: State
     undo: string
   ): Promise<B> => {
     let over = false
+    let keeping = false
     const isOver = () => over || within()
     // Of a savepoint whose transaction is over as well: that was rolled back with it, and its name may be another's by now.
     const bracket = send(within)
@@ -116,6 +126,7 @@ const transaction = async <A>(connection: Connection.Connection, run: (tx: State
         }
       })
       over = true
+      keeping = true
       const { command } = await bracket(keep)
       // Postgres answers a commit of a failed transaction with a rollback, and without an error.
       if (keep === "commit" && command === "ROLLBACK") throw failure
@@ -123,7 +134,12 @@ const transaction = async <A>(connection: Connection.Connection, run: (tx: State
     } catch (error) {
       over = true
       const cause = failedBefore(error) ? (failure ?? error) : error
-      await bracket(undo).then(undefined, () => {})
+      const undone = await bracket(undo).then(
+        () => true,
+        () => false
+      )
+      // Of a whole transaction that was to be undone anyway, why is more than that it was lost.
+      if (!undone && (keeping || keep !== "commit")) throw new TransactionLost(failure ?? cause)
       throw cause
     }
   }

@@ -11,7 +11,7 @@ let closed = false
 let running = 0
 
 /** True inside `exclusively`. */
-const Exclusive = Context.Reference<boolean>("@troupe/actor/Alone/Exclusive", { defaultValue: () => false })
+export const Exclusive = Context.Reference<boolean>("@troupe/actor/Alone/Exclusive", { defaultValue: () => false })
 
 /** Runs beside others, but never beside what runs exclusively. */
 export const shared = <A, E, R>(run: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

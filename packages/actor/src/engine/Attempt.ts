@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type { AnyActor } from "../Actor.ts"
 import { TooSlow, timed } from "../Limit.ts"
 import type { AnySubscriber } from "../Subscriber.ts"
@@ -16,6 +17,7 @@ import * as Culprit from "./Culprit.ts"
 import { Deadlines } from "./Deadlines.ts"
 import type { Delivery } from "./Delivery.ts"
 import * as Id from "./id.ts"
+import * as Lost from "./Lost.ts"
 import { type Staged, staged } from "./Staged.ts"
 import type * as Timers from "./Timers.ts"
 
@@ -36,6 +38,9 @@ export interface Done {
 /** A handler in a pure run asked for `Db`: the batch is run again inside a transaction. */
 export class NeedsTransaction {}
 
+/** A statement failed for what other transactions do, or this one did before: the turn is to be the first of the next one. */
+export class Postponed extends Schema.TaggedError<Postponed>()("Postponed", {}) {}
+
 /** Runs the handler of a message once: what it wants, or why that can be nothing. A defect of the handler stays one. */
 export type Take<E = never> = (delivery: Delivery, state: unknown) => Effect.Effect<Turn.Turn | Failure, E, Db>
 
@@ -43,10 +48,11 @@ export type Take<E = never> = (delivery: Delivery, state: unknown) => Effect.Eff
 const attempts = 3
 
 /**
- * Runs the turn of a message, with a handler's defects retried in place. Fails only with what is not the message's
- * fault: a lost database, an edge that is away, or the signal that the turn needs a transaction.
+ * Runs the turn of a message, with a handler's defects retried in place. What its statements fail with is its failure,
+ * whatever the SQLSTATE says, as long as the transaction goes on. Fails only with what may not be the message's fault: a
+ * lost transaction, an edge that is away, or the signal that the turn needs a transaction.
  * `transact` runs a turn in a savepoint, so that a refused or failed one leaves nothing. Once its batch is `late` it is
- * not tried again in place.
+ * not tried again in place. `first`: no other turn ran in its transaction.
  */
 export const run = <E>(
   consumer: Consumer,
@@ -55,8 +61,9 @@ export const run = <E>(
   maxPayload: number,
   take: Take<E>,
   transact: <A, E>(turn: Effect.Effect<A, E, Db>) => Effect.Effect<A, E | CommitLost>,
-  late: () => boolean = () => false
-): Effect.Effect<Done, E | CommitLost | NeedsTransaction> =>
+  late: () => boolean = () => false,
+  first = true
+): Effect.Effect<Done, E | CommitLost | NeedsTransaction | Postponed> =>
   Effect.gen(function* () {
     let failure: Failure = { code: "TRP0301", reason: "" }
     const log = { id: delivery.id, key: delivery.key }
@@ -89,14 +96,18 @@ export const run = <E>(
         break
       }
       const failed = Cause.findErrorOption(exit.cause)
-      if (Option.isSome(failed)) return yield* Effect.fail(failed.value)
+      if (Option.isSome(failed)) {
+        const { value } = failed
+        if (!(value instanceof CommitLost) || shown === undefined) return yield* Effect.fail(value)
+        return yield* Lost.during(shown, value)
+      }
       const why = Cause.squash(exit.cause)
       if (Reason.is(why, NeedsTransaction)) {
         consumer.usesDb.add(delivery.type)
         return yield* Effect.fail(why)
       }
-      // A handler that made a defect of a database that went away: the partition waits, the message is not to blame.
-      if (Cause.hasDies(exit.cause) && isDbError(why) && passes(why)) return yield* new CommitLost({ cause: why })
+      // Rows that turns before it locked may be the reason, as of a deadlock: it is run again when those are committed.
+      if (!first && isDbError(why) && passes(why)) return yield* new Postponed()
       failure = { code: isTooSlow(why) ? "TRP0302" : "TRP0301", reason: bounded(why) }
       yield* Effect.logDebug(`${delivery.type} failed (${attempt} of ${attempts})`, log, failure.reason)
     }

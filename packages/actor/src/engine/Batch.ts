@@ -1,6 +1,6 @@
 import { Codes, Envelope } from "@troupe/contract"
-import { Db } from "@troupe/postgres"
-import { type Commit, Lease } from "@troupe/postgres/internal"
+import { Db, DbError } from "@troupe/postgres"
+import { type Commit, isLost, Lease } from "@troupe/postgres/internal"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -122,7 +122,8 @@ const handleWith = (
     let bytes = 0
     const clock = yield* Clock.Clock
     const since = clock.monotonicTimeNanosUnsafe()
-    const late = () => clock.monotonicTimeNanosUnsafe() - since > budget
+    let postponed = false
+    const late = () => postponed || clock.monotonicTimeNanosUnsafe() - since > budget
     /** Messages whose handlers were begun: the first is begun in any case. */
     let begun = 0
     const waiting = new Set<Incoming>(closed)
@@ -184,6 +185,7 @@ const handleWith = (
         else if (parking.blocks) blocking.add(next.incoming)
         return void refusals.push(next)
       }
+      const first = !options.transaction || begun === 0
       begun++
       const one =
         options.condemned !== undefined
@@ -194,10 +196,16 @@ const handleWith = (
               ? Attempt.expired(next)
               : yield* Effect.catchIf(
                   Tracing.turn(consumer, next, (traced) =>
-                    Attempt.run(consumer, traced, of.value, options.maxPayload, take, transact, late)
+                    Attempt.run(consumer, traced, of.value, options.maxPayload, take, transact, late, first)
                   ),
-                  (error): error is Remote.NotBegun => error instanceof Remote.NotBegun,
-                  () => Effect.undefined
+                  (error): error is Attempt.Postponed | Remote.NotBegun =>
+                    error instanceof Attempt.Postponed || error instanceof Remote.NotBegun,
+                  (error) =>
+                    Effect.sync(() => {
+                      // What comes after it in the batch waits as well.
+                      if (error instanceof Attempt.Postponed) postponed = true
+                      return undefined
+                    })
                 )
       if (one === undefined) return void waiting.add(next.incoming)
       if (one.dead === undefined) {
@@ -416,10 +424,10 @@ const inSavepoint =
   (db: Db["Service"]) =>
   <A, E>(turn: Effect.Effect<A, E, Db>): Effect.Effect<A, E | CommitLost> =>
     db.transaction(Effect.provideService(turn, Db, db)).pipe(
-      // The savepoint itself failed, or a statement that the handler did not mind: the turn is to blame, or the server.
+      // The connection is gone; or a statement failed that the handler did not mind: then the turn is to blame.
       Effect.catchIf(
-        (error): error is Extract<typeof error, { readonly _tag: "DbError" }> =>
-          typeof error === "object" && error !== null && "_tag" in error && error._tag === "DbError",
-        (error) => Effect.die(error)
+        (error) => error instanceof DbError,
+        (error): Effect.Effect<never, CommitLost> =>
+          isLost(error) ? Effect.fail(new CommitLost({ cause: error })) : Effect.die(error)
       )
     ) as Effect.Effect<A, E | CommitLost>

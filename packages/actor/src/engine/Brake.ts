@@ -13,6 +13,9 @@ export class Braked extends Error {
   override readonly name = "Braked"
 }
 
+/** What the partition waits for is elsewhere: no message is to blame, and to start this process anew would not bring it back. */
+export class Away extends Braked {}
+
 /** How the last keys of a partition fared that were not parked. */
 export class Brake {
   private readonly keys = new Map<string, boolean>()

@@ -7,11 +7,11 @@ import type { AnyRemote } from "../Actor.ts"
 import * as Body from "../edge/Body.ts"
 import * as Protocol from "../edge/Protocol.ts"
 import * as Signature from "../edge/Signature.ts"
-import { Braked } from "./Brake.ts"
+import { Away } from "./Brake.ts"
 import { TooMuch } from "./TooMuch.ts"
 
 /** The edge does not answer, or not as it should: no message is to blame, and the partition waits for it. */
-export class EdgeAway extends Braked {}
+export class EdgeAway extends Away {}
 
 /** Of one call. Its turns may take 5 seconds, side by side; the way there and back takes time too. */
 const timeout = "15 seconds"

@@ -4,7 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import { CommitLost } from "./Committer.ts"
+import { type Barred, type CommitLost, unread } from "./Committer.ts"
 import * as Gather from "./Gather.ts"
 
 export interface Request {
@@ -64,9 +64,10 @@ const chosen = (requests: ReadonlyArray<Request>, large: ReadonlyArray<Large>): 
 }
 
 /** One per host: merges what its partitions want to know into a query for each kind. */
-export class Loader extends Context.Service<Loader, { load(request: Request): Effect.Effect<Loaded, CommitLost> }>()(
-  "@troupe/actor/Loader"
-) {
+export class Loader extends Context.Service<
+  Loader,
+  { load(request: Request): Effect.Effect<Loaded, Barred | CommitLost> }
+>()("@troupe/actor/Loader") {
   static readonly layer: Layer.Layer<Loader, never, Sql> = Layer.effect(
     Loader,
     Effect.gen(function* () {
@@ -121,7 +122,7 @@ export class Loader extends Context.Service<Loader, { load(request: Request): Ef
         }))
       }
       const load = yield* Gather.make((requests: ReadonlyArray<Request>) =>
-        Effect.tryPromise({ try: () => read(requests), catch: (cause) => new CommitLost({ cause }) }).pipe(
+        Effect.tryPromise({ try: () => read(requests), catch: unread }).pipe(
           Effect.match({
             onSuccess: (loaded) => loaded.map((one) => Exit.succeed(one)),
             onFailure: (error) => requests.map(() => Exit.fail(error))

@@ -1,25 +1,25 @@
 import { Codes, Id, Reason, Subject } from "@troupe/contract"
 import { type Message, Nats, type Position, Publisher, Reader } from "@troupe/nats"
 import { FailPoints, Relay } from "@troupe/outbox"
-import { Db, Sql } from "@troupe/postgres"
-import { Commit, Lease, type Ownership } from "@troupe/postgres/internal"
+import { Db, DbError, Sql } from "@troupe/postgres"
+import { Commit, isLost, Lease, type Ownership } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Agendas } from "./Agenda.ts"
 import * as Attempt from "./Attempt.ts"
 import * as Alone from "./Alone.ts"
 import { type Handled, handle, type Memory, type Options } from "./Batch.ts"
-import { Brake, Braked } from "./Brake.ts"
+import { Away, Brake, Braked } from "./Brake.ts"
 import * as Cache from "./Cache.ts"
 import * as CaughtUp from "./CaughtUp.ts"
-import { CommitLost, CommitRefused, Committer, failed } from "./Committer.ts"
+import { CommitLost, CommitRefused, Committer, failed, unread } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Cursor from "./Cursor.ts"
 import * as DeadLetters from "./DeadLetters.ts"
-import { EdgeAway } from "./EdgeCall.ts"
 import { grant } from "./Grant.ts"
 import type { Loader } from "./Loader.ts"
 import * as SetBack from "./SetBack.ts"
+import * as Lost from "./Lost.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Measures from "./Measures.ts"
 import { type Portion, Suspects } from "./Suspects.ts"
@@ -53,7 +53,7 @@ export interface Progress<C = Pick<Consumer, "id" | "name" | "sources">> {
   ready: boolean
   /** Why it is not ready. */
   trouble: string | undefined
-  /** It waits for its edge: to start this process anew would not bring it back. */
+  /** It waits for its edge, or for PostgreSQL to be mended: to start this process anew would not bring that back. */
   away: boolean
   /** How often it was lost since it last got on. */
   failures: number
@@ -174,7 +174,7 @@ export const session = (
       if (!progress.ready) begin()
       caughtUp()
     }
-    const suspects = new Suspects(consumer, found)
+    const suspects = new Suspects(consumer, { ...found, suspects: yield* Lost.suspected(found) })
     const turns = Effect.gen(function* () {
       let inFront = false
       while (true) {
@@ -196,7 +196,11 @@ export const session = (
         if (items.length > 0) {
           const condemned = yield* judged(memory, portion)
           const run = settle(progress, { ...memory, left: [] }, portion.now, relay, moved, condemned)
-          memory = yield* portioned(suspects, portion, run)
+          memory = yield* Effect.tapError(portioned(suspects, portion, run), (error) =>
+            error instanceof CommitLost && error.during !== undefined
+              ? Lost.note(memory.fence, error.during)
+              : Effect.void
+          )
         }
         moved(portion.later.length === 0 ? memory : { ...memory, left: [...memory.left, ...portion.later] })
         if (memory.left.length === 0 && suspects.leftovers) yield* suspects.note(none)
@@ -283,7 +287,7 @@ const settle = (
 
 type Services = Sql | Db | Nats | Committer | Loader | Agendas
 
-/** Waits, and says so, as long as too many keys fail or the edge is away; what operators wish is done meanwhile. */
+/** Waits, and says so, as long as too many keys fail, or the edge or what PostgreSQL needs is away; what operators wish is done meanwhile. */
 const handleBatch = (
   progress: Progress<Consumer>,
   ...batch: [memory: Memory, items: ReadonlyArray<Mailbox.Item>, relay: Relay.Relay, condemned?: Condemned]
@@ -293,7 +297,7 @@ const handleBatch = (
       const tell = (why: Braked) => {
         progress.ready = false
         progress.trouble = why.message
-        progress.away = why instanceof EdgeAway
+        progress.away = why instanceof Away
       }
       tell(braked)
       yield* Effect.logError(braked.message)
@@ -367,7 +371,7 @@ const handleAll = (
     const asked = Effect.suspend(() => handleOnce(consumer, { ...memory, wary: whenRepeated }, items, relay))
     if (handled._tag === "Failure") {
       if (handled.failure instanceof Attempt.NeedsTransaction) return yield* transacted
-      const failing = isBraked(handled.failure) && !(handled.failure instanceof EdgeAway)
+      const failing = isBraked(handled.failure) && !(handled.failure instanceof Away)
       return failing && !check ? yield* asked : yield* Effect.fail(handled.failure)
     }
     // What was handled before may fail when it runs once more: that is no reason to park it.
@@ -408,7 +412,7 @@ const withWishes = (
   progress: Progress<Consumer>,
   memory: Memory,
   relay: Relay.Relay
-): Effect.Effect<Memory, CommitLost | CommitRefused | Fenced, Services> =>
+): Effect.Effect<Memory, Braked | CommitLost | CommitRefused | Fenced, Services> =>
   Effect.gen(function* () {
     const wishes = yield* memory.agenda.wishes
     if (wishes.length === 0) return memory
@@ -450,27 +454,35 @@ const inTransaction = (
   Effect.gen(function* () {
     const db = yield* Db
     const hit = yield* FailPoints
-    // A database that cannot be reached, or does not take the fence, says nothing of the messages.
+    // A database that cannot be reached, or does not take the fence, says nothing of the messages. What only the commit finds
+    // out is refused, whatever its SQLSTATE: a constraint or a trigger of the service's own that was deferred until then.
     let committing = false
     return yield* db
       .transaction(
         Effect.gen(function* () {
-          if (!(yield* db.query((tx) => Commit.fenceIn(tx, memory.fence)))) return yield* Effect.fail(fenced(memory))
+          const ours = db.query((tx) => Commit.fenceIn(tx, memory.fence))
+          if (!(yield* Effect.mapError(ours, unread))) return yield* Effect.fail(fenced(memory))
           const handled = yield* handle(consumer, memory, items, options)
           yield* hit("before commit")
           yield* Effect.mapError(Lease.check, (cause) => new CommitLost({ cause }))
-          committing = true
-          const verdict = yield* db.query((tx) => Commit.commitIn(tx, handled.work))
+          const verdict = yield* Effect.mapError(
+            db.query((tx) => Commit.commitIn(tx, handled.work)),
+            // The fence could be locked, so this is no standby: a turn made its transaction read-only.
+            (cause) => (cause.code === "25006" ? new CommitRefused({ cause }) : failed(cause))
+          )
           if (verdict !== "committed") return yield* Effect.fail(fenced(memory))
+          committing = true
           return handled
         })
       )
       .pipe(
         Effect.catch((error) => {
           if (error instanceof Attempt.NeedsTransaction) return Effect.die(error)
-          if (error instanceof Fenced || error instanceof CommitLost || error instanceof TooMuch || isBraked(error))
-            return Effect.fail(error)
-          return Effect.fail(committing ? failed(error) : new CommitLost({ cause: error }))
+          if (error instanceof DbError)
+            return Effect.fail(
+              committing && !isLost(error) ? new CommitRefused({ cause: error }) : new CommitLost({ cause: error })
+            )
+          return Effect.fail(error)
         })
       )
   })

@@ -7,7 +7,7 @@ import type { Consumer } from "./Consumer.ts"
 import * as Culprit from "./Culprit.ts"
 import { type Incoming, isMessage, type Item } from "./Mailbox.ts"
 
-/** Number of hosts that must end while a message runs alone before the message is given up. */
+/** Number of hosts or connections that must end while a message runs alone before the message is given up. */
 const strikes = 2
 
 /** Maximum number of items in the first batch after a take-over. Each further batch may have twice as many. */
@@ -33,7 +33,8 @@ export type Taken = Pick<Ownership.Taken, "died" | "fence" | "suspects">
 /**
  * Careful batches after a take-over. When the owner before died, one of the messages that it had read may have killed it:
  * batches begin with one message and double, and what a batch holds is noted in Postgres before it runs, so that the next
- * death is blamed on few. Messages that are suspected run alone; after two deaths alone they are given up.
+ * death is blamed on few. Messages that are suspected run alone; after two deaths alone they are given up. So are those
+ * whose statements end the connection: see `Lost`.
  */
 export class Suspects {
   private readonly consumer: Consumer
@@ -134,4 +135,4 @@ export class Suspects {
 
 /** Strikes are no hosts: the watch of the event loop may give two at once. */
 const alone = (times: number): string =>
-  `its host ended while it alone ran: ${times} ${times === 1 ? "strike" : "strikes"}, and an end by the watch of the event loop may count as two`
+  `its host, or its connection to PostgreSQL, ended while it alone ran: ${times} ${times === 1 ? "strike" : "strikes"}, and an end by the watch of the event loop may count as two`

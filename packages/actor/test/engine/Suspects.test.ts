@@ -70,7 +70,11 @@ describe("a suspect", () => {
     assert.isUndefined(made({ a: 1 }).portion(messages("a")).condemned)
     const { code, reason } = made({ a: 2 }).portion(messages("a")).condemned!
     assert.strictEqual(code, "TRP0302")
-    assert.match(reason, /^its host ended while it alone ran: 2 strikes, .* may count as two$/, "a strike is no host")
+    assert.match(
+      reason,
+      /^its host, or its connection to PostgreSQL, ended while it alone ran: 2 strikes, .* may count as two$/,
+      "a strike is no host"
+    )
   })
 
   it("that waits in Postgres is not kept aside: it is still due", () => {
