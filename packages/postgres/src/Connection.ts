@@ -31,6 +31,8 @@ export interface Connection {
    * gives up, and postgres.js waits for ever after a connection that was lost while it was made.
    */
   ask<A>(start: (sql: postgres.Sql) => PromiseLike<A>): Promise<A>
+  /** Gives a client up, if it is still the one of now: the next statement has a new one. */
+  drop(client: postgres.Sql): void
   /** How often it was lost: raised in the same tick in which the socket is gone, before anybody is told. */
   losses(): number
 }
@@ -42,7 +44,7 @@ export const make = (options: Options, types: Types = arrays): Effect.Effect<Con
       Effect.sync(() => open(options, types)),
       (connection) => Effect.promise(() => connection.end())
     ),
-    ({ ask, losses, sql }) => ({ ask, losses, sql })
+    ({ ask, drop, losses, sql }) => ({ ask, drop, losses, sql })
   )
 
 const open = (options: Options, types: Types) => {
@@ -107,6 +109,7 @@ const open = (options: Options, types: Types) => {
         clearTimeout(timer)
       }
     },
+    drop: lose,
     losses: () => losses,
     end: () => {
       ended = true

@@ -5,7 +5,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { Options } from "./Connection.ts"
 import * as Transactions from "./Transactions.ts"
 import type { Handle } from "./Transactions.ts"
 
@@ -89,7 +88,7 @@ export class Db extends Context.Service<
   }
 >()("@troupe/postgres/Db") {
   /** Connections of its own, `max` for single statements and `max` for transactions; ended with the layer. Drizzle changes its client's parsers, so it shares none. */
-  static readonly layer = (options: Options): Layer.Layer<Db> =>
+  static readonly layer = (options: Transactions.Options): Layer.Layer<Db> =>
     Layer.effect(Db, Effect.map(Transactions.handle(options), over))
 }
 

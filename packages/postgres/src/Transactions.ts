@@ -5,27 +5,38 @@ import type * as Scope from "effect/Scope"
 import type postgres from "postgres"
 import * as Connection from "./Connection.ts"
 import * as Drizzle from "./drizzle.ts"
+import * as Settings from "./Settings.ts"
 
 /** Drizzle's database or transaction. */
 export type Handle = PgDatabase<PostgresJsQueryResultHKT, Record<string, never>>
+
+export interface Options extends Connection.Options {
+  /**
+   * The savepoints of a transaction are turns of handlers: what one of them sets, such as `search_path` or a role, ends with
+   * it, and what it leaves in the session, such as temporary tables and advisory locks, ends with the transaction.
+   */
+  readonly turns?: boolean
+}
 
 /**
  * Drizzle over postgres.js, with transactions of our own: those of postgres.js go on using a connection whose backend has
  * died, and what is sent then may run outside of any transaction and stay. Here each transaction has a connection to
  * itself, statements go one at a time, and after a loss none goes at all.
  */
-export const handle = (options: Connection.Options): Effect.Effect<Handle, never, Scope.Scope> =>
+export const handle = (options: Options): Effect.Effect<Handle, never, Scope.Scope> =>
   Effect.gen(function* () {
     const pool = yield* Connection.pool({ ...options, max: 2 }, untouched)
     const free = yield* Effect.forEach(Array.from({ length: options.max ?? 4 }), () =>
       Connection.make(options, untouched)
     )
+    const setAnew = options.turns === true ? `${resetAll}; ${Settings.statement(options)}; ` : ""
     const waiting: Array<(connection: Connection.Connection) => void> = []
     const begin = async <A>(run: (tx: Statements) => Promise<A>): Promise<A> => {
       const mine = free.pop() ?? (await new Promise<Connection.Connection>((resolve) => waiting.push(resolve)))
       try {
-        return await transaction(mine, run)
+        return await transaction(mine, run, setAnew)
       } finally {
+        if (options.turns === true) tidy(mine)
         const next = waiting.shift()
         if (next === undefined) free.push(mine)
         else next(mine)
@@ -33,6 +44,18 @@ export const handle = (options: Connection.Options): Effect.Effect<Handle, never
     }
     return database({ unsafe: pool.unsafe, begin } as unknown as postgres.Sql)
   })
+
+/** With what a turn is over, in the message that releases its savepoint. */
+const resetAll = "reset session authorization; reset role; reset all"
+
+/** What a session has besides its settings. Not `discard all`: that drops the plans of our functions as well. */
+const forget = "close all; deallocate all; unlisten *; select pg_advisory_unlock_all(); discard temp; discard sequences"
+
+/** Nobody waits for it: it is sent in front of the next transaction. A session that does not forget is given up. */
+const tidy = (connection: Connection.Connection): void => {
+  const session = connection.sql()
+  connection.ask(() => session.unsafe(forget)).catch(() => connection.drop(session))
+}
 
 /** Drizzle reads and writes dates, times and json itself: they reach it as Postgres writes them. */
 const untouched: Connection.Types = {
@@ -76,7 +99,11 @@ export class TransactionLost extends Error {
   }
 }
 
-const transaction = async <A>(connection: Connection.Connection, run: (tx: Statements) => Promise<A>): Promise<A> => {
+const transaction = async <A>(
+  connection: Connection.Connection,
+  run: (tx: Statements) => Promise<A>,
+  setAnew: string
+): Promise<A> => {
   const losses = connection.losses()
   await connection.ask((sql) => sql.unsafe("begin"))
   let last: Promise<unknown> = Promise.resolve()
@@ -102,13 +129,14 @@ const transaction = async <A>(connection: Connection.Connection, run: (tx: State
 
   /**
    * Runs what is between two statements; when it fails, or cannot be kept, `undo` leaves nothing of it. What goes on
-   * afterwards all the same, such as a handler that took too long, sends nothing more.
+   * afterwards all the same, such as a handler that took too long, sends nothing more. `ending`: what ends a savepoint in it.
    */
   const between = async <B>(
     within: () => boolean,
     inner: (tx: Statements) => Promise<B>,
     keep: string,
-    undo: string
+    undo: string,
+    ending = ""
   ): Promise<B> => {
     let over = false
     let keeping = false
@@ -122,7 +150,7 @@ const transaction = async <A>(connection: Connection.Connection, run: (tx: State
         savepoint: async (innermost) => {
           const name = `s${++points}`
           await send(isOver)(`savepoint ${name}`)
-          return await between(isOver, innermost, `release savepoint ${name}`, `rollback to savepoint ${name}`)
+          return await between(isOver, innermost, `${ending}release savepoint ${name}`, `rollback to savepoint ${name}`)
         }
       })
       over = true
@@ -144,7 +172,7 @@ const transaction = async <A>(connection: Connection.Connection, run: (tx: State
     }
   }
   let points = 0
-  return await between(() => false, run, "commit", "rollback")
+  return await between(() => false, run, "commit", "rollback", setAnew)
 }
 
 /** 25P02: a statement failed before this one, and nobody minded. */

@@ -33,7 +33,7 @@ const world = Effect.gen(function* () {
     () => outside`select count(pg_terminate_backend(pid))::int as n from pg_stat_activity
       where datname = ${name} and application_name = 'db under test'`
   ).pipe(Effect.map(([row]) => row!["n"] as number))
-  return { rows, kill, layer: Db.layer({ url: Redacted.make(url), max: 2, applicationName: "db under test" }) }
+  return { rows, kill, layer: Db.layer({ url: Redacted.make(url), max: 2, applicationName: "db under test" }), url }
 })
 
 const put = (n: number) =>
@@ -234,5 +234,67 @@ it.live("`Transaction` is the handle of the innermost one", () =>
       })
     ).pipe(Effect.provide(layer))
     assert.deepStrictEqual(yield* rows, [9])
+  }).pipe(Effect.scoped)
+)
+
+it.live("what a handler leaves in its session is over with its turn, or with its transaction", () =>
+  Effect.gen(function* () {
+    const { url } = yield* world
+    const run = (text: string) => Effect.flatMap(Db, (db) => db.query((tx) => tx.execute(sql.raw(text))))
+    const shows = {
+      path: "current_setting('search_path')",
+      tenant: "coalesce(current_setting('app.tenant', true), '')",
+      timeout: "current_setting('statement_timeout')",
+      isolation: "current_setting('default_transaction_isolation')",
+      durable: "current_setting('synchronous_commit')",
+      zone: "current_setting('TimeZone')",
+      dates: "current_setting('DateStyle')",
+      role: "current_user"
+    }
+    const left = {
+      locks: "(select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())",
+      temporary: "(select count(*)::int from pg_class where relpersistence = 't')",
+      prepared: "(select count(*)::int from pg_prepared_statements)",
+      channels: "(select count(*)::int from pg_listening_channels())"
+    }
+    const look = (what: Record<string, string>) =>
+      Effect.map(run(`select ${Object.entries(what).map(([name, value]) => `${value} as ${name}`)}`), ([row]) => ({
+        ...row
+      }))
+    const hidden =
+      "create function pg_temp.f() returns text language sql as $$ select set_config('app.tenant', 'b', false) $$"
+    const statements = [
+      "set search_path to elsewhere",
+      "set local app.tenant = 'a'",
+      "set statement_timeout = 0",
+      "set session characteristics as transaction isolation level repeatable read",
+      "set synchronous_commit = off",
+      "set local time zone 'Asia/Tokyo'",
+      "set datestyle = 'German, DMY'",
+      "set role pg_monitor",
+      "set local role pg_monitor",
+      "select pg_advisory_lock(7)",
+      "create temporary table kept (n int)",
+      "prepare p as select 1",
+      "listen somewhere",
+      `${hidden}; select pg_temp.f()`
+    ]
+    yield* Effect.gen(function* () {
+      const all = { ...shows, ...left }
+      const clean = yield* within(within(look(all)))
+      for (const statement of statements) {
+        yield* within(
+          Effect.gen(function* () {
+            // The fault is there.
+            const during = yield* within(Effect.andThen(run(statement), look(all)))
+            // LISTEN begins with the commit.
+            if (statement !== "listen somewhere") assert.notDeepEqual(during, clean, statement)
+            const next = yield* within(look(shows))
+            for (const name of Object.keys(shows)) assert.strictEqual(next[name], clean[name], `${statement}: ${name}`)
+          })
+        )
+        assert.deepStrictEqual(yield* within(within(look(all))), clean, statement)
+      }
+    }).pipe(Effect.provide(Db.layer({ url: Redacted.make(url), max: 1, statementTimeout: 5_000, turns: true })))
   }).pipe(Effect.scoped)
 )

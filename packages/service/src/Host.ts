@@ -131,7 +131,7 @@ export class Host extends Context.Service<
           // Before the client gives up its connection, and all that waits there with it.
           Sql.layer({ url: options.databaseUrl, max: 8, applicationName, statementTimeout: 14_000 }),
           // A statement that waits for longer than a handler may take is ended, and its turn fails.
-          Db.layer({ url: options.databaseUrl, max: 4, applicationName, statementTimeout: 5_000 })
+          Db.layer({ url: options.databaseUrl, max: 4, applicationName, statementTimeout: 5_000, turns: true })
         )
         const guard = yield* Guard.make({
           name: `${service.name}, process ${process.pid}`,
