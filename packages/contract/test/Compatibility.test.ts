@@ -222,29 +222,32 @@ const near: ReadonlyArray<Contract.Codec> = [
   Tree
 ] as never
 
-it.effect("what is compatible is read: what the one writes, the other decodes", () =>
-  Effect.gen(function* () {
-    const at = (schema: Contract.Codec) => answers(S.Struct({ x: schema }) as never)
-    let pairs = 0
-    for (const [i, writer] of near.entries()) {
-      const document = at(writer)
-      const values = yield* Arbitrary.sampleEffect(Arbitrary.schema(writer as never), {
-        count: 40,
-        seed: `${i}`
-      } as never)
-      const texts = values
-        .map((value) => Json.make(S.Struct({ x: writer })).encode({ x: value }))
-        .flatMap((text) => (text.ok ? [text.text] : []))
-      assert.isAbove(texts.length, 0, `nothing was written by ${i}`)
-      for (const [j, reader] of near.entries()) {
-        const changes = Compatibility.diff(at(reader), document)
-        if (i === j) assert.deepStrictEqual(changes, [])
-        if (!Compatibility.isCompatible(changes)) continue
-        if (i !== j) pairs++
-        const read = Json.make(S.Struct({ x: reader }))
-        for (const text of texts) assert.isTrue(read.decode(text).ok, `${i} -> ${j}: ${text}`)
+it.effect(
+  "what is compatible is read: what the one writes, the other decodes",
+  () =>
+    Effect.gen(function* () {
+      const at = (schema: Contract.Codec) => answers(S.Struct({ x: schema }) as never)
+      let pairs = 0
+      for (const [i, writer] of near.entries()) {
+        const document = at(writer)
+        const values = yield* Arbitrary.sampleEffect(Arbitrary.schema(writer as never), {
+          count: 40,
+          seed: `${i}`
+        } as never)
+        const texts = values
+          .map((value) => Json.make(S.Struct({ x: writer })).encode({ x: value }))
+          .flatMap((text) => (text.ok ? [text.text] : []))
+        assert.isAbove(texts.length, 0, `nothing was written by ${i}`)
+        for (const [j, reader] of near.entries()) {
+          const changes = Compatibility.diff(at(reader), document)
+          if (i === j) assert.deepStrictEqual(changes, [])
+          if (!Compatibility.isCompatible(changes)) continue
+          if (i !== j) pairs++
+          const read = Json.make(S.Struct({ x: reader }))
+          for (const text of texts) assert.isTrue(read.decode(text).ok, `${i} -> ${j}: ${text}`)
+        }
       }
-    }
-    assert.isAbove(pairs, 60, "of different schemas")
-  })
+      assert.isAbove(pairs, 60, "of different schemas")
+    }),
+  60_000
 )

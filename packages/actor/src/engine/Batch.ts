@@ -122,8 +122,8 @@ const handleWith = (
     let bytes = 0
     const clock = yield* Clock.Clock
     const since = clock.monotonicTimeNanosUnsafe()
-    let postponed = false
-    const late = () => postponed || clock.monotonicTimeNanosUnsafe() - since > budget
+    let stopped = false
+    const late = () => stopped || clock.monotonicTimeNanosUnsafe() - since > budget
     /** Messages whose handlers were begun: the first is begun in any case. */
     let begun = 0
     const waiting = new Set<Incoming>(closed)
@@ -203,7 +203,7 @@ const handleWith = (
                   (error) =>
                     Effect.sync(() => {
                       // What comes after it in the batch waits as well.
-                      if (error instanceof Attempt.Postponed) postponed = true
+                      if (error instanceof Attempt.Postponed) stopped = true
                       return undefined
                     })
                 )
