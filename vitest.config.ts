@@ -6,6 +6,19 @@ const folders = ["packages/*/test", "services/*/test", "services/*/contract/test
 
 const shared = { resolve: { conditions }, ssr: { resolve: { conditions } } }
 
+/** Tests on real servers. */
+const servers = (name: "integration" | "long") => ({
+  ...shared,
+  test: {
+    name,
+    include: folders.map((folder) => `${folder}/**/*.${name}.test.ts`),
+    exclude: ["**/node_modules/**", "**/dist/**"],
+    globalSetup: ["packages/embedded/test/globalSetup.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 60_000
+  }
+})
+
 export default defineConfig({
   ...shared,
   test: {
@@ -17,20 +30,12 @@ export default defineConfig({
         test: {
           name: "unit",
           include: folders.map((folder) => `${folder}/**/*.test.ts`),
-          exclude: ["**/node_modules/**", "**/dist/**", "**/*.integration.test.ts"]
+          exclude: ["**/node_modules/**", "**/dist/**", "**/*.integration.test.ts", "**/*.long.test.ts"]
         }
       },
-      {
-        ...shared,
-        test: {
-          name: "integration",
-          include: folders.map((folder) => `${folder}/**/*.integration.test.ts`),
-          exclude: ["**/node_modules/**", "**/dist/**"],
-          globalSetup: ["packages/embedded/test/globalSetup.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000
-        }
-      }
+      servers("integration"),
+      // Of a minute and more each: set-backs, outages, starvation, three replicas.
+      servers("long")
     ]
   }
 })
