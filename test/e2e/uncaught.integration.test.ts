@@ -89,6 +89,22 @@ describe("under troupe run", () => {
 })
 
 it.live(
+  "a service of troupe dev ends with it, also while it waits for servers that are gone",
+  () =>
+    Effect.gen(function* () {
+      const nowhere = { NATS_URL: "nats://127.0.0.1:1", DATABASE_URL: "postgres://me:secret@127.0.0.1:1/none" }
+      const { ended, leave, said } = yield* troupe(["run", file, "--http-port", "0"], {
+        ...nowhere,
+        TROUPE_PARENT: "stdin"
+      })
+      yield* says(() => said.err, /TRP0401/)
+      leave()
+      assert.strictEqual(yield* Effect.timeout(ended, "20 seconds"), 0)
+    }).pipe(Effect.scoped),
+  90_000
+)
+
+it.live(
   "under troupe dev, what a handler left behind throws, and its service is not started again",
   () =>
     Effect.gen(function* () {

@@ -31,8 +31,15 @@ export interface Options extends limits.Flags {
   readonly json: boolean
 }
 
-/** Launches one service or gateway and stays until it is interrupted; says so, in one line, when its `/readyz` does. */
+/**
+ * Launches one service or gateway and stays until it is interrupted, or `troupe dev` that started it is gone; says so, in one
+ * line, when its `/readyz` does.
+ */
 export const run = (options: Options) =>
+  // Also while it waits for its servers: those of dev are gone for good.
+  Effect.raceFirst(launched(options), parentGone).pipe(Effect.scoped, Effect.provide(logging.layer(isJson(options))))
+
+const launched = (options: Options) =>
   Effect.gen(function* () {
     const [file] = yield* Discovery.files([options.file])
     const http = yield* address.of(options)
@@ -63,8 +70,8 @@ export const run = (options: Options) =>
         ? JSON.stringify({ service: name, url, pid: process.pid })
         : `${name} is ready: ${url}/readyz (process ${process.pid}; SIGTERM stops it)`
     )
-    yield* parentGone
-  }).pipe(Effect.scoped, Effect.provide(logging.layer(isJson(options))))
+    return yield* Effect.never
+  })
 
 /** What `troupe dev` shows is for people. */
 const isJson = ({ json }: Options): boolean => json && !hasParent
