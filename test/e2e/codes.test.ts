@@ -12,7 +12,7 @@ const sources = [
   ...readdirSync(join(root, "packages")).map((name) => `packages/${name}/src`)
 ].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-    .filter((file) => /\.(ts|mjs)$/.test(file) && file !== "Codes.ts")
+    .filter((file) => /\.(ts|mjs)$/.test(file) && !file.endsWith("Codes.ts"))
     .map((file) => readFileSync(join(root, folder, file), "utf8").replaceAll(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, ""))
 )
 

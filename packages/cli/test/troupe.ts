@@ -64,3 +64,6 @@ export const start = (
 /** Runs `troupe` to its end. */
 export const troupe = (args: ReadonlyArray<string>, env: Environment = {}, cwd = fixtures): Effect.Effect<Ended> =>
   Effect.scoped(Effect.flatMap(start(args, env, cwd), ({ ended }) => ended))
+
+/** Servers that are not there. */
+export const nowhere = { NATS_URL: "nats://127.0.0.1:1", DATABASE_URL: "postgres://me:secret@127.0.0.1:1/none" }

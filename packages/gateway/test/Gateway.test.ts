@@ -7,24 +7,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { auth, client, gateway, idSecret, late, OutOfStock, Shop, token } from "./shop.ts"
+import { auth, client, gateway, idSecret, json, late, OutOfStock, refused, Shop, token } from "./shop.ts"
 
 const place = "/v1/shop/Order/o-1/place"
 const order = JSON.stringify({ cents: 7 })
-const json = async (response: Response) => (await response.json()) as Record<string, unknown>
-
-/** The status, and the code of the problem that it must be. */
-const refused = async (response: Promise<Response>) => {
-  const answer = await response
-  assert.strictEqual(answer.headers.get("content-type"), "application/problem+json")
-  const { code, detail, status, title, type } = await json(answer)
-  assert.strictEqual(status, answer.status)
-  assert.strictEqual(type, `urn:troupe:problem:${String(code)}`)
-  assert.isNotEmpty(title)
-  assert.isNotEmpty(detail)
-  return [answer.status, code]
-}
-
 // Each request is logged.
 beforeAll(() => void vi.spyOn(console, "log").mockReturnValue())
 
@@ -251,111 +237,6 @@ describe("what is no command", () => {
   })
 })
 
-describe("a body", () => {
-  it("that is not what the contract declares is told so", async () => {
-    await using shop = await gateway()
-    for (const body of [
-      "{",
-      "[]",
-      "null",
-      '{"cents":1.5}',
-      '{"cents":"7"}',
-      "{}",
-      '{"cents":7,"at":"soon"}',
-      '"',
-      '{"cents":7}{}'
-    ])
-      assert.deepStrictEqual(await refused(shop.post(place, body)), [400, "TRP0201"], body)
-    assert.lengthOf(shop.asked, 0)
-  })
-
-  it("cannot reach what is common to all objects", async () => {
-    await using shop = await gateway()
-    const body =
-      '{"cents":7,"__proto__":{"admin":true},"more":{"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}}}}'
-    assert.strictEqual((await shop.post(place, body)).status, 200)
-    assert.isUndefined(({} as Record<string, unknown>)["admin"])
-    assert.isUndefined(Object(shop.asked[0]?.message.payload).admin)
-  })
-
-  it("that is nested deeper than 100 is refused at once", async () => {
-    await using shop = await gateway()
-    const deep = (n: number) =>
-      `{"more":${"[".repeat(n)}"[[\\"[[\\\\"${"]".repeat(n)},"cents":7,"x":"${"[".repeat(200)}\\""}`
-    assert.strictEqual((await shop.post(place, deep(99))).status, 200, "text is not nested")
-    for (const n of [100, 10_000, 400_000])
-      assert.deepStrictEqual(await refused(shop.post(place, deep(n))), [400, "TRP0704"])
-    assert.deepStrictEqual(await refused(shop.post(place, '{"a":'.repeat(200_000))), [400, "TRP0704"])
-    for (const open of ['"', '"\\', '{"a":"\\\\\\"'])
-      assert.deepStrictEqual(
-        await refused(shop.post(place, open)),
-        [400, "TRP0201"],
-        "what never ends is read to its end"
-      )
-  })
-
-  it("of more than 50,000 values is refused before it is parsed, as a command and as a CloudEvent", async () => {
-    await using shop = await gateway()
-    const list = (count: number) => ({ cents: 7, more: Array.from({ length: count }, () => 0) })
-    const names = { cents: 7, more: Object.fromEntries(Array.from({ length: 60_000 }, (_, i) => [`n${i}`, 0])) }
-    const event = (data: object) =>
-      shop.post(
-        "/v1/shop",
-        JSON.stringify({ specversion: "1.0", type: "shop.Order.place", subject: "o-1", source: "s", id: "1", data }),
-        {
-          "content-type": "application/cloudevents+json"
-        }
-      )
-    const parse = vi.spyOn(JSON, "parse")
-    for (const body of [list(49_998), names]) {
-      assert.deepStrictEqual(await refused(shop.post(place, JSON.stringify(body))), [413, "TRP0705"])
-      assert.deepStrictEqual(await refused(event(body)), [413, "TRP0705"])
-    }
-    assert.isTrue(parse.mock.calls.every(([text]) => text.length < 1_000))
-    parse.mockRestore()
-    assert.strictEqual((await shop.post(place, JSON.stringify(list(49_997)))).status, 200)
-    assert.strictEqual((await event(list(49_900))).status, 200)
-  })
-
-  it("that is no UTF-8 cannot be read", async () => {
-    await using shop = await gateway()
-    assert.deepStrictEqual(await refused(shop.post(place, new Uint8Array([0x22, 0xff, 0x22]))), [400, "TRP0704"])
-    assert.deepStrictEqual(await refused(shop.post(place, new Uint8Array([0xe2, 0x82]))), [400, "TRP0704"])
-  })
-
-  it("that is too large is refused, whether it says so or not, and not kept", async () => {
-    await using shop = await gateway({ limits: { body: 1_000 } })
-    assert.deepStrictEqual(await refused(shop.post(place, " ".repeat(1_001))), [413, "TRP0705"])
-    let pulled = 0
-    const endless = new ReadableStream<Uint8Array>({
-      pull: (controller) => {
-        pulled++
-        controller.enqueue(new Uint8Array(100).fill(0x20))
-      }
-    })
-    const init = { duplex: "half" } as RequestInit
-    assert.deepStrictEqual(await refused(shop.post(place, endless, {}, init)), [413, "TRP0705"])
-    assert.isAtMost(pulled, 13)
-    assert.strictEqual((await shop.post(place, order + " ".repeat(1_000 - order.length))).status, 200)
-  })
-
-  it("of another type, character set or encoding is refused", async () => {
-    await using shop = await gateway()
-    const types = [
-      { "content-type": "application/x-www-form-urlencoded" },
-      { "content-type": "text/plain" },
-      { "content-type": "application/cloudevents+json" },
-      { "content-type": "application/json; charset=latin1" },
-      { "content-type": "application/json; charset=utf-80" },
-      { "content-encoding": "gzip" }
-    ]
-    for (const headers of types)
-      assert.deepStrictEqual(await refused(shop.post(place, order, headers)), [415, "TRP0703"], JSON.stringify(headers))
-    for (const type of ['Application/JSON; charset="UTF-8"', "application/json;charset=utf8"])
-      assert.strictEqual((await shop.post(place, order, { "content-type": type })).status, 200, type)
-  })
-})
-
 describe("what did not get through", () => {
   it("is a problem whose status says what to do, and nothing of the inside", async () => {
     const cases: ReadonlyArray<readonly [Reason, number, string]> = [
@@ -498,72 +379,6 @@ describe("a gateway itself", () => {
     assert.lengthOf(lines, 2)
     for (const line of lines) assert.isTrue(line.length < 450 && !line.includes("\n"), line)
     assert.match(lines[1] ?? "", /POST \/v1\/shop\/Order\/a%0D%0Ab\/place 200 \d+\.\d ms/)
-  })
-
-  it("shows what it takes to whoever asks, unless it is told not to", async () => {
-    await using shop = await gateway()
-    const get = (path: string) => shop.fetch(new Request(`http://shop.example${path}`))
-    const page = await get("/")
-    assert.strictEqual(page.headers.get("content-type"), "text/html; charset=utf-8")
-    assert.match(page.headers.get("content-security-policy") ?? "", /^default-src 'none'/)
-    assert.include(await page.text(), `"$GATEWAY"'/v1/shop/Order/`.replaceAll('"', "&#34;").replaceAll("'", "&#39;"))
-    assert.strictEqual((await json(await get("/openapi.json")))["openapi"], "3.1.1")
-    assert.strictEqual((await json(await get("/asyncapi.json")))["asyncapi"], "3.0.0")
-    await using behind = await gateway({ url: "https://api.shop.example" })
-    assert.include(await (await behind.fetch(new Request("http://h/"))).text(), "https://api.shop.example/v1/shop/")
-    await using silent = await gateway({ documents: false })
-    for (const path of ["/", "/openapi.json", "/asyncapi.json"])
-      assert.deepStrictEqual(await refused(silent.fetch(new Request(`http://h${path}`))), [404, "TRP0701"])
-  })
-
-  it("renders each document once, and names no address that a request says", async () => {
-    let reads = 0
-    const counted = new Proxy(Shop, {
-      get: (contract, name) => {
-        reads++
-        return Reflect.get(contract, name)
-      }
-    })
-    await using shop = await gateway({ contracts: [counted] })
-    for (const path of ["/", "/openapi.json", "/asyncapi.json"]) {
-      const get = (host: string) => shop.fetch(new Request(`http://${host}${path}`))
-      const first = await get("one.example")
-      assert.strictEqual(first.headers.get("cache-control"), "public, max-age=60")
-      assert.isNull(first.headers.get("vary"), "it does not differ by host")
-      const text = await first.text()
-      assert.notInclude(text, "one.example")
-      const before = reads
-      for (const host of ["two.example", "127.0.0.1:1", "one.example"])
-        assert.strictEqual(await (await get(host)).text(), text)
-      assert.strictEqual(reads, before, `${path} was rendered again`)
-    }
-    assert.isAbove(reads, 0)
-  })
-
-  it("renders a document that cannot be rendered once, too", async () => {
-    let reads = 0
-    const broken = new Proxy(Shop, {
-      get: (contract, name) => {
-        // What declares the gateway and finds its commands may read it.
-        if (new Error().stack?.includes("/document/") === true && reads++ === 0) throw new Error("no form")
-        return Reflect.get(contract, name)
-      }
-    })
-    await using shop = await gateway({ contracts: [broken] })
-    for (let i = 0; i < 3; i++)
-      assert.deepStrictEqual(await refused(shop.fetch(new Request("http://h/openapi.json"))), [500, "TRP0603"])
-    assert.strictEqual(reads, 1)
-  })
-
-  it("limits those who ask for documents as it limits one principal, and nobody else by them", async () => {
-    await using shop = await gateway({ limits: { rate: { burst: 3, perSecond: 0.001 } } })
-    const get = (path: string) => shop.fetch(new Request(`http://h${path}`))
-    for (const path of ["/", "/openapi.json", "/asyncapi.json"]) assert.strictEqual((await get(path)).status, 200)
-    for (const path of ["/", "/openapi.json", "/asyncapi.json"]) {
-      assert.deepStrictEqual(await refused(get(path)), [429, "TRP0708"])
-      assert.strictEqual((await get(path)).headers.get("cache-control"), "no-store")
-    }
-    assert.strictEqual((await shop.post(place, order)).status, 200)
   })
 
   it("does not start with a contract that has a pattern which could stop it", async () => {

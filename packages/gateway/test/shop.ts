@@ -1,3 +1,4 @@
+import { assert } from "@effect/vitest"
 import { Client, ClientError, type SubscribeOptions, TimedOut } from "@troupe/client"
 import { Contract, Key, type Message } from "@troupe/contract"
 import { Gateway, toWebHandler } from "@troupe/gateway"
@@ -120,4 +121,18 @@ export const gateway = async (
       })
     )
   return { asked, fetch, post, bearer, [Symbol.asyncDispose]: dispose }
+}
+
+export const json = async (response: Response) => (await response.json()) as Record<string, unknown>
+
+/** The status, and the code of the problem that it must be. */
+export const refused = async (response: Promise<Response>) => {
+  const answer = await response
+  assert.strictEqual(answer.headers.get("content-type"), "application/problem+json")
+  const { code, detail, status, title, type } = await json(answer)
+  assert.strictEqual(status, answer.status)
+  assert.strictEqual(type, `urn:troupe:problem:${String(code)}`)
+  assert.isNotEmpty(title)
+  assert.isNotEmpty(detail)
+  return [answer.status, code]
 }

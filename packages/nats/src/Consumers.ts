@@ -1,4 +1,5 @@
 import type { ConsumerInfo, StreamConfig, StreamInfo } from "@nats-io/jetstream"
+import { Text } from "@troupe/contract"
 import * as Effect from "effect/Effect"
 import { describe, failure, Nats, type NatsError } from "./Nats.ts"
 
@@ -64,16 +65,13 @@ export const look = (stream: string): Effect.Effect<Seen, NatsError, Nats> =>
         for await (const info of jsm.consumers.list(stream)) {
           count++
           const why = foreign(info)
-          if (why !== undefined && ++others <= 3) examples.push(`${shown(info.name)} (${why})`)
+          if (why !== undefined && ++others <= 3) examples.push(`${Text.line(info.name.slice(0, 64))} (${why})`)
         }
         return { count, foreign: others, examples }
       },
       catch: (cause) => failure("TRP0404", stream, describe(cause), cause)
     })
   )
-
-/** A name that somebody else chose: it must not steer the terminal or the log that shows it. */
-const shown = (name: string): string => name.slice(0, 64).replaceAll(/[^\w-]/g, "?")
 
 /** Consumers of other origin, for a person. */
 export const says = ({ examples, foreign }: Seen): string =>

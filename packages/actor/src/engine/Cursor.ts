@@ -3,7 +3,7 @@ import { type Nats, type Position, Publisher, whileConnected } from "@troupe/nat
 import type { Commit, Ownership } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import { isMessage, type Item, type Mailbox } from "./Mailbox.ts"
-import type { Progress } from "./Partition.ts"
+import type { Progress } from "./Progress.ts"
 
 /**
  * The cursors once the items are handled: where reading was last, be it further or, after a loss, before. `heard`: the

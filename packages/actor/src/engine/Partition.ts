@@ -18,6 +18,7 @@ import * as Cursor from "./Cursor.ts"
 import * as DeadLetters from "./DeadLetters.ts"
 import { grant } from "./Grant.ts"
 import type { Loader } from "./Loader.ts"
+import type { Progress } from "./Progress.ts"
 import * as SetBack from "./SetBack.ts"
 import * as Lost from "./Lost.ts"
 import * as Mailbox from "./Mailbox.ts"
@@ -26,6 +27,8 @@ import { type Portion, Suspects } from "./Suspects.ts"
 import * as TooLate from "./TooLate.ts"
 import { TooMuch } from "./TooMuch.ts"
 import * as Unclaimed from "./Unclaimed.ts"
+
+export { type Progress, progress } from "./Progress.ts"
 
 /** States kept in memory per partition: entries, and characters of what they are stored as. */
 const cached = { entries: 1_000, size: 4 * 1024 ** 2 }
@@ -40,58 +43,6 @@ const transactedLimit = 100
 class Fenced extends Error {
   override readonly name = "Fenced"
 }
-
-/** What health looks at, written by the owner of a partition. */
-export interface Progress<C = Pick<Consumer, "id" | "name" | "sources">> {
-  readonly consumer: C
-  readonly p: number
-  /** This host is to own it. */
-  assigned: boolean
-  /** Who has it: this host, until its session has ended, or another living one. */
-  held: "here" | "elsewhere" | undefined
-  /** Taken and reading. */
-  ready: boolean
-  /** Why it is not ready. */
-  trouble: string | undefined
-  /** It waits for its edge, or for PostgreSQL to be mended: to start this process anew would not bring that back. */
-  away: boolean
-  /** How often it was lost since it last got on. */
-  failures: number
-  /** Sequence per stream of the last message whose effects are committed. */
-  cursors: Commit.Cursors
-  /** Messages per stream that were there, behind the one that was read last. */
-  pending: { [stream: string]: number }
-  /** The number of the newest commit that this process knows of. */
-  n: number
-  /** What an operator must know of, though reading goes on: the newest gap or loss. */
-  notice: string | undefined
-  /** Its room for dead letters. */
-  readonly limits: DeadLetters.Limits
-  /** What it has of them, while it is owned here. */
-  room: DeadLetters.Room | undefined
-}
-
-/** `limits` are those of its consumer's share. */
-export const progress = <C>(
-  consumer: C,
-  p: number,
-  limits: DeadLetters.Limits = DeadLetters.shareOf(DeadLetters.limits, 1)
-): Progress<C> => ({
-  consumer,
-  p,
-  limits,
-  room: undefined,
-  assigned: false,
-  held: undefined,
-  ready: false,
-  trouble: "starting",
-  away: false,
-  failures: 0,
-  cursors: {},
-  pending: {},
-  n: 0,
-  notice: undefined
-})
 
 /** The events of an actor in one partition. */
 const laneOf = ({ name, part, service }: Consumer, p: number): string | undefined =>
@@ -194,7 +145,7 @@ export const session = (
         }
         const portion = suspects.portion(items)
         if (items.length > 0) {
-          const condemned = yield* judged(memory, portion)
+          const condemned = yield* suspects.judged(portion)
           const run = settle(progress, { ...memory, left: [] }, portion.now, relay, moved, condemned)
           memory = yield* Effect.tapError(portioned(suspects, portion, run), (error) =>
             error instanceof CommitLost && error.during !== undefined
@@ -207,23 +158,6 @@ export const session = (
       }
     })
     return yield* Effect.raceAllFirst([turns, ...readers])
-  })
-
-/** So many messages of a key that end hosts are given up; with one more the key waits for an operator. */
-const deadly = 3
-
-/** Why the message of a portion is given up. Where it is its key that ends hosts, whatever the message, the key waits behind it. */
-const judged = ({ fence: { consumer, p } }: Memory, { condemned, now }: Portion) =>
-  Effect.gen(function* () {
-    if (condemned === undefined) return undefined
-    const sql = yield* Sql
-    const key = Subject.parse((now[0] as Mailbox.Incoming).message.subject)?.key ?? ""
-    const rows = yield* Effect.tryPromise({
-      try: () => sql`select from troupe.dead where consumer = ${consumer} and p = ${p} and key = ${key}
-        and code = ${condemned.code} limit ${deadly}`,
-      catch: (cause) => new CommitLost({ cause })
-    })
-    return { ...condemned, blocks: rows.length + 1 >= deadly }
   })
 
 type Condemned = NonNullable<Options["condemned"]>

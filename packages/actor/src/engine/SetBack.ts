@@ -7,7 +7,7 @@ import type { Agenda } from "./Agenda.ts"
 import type { Handled, Memory } from "./Batch.ts"
 import type { Consumer } from "./Consumer.ts"
 import { Deadlines } from "./Deadlines.ts"
-import type { Progress } from "./Partition.ts"
+import type { Progress } from "./Progress.ts"
 
 // What a partition does after its database was set back: what was handled since is read again, and has to be handled again
 // in its order, with nothing in front of it that came later.

@@ -1,7 +1,9 @@
+import { Subject } from "@troupe/contract"
 import { Sql } from "@troupe/postgres"
 import { type Commit, Ownership } from "@troupe/postgres/internal"
 import * as Effect from "effect/Effect"
 import type { Failure } from "./Attempt.ts"
+import type { Options } from "./Batch.ts"
 import { CommitLost } from "./Committer.ts"
 import type { Consumer } from "./Consumer.ts"
 import * as Culprit from "./Culprit.ts"
@@ -9,6 +11,9 @@ import { type Incoming, isMessage, type Item } from "./Mailbox.ts"
 
 /** Number of hosts or connections that must end while a message runs alone before the message is given up. */
 const strikes = 2
+
+/** With so many messages of a key given up for ending hosts, the key itself waits for an operator: its state may be what does it. */
+const deadly = 3
 
 /** Maximum number of items in the first batch after a take-over. Each further batch may have twice as many. */
 const first = { afterDeath: 1, else: 32 }
@@ -70,6 +75,23 @@ export class Suspects {
       alone,
       condemned: alone && isMessage(item!) ? this.verdict(Culprit.idOf(item)) : undefined
     }
+  }
+
+  /** Why the message of a portion is given up, if it is, and whether its key waits from then on. */
+  judged({ condemned, now }: Portion): Effect.Effect<Options["condemned"], CommitLost, Sql> {
+    if (condemned === undefined) return Effect.undefined
+    const { consumer, p } = this.fence
+    const key = Subject.parse((now[0] as Incoming).message.subject)?.key ?? ""
+    return Effect.flatMap(Sql, (sql) =>
+      Effect.tryPromise({
+        try: async () => {
+          const before = await sql`select from troupe.dead where consumer = ${consumer} and p = ${p} and key = ${key}
+            and code = ${condemned.code} limit ${deadly}`
+          return { ...condemned, blocks: before.length + 1 >= deadly }
+        },
+        catch: (cause) => new CommitLost({ cause })
+      })
+    )
   }
 
   /** Notes a portion before it runs, if it has to be noted, and forgets the one before. */

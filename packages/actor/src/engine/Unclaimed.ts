@@ -6,7 +6,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Consumer } from "./Consumer.ts"
 import type { Mailbox } from "./Mailbox.ts"
-import type { Progress } from "./Partition.ts"
+import type { Progress } from "./Progress.ts"
 
 /** Takes the headers of all commands of a stream. */
 export type Into = (message: Message.Message, position: Position.Position) => Promise<void> | undefined
