@@ -9,7 +9,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'kill "${server:-}" 2>/dev/null || true; chmod -R u+w "$folder"; rm -rf "$folder"' EXIT
 cd "$folder"
-GOFLAGS=-modcacherw GOBIN="$folder" go install github.com/nats-io/nats-server/v2@v2.15.1
+GOPATH="$folder/go" GOFLAGS=-modcacherw GOBIN="$folder" go install github.com/nats-io/nats-server/v2@v2.15.1
 npm init -y >/dev/null
 npm install --silent --no-audit --no-fund @nats-io/transport-node@3.4.0 @nats-io/jetstream@3.4.0 >/dev/null
 port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
