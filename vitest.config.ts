@@ -34,7 +34,7 @@ export default defineConfig({
         }
       },
       servers("integration"),
-      // Of a minute and more each: set-backs, outages, starvation, three replicas.
+      // Of a minute and more each: set-backs, outages, starvation, clusters of three servers.
       servers("long")
     ]
   }
