@@ -592,29 +592,35 @@ it.live(
   () =>
     Effect.gen(function* () {
       const begun = [Latch.makeUnsafe(), Latch.makeUnsafe(), Latch.makeUnsafe()]
-      let read = 0
+      /** The ports of the calls whose answers are read, in the order in which that began: any of them may come first. */
+      const reading: Array<number> = []
       const verify = vi.spyOn(crypto.subtle, "verify")
       yield* Effect.addFinalizer(() => Effect.sync(() => verify.mockRestore()))
-      const answers = vi.spyOn(globalThis, "fetch").mockImplementation(async (_, init) => {
+      const answers = vi.spyOn(globalThis, "fetch").mockImplementation(async (url, init) => {
         const described = { length: Protocol.limit, hash: "0".repeat(64) }
         const signature = (init!.headers as Record<string, string>)[Signature.headers.signature]!
         const signed = await Signature.sign(secret, Signature.ofAnswer(signature, described))
-        const pull = () => (begun[read++]!.openUnsafe(), new Promise<void>(() => {}))
+        const pull = () => {
+          begun[reading.push(Number((url as URL).port)) - 1]!.openUnsafe()
+          return new Promise<void>(() => {})
+        }
         return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }), {
           headers: { ...Signature.describing(described), [Signature.headers.signature]: signed }
         })
       })
       yield* Effect.addFinalizer(() => Effect.sync(() => answers.mockRestore()))
-      const asked = Effect.forkChild(call(remote("http://127.0.0.1:1/edge"), []))
-      const [first, second, third] = [yield* asked, yield* asked, yield* asked]
+      const calls = new Map<number, Fiber.Fiber<unknown, unknown>>()
+      for (const port of [1, 2, 3])
+        calls.set(port, yield* Effect.forkChild(call(remote(`http://127.0.0.1:${port}/edge`), [])))
       yield* begun[0]!.await
       yield* begun[1]!.await
       const turn = Effect.promise(() => new Promise(setImmediate))
       while (verify.mock.settledResults.filter(({ type }) => type === "fulfilled").length < 3) yield* turn
       yield* Effect.repeat(turn, { times: 10 })
-      assert.strictEqual(read, 2)
-      yield* Fiber.interrupt(first)
+      assert.lengthOf(reading, 2)
+      yield* Fiber.interrupt(calls.get(reading[0]!)!)
       yield* begun[2]!.await
-      for (const one of [second, third]) yield* Fiber.interrupt(one)
+      assert.lengthOf(new Set(reading), 3)
+      for (const one of calls.values()) yield* Fiber.interrupt(one)
     }).pipe(Effect.scoped)
 )
